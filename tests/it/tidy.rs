@@ -1,0 +1,399 @@
+//! Rules about the project's own text that no compiler knows: which room may link which, where `unsafe` and the clock
+//! live, how files are named and opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hufu_tests::root;
+use serde_json::Value;
+
+/// Every file of the project that git knows, relative to the top.
+fn committed(extension: &str) -> Vec<PathBuf> {
+    let listed = Command::new("git")
+        .arg("-C")
+        .arg(root())
+        .args(["ls-files", "-z", "--cached"])
+        .output()
+        .unwrap();
+    assert!(
+        listed.status.success(),
+        "git ls-files: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let names = String::from_utf8(listed.stdout).unwrap();
+    names
+        .split_terminator('\0')
+        .filter(|name| name.ends_with(extension))
+        .map(PathBuf::from)
+        .filter(|path| root().join(path).is_file())
+        .collect()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(root().join(path))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Code that ships: everything but tests, benches, examples, and the `#[cfg(test)]` end of a file.
+fn shipped() -> impl Iterator<Item = (PathBuf, String)> {
+    committed(".rs")
+        .into_iter()
+        .filter(|path| {
+            let room = path.iter().next().unwrap();
+            room != "tests"
+                && room != "benches"
+                && path
+                    .iter()
+                    .all(|part| part != "examples" && part != "tests" && part != "tests.rs")
+        })
+        .map(|path| {
+            let text = read(&path);
+            let code = text.split("\n#[cfg(test)]").next().unwrap().to_owned();
+            (path, code)
+        })
+}
+
+/// Lines of code, comments left out, numbered from one.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+fn none_of(found: &[String], rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "cargo metadata: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// For each package, the packages that end up linked into it (dependencies of dependencies too; not for its tests).
+fn linked(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let name_of: BTreeMap<&str, &str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| {
+            (
+                package["id"].as_str().unwrap(),
+                package["name"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let linked = node["deps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|dependency| {
+                dependency["dep_kinds"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|kind| kind["kind"].is_null())
+            });
+        let names = linked
+            .map(|dependency| name_of[dependency["pkg"].as_str().unwrap()])
+            .collect();
+        direct.insert(name_of[node["id"].as_str().unwrap()], names);
+    }
+    let rooms = metadata["workspace_members"].as_array().unwrap();
+    rooms
+        .iter()
+        .map(|id| {
+            let room = name_of[id.as_str().unwrap()];
+            let mut reached = BTreeSet::new();
+            let mut ahead = vec![room];
+            while let Some(name) = ahead.pop() {
+                for next in direct.get(name).into_iter().flatten() {
+                    if reached.insert((*next).to_owned()) {
+                        ahead.push(next);
+                    }
+                }
+            }
+            (room.to_owned(), reached)
+        })
+        .collect()
+}
+
+#[test]
+fn no_room_links_one_it_must_not() {
+    let linked = linked(&metadata());
+    let rooms: BTreeSet<&str> = linked.keys().map(String::as_str).collect();
+    // The whole picture: a new arrow is a decision, written here and in ARCHITECTURE.md.
+    let allowed: &[(&str, &[&str])] = &[
+        ("hufu-wire", &[]),
+        ("hufu-loader", &["hufu-wire"]),
+        ("hufu-signer", &["hufu-wire"]),
+        ("hufu-responder", &["hufu-wire", "hufu-loader"]),
+        (
+            "hufu",
+            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
+        ),
+        (
+            "hufu-benches",
+            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
+        ),
+        (
+            "hufu-tests",
+            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
+        ),
+    ];
+    assert_eq!(
+        rooms,
+        allowed.iter().map(|(room, _)| *room).collect(),
+        "a room without arrows in this list"
+    );
+    for (room, may) in allowed {
+        let rooms_linked: Vec<&str> = linked[*room]
+            .iter()
+            .map(String::as_str)
+            .filter(|name| rooms.contains(name))
+            .collect();
+        let beyond: Vec<_> = rooms_linked
+            .iter()
+            .filter(|name| !may.contains(name))
+            .collect();
+        assert!(beyond.is_empty(), "{room} links {beyond:?}");
+    }
+}
+
+#[test]
+fn code_that_handles_private_keys_is_linked_into_nothing_but_the_signer() {
+    let linked = linked(&metadata());
+    for room in ["hufu-wire", "hufu-loader", "hufu-responder"] {
+        for banned in [
+            "aws-lc-rs",
+            "aws-lc-sys",
+            "p12-keystore",
+            "cryptoki",
+            "sqlx",
+            "rsa",
+        ] {
+            assert!(!linked[room].contains(banned), "{room} links {banned}");
+        }
+    }
+    for room in ["hufu-wire", "hufu-signer"] {
+        assert!(!linked[room].contains("memmap2"), "{room} links memmap2");
+    }
+}
+
+#[test]
+fn responder_links_the_read_half_of_the_loader_only() {
+    let metadata = metadata();
+    let responder = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|p| p["name"] == "hufu-responder")
+        .unwrap();
+    let loader = responder["dependencies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|dependency| dependency["name"] == "hufu-loader" && dependency["kind"].is_null())
+        .expect("the responder reads generations through the loader");
+    assert_eq!(loader["uses_default_features"], false);
+    assert_eq!(loader["features"], Value::Array(Vec::new()));
+}
+
+#[test]
+fn unsafe_appears_in_the_mapping_of_packs_only() {
+    let mut found = Vec::new();
+    for (path, code) in shipped().filter(|(path, _)| path != Path::new("loader/src/pack/map.rs")) {
+        for (number, line) in code_lines(&code) {
+            let word = line
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .any(|word| word == "unsafe");
+            if word || line.contains("allow(unsafe_code") || line.contains("expect(unsafe_code") {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    none_of(&found, "unsafe outside loader/src/pack/map.rs");
+}
+
+#[test]
+fn wire_is_no_std_and_forbids_unsafe() {
+    let charter = read(Path::new("wire/src/lib.rs"));
+    assert!(
+        charter.contains("#![no_std]"),
+        "wire/src/lib.rs has no #![no_std]"
+    );
+    assert!(
+        charter.contains("#![forbid(unsafe_code)]"),
+        "wire/src/lib.rs does not forbid unsafe code"
+    );
+    let mut found = Vec::new();
+    for (path, code) in shipped().filter(|(path, _)| path.starts_with("wire")) {
+        for (number, line) in code_lines(&code) {
+            if line.contains("std::fs")
+                || line.contains("std::net")
+                || line.contains("extern crate std")
+            {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    none_of(&found, "wire touches a file or a socket");
+}
+
+#[test]
+fn every_source_file_says_first_what_it_holds() {
+    let silent: Vec<String> = committed(".rs")
+        .iter()
+        .filter(|path| !read(path).starts_with("//! "))
+        .map(|path| path.display().to_string())
+        .collect();
+    none_of(&silent, "files that do not open with `//!`");
+}
+
+#[test]
+fn no_file_is_a_room_without_a_name() {
+    let nameless = [
+        "util", "utils", "common", "commons", "helper", "helpers", "manager", "misc", "stuff",
+    ];
+    let found: Vec<String> = committed("")
+        .iter()
+        .filter(|path| {
+            path.iter().any(|part| {
+                let part = part.to_str().unwrap();
+                nameless.contains(&part.split('.').next().unwrap())
+            })
+        })
+        .map(|path| path.display().to_string())
+        .collect();
+    none_of(&found, "files whose name does not say what is in them");
+}
+
+#[test]
+fn no_file_outgrows_its_room() {
+    let found: Vec<String> = committed(".rs")
+        .iter()
+        .map(|path| (path, read(path).lines().count()))
+        .filter(|(_, lines)| *lines > 500)
+        .map(|(path, lines)| format!("{}: {lines} lines", path.display()))
+        .collect();
+    none_of(&found, "files of more than 500 lines");
+}
+
+/// Where `now` is read. Everywhere else it is an argument, so that a test can stand at any moment.
+const READS_THE_CLOCK: &[&str] = &[];
+
+#[test]
+fn the_clock_is_read_in_main_loops_only() {
+    let clocks = [
+        "SystemTime::now",
+        "Instant::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "UtcDateTime::now",
+    ];
+    let mut found = Vec::new();
+    for (path, code) in shipped() {
+        if READS_THE_CLOCK.contains(&path.to_str().unwrap()) {
+            continue;
+        }
+        for (number, line) in code_lines(&code) {
+            if clocks.iter().any(|clock| line.contains(clock)) {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    none_of(
+        &found,
+        "the clock is read outside the named places (READS_THE_CLOCK)",
+    );
+}
+
+#[test]
+fn shipped_code_does_not_unwrap() {
+    let mut found = Vec::new();
+    for (path, code) in shipped() {
+        for (number, line) in code_lines(&code) {
+            if line.contains(".unwrap()")
+                || line.contains("todo!(")
+                || line.contains("unimplemented!(")
+            {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    none_of(&found, "an unwrap or a todo in shipped code");
+}
+
+#[test]
+fn every_dependency_is_argued_above_its_line() {
+    let manifest = read(Path::new("Cargo.toml"));
+    let section = manifest.split("[workspace.dependencies]\n").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let mut above = "";
+    let mut found = Vec::new();
+    for line in section.lines() {
+        let is_dependency = line.contains(" = ") && !line.starts_with(['#', ' ']);
+        if is_dependency && !above.starts_with('#') {
+            found.push(line.to_owned());
+        }
+        above = line;
+    }
+    none_of(
+        &found,
+        "dependencies without a comment above them in Cargo.toml",
+    );
+}
+
+#[test]
+fn every_crate_inherits_the_lints() {
+    let found: Vec<String> = committed("Cargo.toml")
+        .iter()
+        .filter(|path| *path != Path::new("Cargo.toml"))
+        .filter(|path| !read(path).contains("[lints]\nworkspace = true"))
+        .map(|path| path.display().to_string())
+        .collect();
+    none_of(&found, "crates that do not inherit the workspace's lints");
+}
+
+#[test]
+fn nothing_names_a_machine_or_a_folder_outside_the_project() {
+    // Assembled here, so that this file does not name them either.
+    let foreign = [
+        concat!("/wo", "rk/"),
+        concat!("/ro", "ot/"),
+        concat!("/ho", "me/"),
+        concat!(".lib", "rary"),
+        concat!("shared/", "design"),
+        concat!("shared/", "facts"),
+        concat!("FORMS", ".md"),
+        concat!("BASELINE", ".md"),
+        concat!("SCENARIOS", ".md"),
+        concat!("STYLE", ".md"),
+        concat!("contract", ".md"),
+    ];
+    let mut found = Vec::new();
+    for path in committed("") {
+        let Ok(text) = fs::read_to_string(root().join(&path)) else {
+            continue;
+        };
+        for (index, line) in text.lines().enumerate() {
+            if foreign.iter().any(|name| line.contains(name)) {
+                found.push(format!("{}:{}: {}", path.display(), index + 1, line.trim()));
+            }
+        }
+    }
+    none_of(&found, "text that only makes sense on one machine");
+}
