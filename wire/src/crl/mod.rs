@@ -1,0 +1,31 @@
+//! Certificate revocation lists: read as a stream over borrowed octets, written as a stream of entries.
+//!
+//! ```asn1
+//! CertificateList ::= SEQUENCE {                                   -- RFC 5280 §5.1
+//!     tbsCertList          TBSCertList,
+//!     signatureAlgorithm   AlgorithmIdentifier,
+//!     signatureValue       BIT STRING }
+//! TBSCertList ::= SEQUENCE {
+//!     version              INTEGER OPTIONAL,                       -- v2 (1), or absent: v1
+//!     signature            AlgorithmIdentifier,
+//!     issuer               Name,
+//!     thisUpdate           Time,
+//!     nextUpdate           Time OPTIONAL,
+//!     revokedCertificates  SEQUENCE OF SEQUENCE {
+//!         userCertificate      CertificateSerialNumber,
+//!         revocationDate       Time,
+//!         crlEntryExtensions   Extensions OPTIONAL } OPTIONAL,
+//!     crlExtensions        [0] EXPLICIT Extensions OPTIONAL }
+//! ```
+
+mod distribution;
+mod entry;
+mod pem;
+mod reader;
+mod writer;
+
+pub use distribution::{IssuingDistributionPoint, Scope};
+pub use entry::{CrlEntries, CrlEntry};
+pub use pem::{PemLabel, pem_or_der};
+pub use reader::{Crl, CrlExtensions};
+pub use writer::{CrlHeader, CrlWriter, assemble_crl};

@@ -1,0 +1,92 @@
+//! Writing: lengths are computed first, octets are then put down once, forward.
+
+use alloc::vec::Vec;
+
+/// Octets of a header whose content has `length` octets.
+#[inline]
+pub(crate) const fn header_len(length: usize) -> usize {
+    match length {
+        0..=0x7f => 2,
+        0x80..=0xff => 3,
+        0x100..=0xffff => 4,
+        0x1_0000..=0xff_ffff => 5,
+        _ => 6,
+    }
+}
+
+/// Octets of a whole value whose content has `length` octets.
+#[inline]
+pub const fn tlv_len(length: usize) -> usize {
+    header_len(length) + length
+}
+
+/// Appends tag and length. `length` is below 2³².
+pub fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
+    let (header, used) = header(tag, length);
+    out.extend_from_slice(header.get(..used).unwrap_or_default());
+}
+
+/// Appends a whole value.
+pub fn push_tlv(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    push_header(out, tag, content.len());
+    out.extend_from_slice(content);
+}
+
+/// Tag and length in a small array, and how many of its octets count.
+#[inline]
+fn header(tag: u8, length: usize) -> ([u8; 6], usize) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "contents of 4 GiB and more are not written by this crate"
+    )]
+    let [a, b, c, d] = (length as u32).to_be_bytes();
+    match header_len(length) {
+        2 => ([tag, d, 0, 0, 0, 0], 2),
+        3 => ([tag, 0x81, d, 0, 0, 0], 3),
+        4 => ([tag, 0x82, c, d, 0, 0], 4),
+        5 => ([tag, 0x83, b, c, d, 0], 5),
+        _ => ([tag, 0x84, a, b, c, d], 6),
+    }
+}
+
+/// Puts octets down one after another in a buffer of the caller's. Running over its end writes nothing and is
+/// remembered.
+#[derive(Debug)]
+pub(crate) struct Cursor<'b> {
+    rest: &'b mut [u8],
+    short: bool,
+}
+
+impl<'b> Cursor<'b> {
+    pub(crate) fn new(out: &'b mut [u8]) -> Self {
+        Self {
+            rest: out,
+            short: false,
+        }
+    }
+
+    /// Copies `octets`.
+    #[inline]
+    pub(crate) fn put(&mut self, octets: &[u8]) {
+        match core::mem::take(&mut self.rest).split_at_mut_checked(octets.len()) {
+            Some((here, rest)) => {
+                here.copy_from_slice(octets);
+                self.rest = rest;
+            }
+            None => self.short = true,
+        }
+    }
+
+    /// Tag and length.
+    #[inline]
+    pub(crate) fn header(&mut self, tag: u8, length: usize) {
+        let (header, used) = header(tag, length);
+        self.put(header.get(..used).unwrap_or_default());
+    }
+
+    /// True if everything fitted and nothing is left.
+    #[inline]
+    pub(crate) fn filled(&self) -> bool {
+        !self.short && self.rest.is_empty()
+    }
+}
