@@ -1,6 +1,50 @@
 //! Every object identifier this crate knows, alphabetical, each as the octets of its whole TLV: so are they compared and
 //! so are they written.
 
+use alloc::string::String;
+use core::fmt::Write;
+
+/// An identifier for people, dotted: of its whole TLV or of its content alone. What is not one comes back as hexadecimal.
+pub fn oid_text(oid: &[u8]) -> String {
+    let content = match oid {
+        [0x06, length, content @ ..] if usize::from(*length) == content.len() => content,
+        content => content,
+    };
+    dotted(content).unwrap_or_else(|| {
+        oid.iter().fold(String::new(), |mut text, octet| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{octet:02x}");
+            text
+        })
+    })
+}
+
+fn dotted(content: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    let mut arc = 0_u64;
+    if content.last()? & 0x80 != 0 {
+        return None;
+    }
+    for octet in content {
+        if arc >> 57 != 0 {
+            return None;
+        }
+        arc = (arc << 7) | u64::from(octet & 0x7f);
+        if octet & 0x80 != 0 {
+            continue;
+        }
+        // X.690 §8.19.4: the first number holds two arcs.
+        if text.is_empty() {
+            let first = (arc / 40).min(2);
+            write!(text, "{first}.{}", arc - 40 * first).ok()?;
+        } else {
+            write!(text, ".{arc}").ok()?;
+        }
+        arc = 0;
+    }
+    Some(text)
+}
+
 /// 1.3.6.1.5.5.7.48.1.4: `id-pkix-ocsp-response`, the client says which response types it reads (RFC 6960 §4.4.3).
 pub const ACCEPTABLE_RESPONSES: &[u8] = &[
     0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x04,

@@ -52,6 +52,25 @@ pub fn parse_time(tag: u8, content: &[u8]) -> Result<UnixSeconds, Rule> {
     Ok(u64::from(days) * 86_400 + u64::from(hour * 3600 + minute * 60 + second))
 }
 
+/// Reads a `GeneralizedTime` that may have fractions of a second, which are dropped.
+///
+/// X.690 §11.7 allows them, RFC 5280 forbids them only in the fields it defines; `expiredCertsOnCRL` is X.509's own, and
+/// `PostSignum` and Universign sign fractions there and in OCSP responses.
+pub fn parse_time_with_fraction(content: &[u8]) -> Result<UnixSeconds, Rule> {
+    let Some((whole, [b'.', digits @ .., last, b'Z'])) = content.split_at_checked(14) else {
+        return parse_time(tag::GENERALIZED_TIME, content);
+    };
+    // X.690 §11.7.3: a fraction does not end in a zero.
+    if digits.len() > 9 || !digits.iter().all(u8::is_ascii_digit) || !matches!(last, b'1'..=b'9') {
+        return Err(Rule::TimeForm);
+    }
+    let mut seconds = [b'Z'; 15];
+    for (place, octet) in seconds.iter_mut().zip(whole) {
+        *place = *octet;
+    }
+    parse_time(tag::GENERALIZED_TIME, &seconds)
+}
+
 /// `YYYYMMDDHHMMSSZ`, the content of a `GeneralizedTime`. Times after [`LATEST`] are written as [`LATEST`].
 #[inline]
 pub fn write_generalized(time: UnixSeconds) -> [u8; 15] {

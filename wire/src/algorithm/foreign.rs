@@ -106,6 +106,12 @@ impl ForeignAlgorithm {
     }
 }
 
+impl core::fmt::Display for ForeignAlgorithm {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// RFC 4055 §3.1. Everything has a default, and the defaults are all SHA-1.
 ///
 /// ```asn1

@@ -75,6 +75,13 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// The algorithm of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+    }
+
     /// Octets of a signature as records store it: r‖s of fixed width, or the plain signature.
     pub const fn raw_octets(self) -> usize {
         match self {

@@ -62,7 +62,10 @@ impl<'a> Iterator for CrlEntries<'a> {
 }
 
 #[inline]
-fn read_entry<'a>(list: &mut Reader<'a>, is_v2: bool) -> Result<CrlEntry<'a>, DecodeError> {
+pub(super) fn read_entry<'a>(
+    list: &mut Reader<'a>,
+    is_v2: bool,
+) -> Result<CrlEntry<'a>, DecodeError> {
     let offset = list.offset();
     let mut fields = list.sequence()?;
     let serial = fields.integer(MAX_SERIAL_OCTETS).map_err(serial_error)?;

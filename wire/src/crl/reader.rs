@@ -1,10 +1,10 @@
 //! The list around its entries: names, times, extensions, signature. Entries are not touched until they are asked for.
 
 use super::distribution::IssuingDistributionPoint;
-use super::entry::CrlEntries;
+use super::entry::{CrlEntries, CrlEntry, read_entry};
 use crate::der::{Reader, Tlv, tag};
 use crate::request::read_extension;
-use crate::time::{UnixSeconds, parse_time};
+use crate::time::{UnixSeconds, parse_time, parse_time_with_fraction};
 use crate::{DecodeError, Rule, oid};
 
 /// A list, borrowed.
@@ -112,6 +112,16 @@ impl<'a> Crl<'a> {
         CrlEntries::new(self.entries, self.is_v2)
     }
 
+    /// Reads the entry at an [`offset`](super::CrlEntry::offset) that the iterator gave. An offset in the middle of an
+    /// entry gives an error or nonsense, as it may.
+    pub fn entry_at(&self, offset: usize) -> Result<CrlEntry<'a>, DecodeError> {
+        let mut list = self
+            .entries
+            .skipped_to(offset)
+            .ok_or(Rule::Truncated.at(offset))?;
+        read_entry(&mut list, self.is_v2)
+    }
+
     /// Octets of all entries.
     pub fn entries_octets(&self) -> usize {
         self.entries.rest().len()
@@ -161,7 +171,9 @@ impl<'a> CrlExtensions<'a> {
                     .replace(value.read(tag::SEQUENCE)?.raw)
                     .is_some(),
                 known if known == oid::EXPIRED_CERTS_ON_CRL => {
-                    let since = read_time(&mut value)?;
+                    let since = value.read(tag::GENERALIZED_TIME)?;
+                    let since = parse_time_with_fraction(since.content)
+                        .map_err(|rule| since.error(rule))?;
                     found.expired_kept_since.replace(since).is_some()
                 }
                 other => {

@@ -62,6 +62,13 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// The same reader further on, at an offset of the outermost input; `None` if it does not lie ahead.
+    pub fn skipped_to(mut self, offset: usize) -> Option<Self> {
+        self.rest = self.rest.get(offset.checked_sub(self.offset)?..)?;
+        self.offset = offset;
+        Some(self)
+    }
+
     /// The tag octet of the next value, if there is one.
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()

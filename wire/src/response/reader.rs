@@ -3,7 +3,7 @@
 use crate::der::{Reader, Tlv, tag};
 use crate::request::{CertIdRef, read_cert_id};
 use crate::status::RevocationReason;
-use crate::time::{UnixSeconds, parse_time};
+use crate::time::{UnixSeconds, parse_time_with_fraction};
 use crate::{DecodeError, Rule, oid};
 
 /// `OCSPResponseStatus`, RFC 6960 §4.2.1.
@@ -288,10 +288,11 @@ fn revoked(info: &Tlv<'_>) -> Result<SingleStatus, DecodeError> {
     Ok(SingleStatus::Revoked { at, reason })
 }
 
-/// A `GeneralizedTime`, the only one allowed here.
+/// A `GeneralizedTime`, the only one allowed here. RFC 6960 §4.2.2.1 wants it without fractions; real responders sign
+/// fractions, and this reader is for looking at what others said.
 fn time(reader: &mut Reader<'_>) -> Result<UnixSeconds, DecodeError> {
     let value = reader.read(tag::GENERALIZED_TIME)?;
-    parse_time(value.tag, value.content).map_err(|rule| value.error(rule))
+    parse_time_with_fraction(value.content).map_err(|rule| value.error(rule))
 }
 
 /// The SEQUENCE inside `[number] EXPLICIT`, if that is there.
