@@ -1,1 +1,3 @@
-//! Under construction.
+//! The back office: forms in, certificates, CRLs and pre-signed OCSP batches out.
+
+pub mod registry;

@@ -1,0 +1,47 @@
+//! Who did what when. The hash chain over these rows belongs to the registry issue; the rows are here now.
+
+use wire::time::UnixSeconds;
+
+use super::Revision;
+
+/// In whose name and at what time a change is made. Time is an argument; only main loops read the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct By<'a> {
+    /// Clerk, officer, or the program itself (`signer`).
+    pub who: &'a str,
+    /// When.
+    pub at: UnixSeconds,
+}
+
+impl<'a> By<'a> {
+    /// An act of a person.
+    #[must_use]
+    pub fn person(who: &'a str, at: UnixSeconds) -> Self {
+        Self { who, at }
+    }
+
+    /// An act of the signer itself: finishing what a crash left, expiring, rolling over OCSP signers.
+    #[must_use]
+    pub fn signer(at: UnixSeconds) -> By<'static> {
+        By { who: "signer", at }
+    }
+}
+
+/// One act, as recorded in the transaction that did it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct AuditEntry {
+    /// Rises by one an entry.
+    pub number: u64,
+    /// When.
+    pub at: UnixSeconds,
+    /// In whose name.
+    pub who: String,
+    /// Verb: `found`, `submit`, `approve`, `reserve`, `issue`, `revoke`, `expire`, `crl`, `adopt`, `set`, `advance`.
+    pub act: String,
+    /// What it was done to: `submission 7`, `certificate p256/0a1b…`.
+    pub object: String,
+    /// JSON with the particulars.
+    pub detail: String,
+    /// The revision taken, if the act changed a status.
+    pub revision: Option<Revision>,
+}

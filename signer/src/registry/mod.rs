@@ -1,0 +1,258 @@
+//! The registry: what the back office remembers, behind one trait.
+//!
+//! [`Store`] is the only way to the database. Each method that changes something takes [`By`] (who, when)
+//! and does its work, its audit entry and, where a status changes, the next [`Revision`] in **one
+//! transaction**: a crash leaves all of it or nothing.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`authority`] | roots, issuing authorities, their keys' names |
+//! | [`submission`] | submitted forms and their items, from `drafted` to `archived` |
+//! | [`certificate`] | certificates from `reserved` to `expired`, revocations, status rows |
+//! | [`serving`] | CRL numbers and CRLs, batch numbers, adopted foreign issuers |
+//! | [`audit`] | who did what when |
+//! | [`sqlite`] | the embedded implementation; portable SQL in one place |
+//! | [`blocking`] | the same store for ordinary threads |
+//!
+//! Next door: [`crate::ra`] decides what may enter, [`crate::ca`] signs what was reserved here.
+
+pub mod audit;
+pub mod authority;
+pub mod blocking;
+pub mod certificate;
+pub mod error;
+pub mod serving;
+mod sql;
+pub mod sqlite;
+pub mod submission;
+
+use std::future::Future;
+
+use wire::serial::Serial;
+use wire::time::UnixSeconds;
+
+pub use audit::{AuditEntry, By};
+pub use authority::{Authority, AuthorityId, IssuerId, NewAuthority};
+pub use blocking::Blocking;
+pub use certificate::{
+    Certificate, CertificateFilter, CertificateId, CertificateKind, CertificateState, Issued,
+    OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
+};
+pub use error::RegistryError;
+pub use serving::{Adoption, BatchKind, BatchRecord, Crl, Foreign};
+pub use sqlite::SqliteStore;
+pub use submission::{
+    ApplicationState, Business, Item, ItemId, ItemOutcome, ItemState, NewItem, NewSubmission,
+    RefusedRow, SubjectKind, Submission, SubmissionNumber, Submitted,
+};
+
+/// Number of a change of status; it only rises, over all authorities of one registry. 0: nothing yet.
+pub type Revision = u64;
+
+/// What every method answers.
+pub type Answer<T> = Result<T, RegistryError>;
+
+/// The registry as the rest of the signer sees it (DESIGN §6.4).
+///
+/// Written for `S: Store`, never `dyn`: each backend keeps its own bulk paths.
+pub trait Store: Send + Sync + 'static {
+    /// The newest revision. Cheap enough to ask ten times a second.
+    fn revision(&self) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// A small fact about this registry (`public_url`, `founded_at`, …).
+    fn setting(&self, name: &str) -> impl Future<Output = Answer<Option<String>>> + Send;
+
+    /// Records or replaces such a fact.
+    fn set_setting(
+        &self,
+        name: &str,
+        value: &str,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    // ---- authorities -------------------------------------------------------------------------
+
+    /// Records a founded authority. Its alias and issuer id must be new.
+    fn add_authority(
+        &self,
+        authority: &NewAuthority,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<AuthorityId>> + Send;
+
+    /// All authorities, parents before children.
+    fn authorities(&self) -> impl Future<Output = Answer<Vec<Authority>>> + Send;
+
+    /// The authority of that alias (`p256`, `sm2`, `p256-root`, …).
+    fn authority(&self, alias: &str) -> impl Future<Output = Answer<Option<Authority>>> + Send;
+
+    // ---- submissions -------------------------------------------------------------------------
+
+    /// The submission that already holds a schedule of these octets (BLAKE3), if one does.
+    fn submission_of_file(
+        &self,
+        blake3: &[u8; 32],
+    ) -> impl Future<Output = Answer<Option<SubmissionNumber>>> + Send;
+
+    /// Records a submission with all its accepted items and refused rows.
+    ///
+    /// Whether a subject already holds a certificate of the kind (一人一证) is judged here, inside the
+    /// transaction, so that two clerks cannot both be told yes. Refused if the same file was submitted.
+    fn submit(
+        &self,
+        submission: &NewSubmission,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Submitted>> + Send;
+
+    /// One submission.
+    fn submission(
+        &self,
+        number: SubmissionNumber,
+    ) -> impl Future<Output = Answer<Option<Submission>>> + Send;
+
+    /// All submissions, oldest first.
+    fn submissions(&self) -> impl Future<Output = Answer<Vec<Submission>>> + Send;
+
+    /// The accepted items of a submission, in the order of the form.
+    fn items(&self, number: SubmissionNumber) -> impl Future<Output = Answer<Vec<Item>>> + Send;
+
+    /// The refused rows of a submission, in the order of the form.
+    fn refusals(
+        &self,
+        number: SubmissionNumber,
+    ) -> impl Future<Output = Answer<Vec<RefusedRow>>> + Send;
+
+    /// `checked → approved`, by somebody other than the clerk. Only [`crate::ra::approval`] should call this.
+    fn approve(
+        &self,
+        number: SubmissionNumber,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Any other step of an application's life; refused unless it follows from the present state.
+    fn advance(
+        &self,
+        number: SubmissionNumber,
+        to: ApplicationState,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<()>> + Send;
+
+    // ---- certificates ------------------------------------------------------------------------
+
+    /// Stores serials and to-be-signed octets before anything is signed: all in one transaction, durable
+    /// when this returns. Ids come back in the order given. A serial used before is refused, with the lot.
+    fn reserve(
+        &self,
+        reservations: &[Reservation],
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Vec<CertificateId>>> + Send;
+
+    /// Stores signed certificates over their reservations (tbs dropped): one transaction, one revision.
+    fn record_issued(
+        &self,
+        issued: &[Issued],
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// What is reserved but not issued: what a crash left to be finished.
+    fn unfinished(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<Vec<Reserved>>> + Send;
+
+    /// Hands out every certificate of an authority that has a status (all but the reserved), or only those
+    /// whose status changed after `since`, in the order of serials. One consistent view; the answer is the
+    /// revision it shows.
+    fn each_status(
+        &self,
+        authority: AuthorityId,
+        since: Option<Revision>,
+        each: impl FnMut(StatusRow) + Send,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// The same, collected.
+    fn statuses(
+        &self,
+        authority: AuthorityId,
+        since: Option<Revision>,
+    ) -> impl Future<Output = Answer<Statuses>> + Send {
+        async move {
+            let mut rows = Vec::new();
+            let revision = self
+                .each_status(authority, since, |row| rows.push(row))
+                .await?;
+            Ok(Statuses { revision, rows })
+        }
+    }
+
+    /// One certificate by serial.
+    fn certificate(
+        &self,
+        authority: AuthorityId,
+        serial: &Serial,
+    ) -> impl Future<Output = Answer<Option<Certificate>>> + Send;
+
+    /// Certificates that match every part of the filter that is set, oldest first.
+    fn certificates(
+        &self,
+        filter: &CertificateFilter,
+    ) -> impl Future<Output = Answer<Vec<Certificate>>> + Send;
+
+    /// Revokes, once and for good: [`RegistryError::AlreadyRevoked`] tells when it was before.
+    fn revoke(
+        &self,
+        revocation: &Revocation,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// Marks what is past notAfter as expired. No revision: the status on the wire stays what it was.
+    fn expire(&self, by: By<'_>) -> impl Future<Output = Answer<u64>> + Send;
+
+    /// Issued OCSP signer certificates of an authority that are valid after `now`, by notBefore.
+    fn ocsp_signers(
+        &self,
+        authority: AuthorityId,
+        now: UnixSeconds,
+    ) -> impl Future<Output = Answer<Vec<OcspSigner>>> + Send;
+
+    // ---- what is published -------------------------------------------------------------------
+
+    /// Takes the next CRL number of an authority; never the same one twice, used or not.
+    fn next_crl_number(&self, authority: AuthorityId) -> impl Future<Output = Answer<u64>> + Send;
+
+    /// Keeps a signed CRL.
+    fn record_crl(&self, crl: &Crl, by: By<'_>) -> impl Future<Output = Answer<()>> + Send;
+
+    /// The CRL of the highest number.
+    fn latest_crl(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<Option<Crl>>> + Send;
+
+    /// Takes the next batch number of an issuer (own or foreign); rises, never reused.
+    fn next_batch_number(&self, issuer: &IssuerId) -> impl Future<Output = Answer<u64>> + Send;
+
+    /// Remembers what a written batch covers. Outside the audit trail, as all periodic re-signing.
+    fn record_batch(&self, batch: &BatchRecord) -> impl Future<Output = Answer<()>> + Send;
+
+    /// The newest batch of a kind; for shard batches of that shard.
+    fn latest_batch(
+        &self,
+        issuer: &IssuerId,
+        kind: BatchKind,
+        shard: u32,
+    ) -> impl Future<Output = Answer<Option<BatchRecord>>> + Send;
+
+    /// Records that another authority's CRL was verified and adopted. One revision.
+    fn adopt(
+        &self,
+        adoption: &Adoption,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// What is adopted now, the newest of each issuer.
+    fn foreign(&self) -> impl Future<Output = Answer<Vec<Foreign>>> + Send;
+
+    /// Audit entries after that number, oldest first, at most `limit`.
+    fn audit(&self, after: u64, limit: u32)
+    -> impl Future<Output = Answer<Vec<AuditEntry>>> + Send;
+}

@@ -1,0 +1,129 @@
+//! SQL that SQLite and PostgreSQL both understand, in one place. `$n` placeholders; what only one of them
+//! can do (bulk writes, pragmas) stands with that backend.
+
+/// The newest revision.
+pub(super) const REVISION: &str = "SELECT newest FROM revision WHERE only_row = 1";
+/// The next revision.
+pub(super) const NEXT_REVISION: &str =
+    "UPDATE revision SET newest = newest + 1 WHERE only_row = 1 RETURNING newest";
+
+pub(super) const SETTING: &str = "SELECT value FROM setting WHERE name = $1";
+pub(super) const SET_SETTING: &str = "INSERT INTO setting (name, value) VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
+pub(super) const ADD_AUDIT: &str = "INSERT INTO audit (at, who, act, object, detail, revision)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const AUDIT: &str = "SELECT number, at, who, act, object, detail, revision FROM audit
+    WHERE number > $1 ORDER BY number LIMIT $2";
+
+pub(super) const ADD_AUTHORITY: &str =
+    "INSERT INTO authority (alias, parent, algorithm, certificate,
+    key_file, issuer_id, hash_key, shards, public_url, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id";
+pub(super) const AUTHORITIES: &str = "SELECT id, alias, parent, algorithm, certificate, key_file,
+    issuer_id, hash_key, shards, public_url, created_at FROM authority ORDER BY id";
+pub(super) const AUTHORITY: &str = "SELECT id, alias, parent, algorithm, certificate, key_file,
+    issuer_id, hash_key, shards, public_url, created_at FROM authority WHERE alias = $1";
+
+pub(super) const SUBMISSION_OF_FILE: &str = "SELECT number FROM submission WHERE file_blake3 = $1
+    AND state NOT IN ('refused', 'returned', 'withdrawn')";
+pub(super) const ADD_SUBMISSION: &str =
+    "INSERT INTO submission (file_blake3, application_blake3, kind,
+    business, alias, unit_name, unit_code, application, state, clerk, received_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING number";
+pub(super) const SUBMISSION_COUNTS: &str =
+    "UPDATE submission SET accepted = $2, refused = $3, state = $4 WHERE number = $1";
+pub(super) const SUBMISSION: &str = "SELECT number, kind, business, alias, unit_name, unit_code, state,
+    clerk, received_at, officer, approved_at, accepted, refused, issued FROM submission WHERE number = $1";
+pub(super) const SUBMISSIONS: &str = "SELECT number, kind, business, alias, unit_name, unit_code, state,
+    clerk, received_at, officer, approved_at, accepted, refused, issued FROM submission ORDER BY number";
+pub(super) const SET_STATE: &str = "UPDATE submission SET state = $2 WHERE number = $1";
+pub(super) const APPROVE: &str =
+    "UPDATE submission SET state = 'approved', officer = $2, approved_at = $3 WHERE number = $1";
+pub(super) const DROP_ITEMS: &str =
+    "UPDATE item SET state = 'dropped' WHERE submission = $1 AND state = 'open'";
+pub(super) const ITEMS: &str =
+    "SELECT i.id, i.submission, i.line, i.state, i.fields, i.spki, s.kind, s.name
+    FROM item i JOIN subject s ON s.id = i.subject WHERE i.submission = $1 ORDER BY i.line";
+pub(super) const ADD_REFUSED: &str =
+    "INSERT INTO refused_row (submission, position, line, column_chinese,
+    column_english, rule, value) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const REFUSED: &str = "SELECT line, column_chinese, column_english, rule, value
+    FROM refused_row WHERE submission = $1 ORDER BY position";
+
+pub(super) const SUBJECT: &str = "SELECT id FROM subject WHERE subject_key = $1";
+pub(super) const ADD_SUBJECT: &str =
+    "INSERT INTO subject (subject_key, kind, name, number) VALUES ($1, $2, $3, $4) RETURNING id";
+pub(super) const LIVE_CERTIFICATE: &str = "SELECT a.alias, c.serial FROM certificate c
+    JOIN authority a ON a.id = c.authority
+    WHERE c.subject = $1 AND c.state IN ('reserved', 'issued', 'held') AND c.not_after > $2 LIMIT 1";
+pub(super) const WAITING_ITEM: &str =
+    "SELECT submission FROM item WHERE subject = $1 AND state IN ('open', 'reserved') LIMIT 1";
+pub(super) const ADD_ITEM: &str =
+    "INSERT INTO item (submission, line, subject, state, fields, spki)
+    VALUES ($1, $2, $3, 'open', $4, $5) RETURNING id";
+
+pub(super) const UNFINISHED: &str =
+    "SELECT c.id, c.authority, c.serial, c.item, c.kind, c.not_before,
+    c.not_after, c.key_file, c.reserved_at, o.tbs FROM certificate c
+    JOIN certificate_octets o ON o.certificate = c.id
+    WHERE c.authority = $1 AND c.state = 'reserved' ORDER BY c.id";
+/// A page of all statuses of an authority, by row number.
+pub(super) const STATUS_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE id > $2 AND authority = $1 AND state <> 'reserved' ORDER BY id LIMIT $3";
+/// A page of the statuses that changed, by (revision, row number).
+pub(super) const CHANGE_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND (revision, id) > ($2, $3) AND state <> 'reserved'
+    ORDER BY revision, id LIMIT $4";
+/// Begins a selection of certificates; conditions are appended.
+pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
+    i.submission, s.name, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
+    r.ground, r.officer
+    FROM certificate c JOIN authority a ON a.id = c.authority
+    LEFT JOIN item i ON i.id = c.item LEFT JOIN subject s ON s.id = c.subject
+    LEFT JOIN certificate_octets o ON o.certificate = c.id
+    LEFT JOIN revocation r ON r.id = (SELECT max(id) FROM revocation WHERE certificate = c.id)
+    WHERE 1 = 1";
+pub(super) const ADD_REVOCATION: &str = "INSERT INTO revocation (certificate, reason, ground, at,
+    invalidity_date, officer, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+pub(super) const REVOKE: &str =
+    "UPDATE certificate SET state = 'revoked', revoked_at = $2, reason = $3,
+    invalidity_date = $4, revision = $5 WHERE id = $1";
+pub(super) const EXPIRE: &str = "UPDATE certificate SET state = 'expired'
+    WHERE state <> 'expired' AND state <> 'reserved' AND not_after < $1";
+pub(super) const OCSP_SIGNERS: &str = "SELECT c.id, o.der, c.key_file, c.not_before, c.not_after
+    FROM certificate c JOIN certificate_octets o ON o.certificate = c.id
+    WHERE c.authority = $1 AND c.kind = 'ocsp-signer' AND c.state = 'issued' AND c.not_after > $2
+    ORDER BY c.not_before, c.id";
+
+pub(super) const NEXT_CRL_NUMBER: &str =
+    "UPDATE authority SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number";
+pub(super) const ADD_CRL: &str =
+    "INSERT INTO crl (authority, number, revision, this_update, next_update, der)
+    VALUES ($1, $2, $3, $4, $5, $6)";
+pub(super) const LATEST_CRL: &str =
+    "SELECT authority, number, revision, this_update, next_update, der
+    FROM crl WHERE authority = $1 ORDER BY number DESC LIMIT 1";
+pub(super) const NEXT_BATCH_NUMBER: &str =
+    "INSERT INTO batch_number (issuer, newest) VALUES ($1, 1)
+    ON CONFLICT (issuer) DO UPDATE SET newest = batch_number.newest + 1 RETURNING newest";
+pub(super) const ADD_BATCH: &str =
+    "INSERT INTO batch (issuer, number, kind, shard, revision, created_at,
+    next_update, renew_at, records) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+pub(super) const LATEST_BATCH: &str = "SELECT issuer, number, kind, shard, revision, created_at,
+    next_update, renew_at, records FROM batch WHERE issuer = $1 AND kind = $2 AND shard = $3
+    ORDER BY number DESC LIMIT 1";
+pub(super) const FIRST_HASH_KEY: &str =
+    "SELECT hash_key FROM adoption WHERE issuer = $1 ORDER BY revision LIMIT 1";
+pub(super) const ADD_ADOPTION: &str =
+    "INSERT INTO adoption (revision, issuer, certificate, hash_key,
+    crl_blake3, crl_number, this_update, next_update, as_of, allow_weak, records, adopted_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub(super) const FOREIGN: &str = "SELECT a.revision, a.issuer, a.certificate, a.hash_key, a.crl_blake3,
+    a.crl_number, a.this_update, a.next_update, a.as_of, a.allow_weak, a.records, a.adopted_at
+    FROM adoption a WHERE a.revision = (SELECT max(b.revision) FROM adoption b WHERE b.issuer = a.issuer)
+    ORDER BY a.revision";

@@ -1,0 +1,304 @@
+//! The registry in one SQLite file, the embedded default.
+//!
+//! One connection writes (`BEGIN IMMEDIATE`, WAL, `synchronous=FULL`: a committed change survives the loss
+//! of power), several read. Every writing method is: begin, work, audit, commit. Another process on the
+//! same file (`hufu signer revoke` beside `hufu signer serve`) is waited for.
+
+mod authority;
+mod certificate;
+mod revoke;
+mod row;
+mod serving;
+mod status;
+mod submission;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
+use wire::serial::Serial;
+use wire::time::UnixSeconds;
+
+use self::row::{loaded, stored};
+use super::{
+    Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
+    By, Certificate, CertificateFilter, CertificateId, Crl, Foreign, Issued, IssuerId, Item,
+    NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError, Reservation, Reserved,
+    Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted, sql,
+};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Connections that read; more than the processors would only wait.
+const READERS: u32 = 4;
+/// How long a change of another process is waited for.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// The registry in one SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it if there is none, and brings its schema up to date.
+    pub async fn open(file: &Path) -> Answer<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .statement_cache_capacity(256);
+        let pool = |size| {
+            SqlitePoolOptions::new()
+                .max_connections(size)
+                .acquire_timeout(BUSY)
+        };
+        let writer = pool(1).connect_with(options.clone()).await?;
+        MIGRATIONS
+            .run(&writer)
+            .await
+            .map_err(RegistryError::Schema)?;
+        let readers = pool(READERS)
+            .connect_with(options.create_if_missing(false).read_only(true))
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Closes all connections, folding the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// A transaction that may write; it holds the only lock from its first statement.
+    async fn write(&self) -> Answer<Transaction<'static, Sqlite>> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
+    /// A transaction that sees one moment of the registry.
+    async fn view(&self) -> Answer<Transaction<'static, Sqlite>> {
+        Ok(self.readers.begin().await?)
+    }
+}
+
+/// The next revision, taken in the caller's transaction.
+async fn next_revision(db: &mut SqliteConnection) -> Answer<Revision> {
+    Ok(loaded(
+        sqlx::query_scalar(sql::NEXT_REVISION).fetch_one(db).await?,
+    ))
+}
+
+/// What an act did, for its audit entry.
+struct Act<'a> {
+    verb: &'static str,
+    object: String,
+    detail: serde_json::Value,
+    by: By<'a>,
+    revision: Option<Revision>,
+}
+
+/// Writes the audit entry of an act in the caller's transaction.
+async fn audit(db: &mut SqliteConnection, act: Act<'_>) -> Answer<()> {
+    sqlx::query(sql::ADD_AUDIT)
+        .bind(stored(act.by.at))
+        .bind(act.by.who)
+        .bind(act.verb)
+        .bind(act.object)
+        .bind(act.detail.to_string())
+        .bind(act.revision.map(stored))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Each writing method: begin, do the work and its audit entry, commit.
+macro_rules! in_one_transaction {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let mut tx = $store.write().await?;
+        let answer = $work(&mut tx $(, $argument)*).await?;
+        tx.commit().await?;
+        Ok(answer)
+    }};
+}
+
+/// Each reading method: one connection, one statement or one view.
+macro_rules! reading {
+    ($store:ident, $work:path $(, $argument:expr)*) => {{
+        let mut db = $store.readers.acquire().await?;
+        $work(&mut db $(, $argument)*).await
+    }};
+}
+
+impl Store for SqliteStore {
+    async fn revision(&self) -> Answer<Revision> {
+        Ok(loaded(
+            sqlx::query_scalar(sql::REVISION)
+                .fetch_one(&self.readers)
+                .await?,
+        ))
+    }
+
+    async fn setting(&self, name: &str) -> Answer<Option<String>> {
+        Ok(sqlx::query_scalar(sql::SETTING)
+            .bind(name)
+            .fetch_optional(&self.readers)
+            .await?)
+    }
+
+    async fn set_setting(&self, name: &str, value: &str, by: By<'_>) -> Answer<()> {
+        in_one_transaction!(self, authority::set_setting, name, value, by)
+    }
+
+    async fn add_authority(&self, new: &NewAuthority, by: By<'_>) -> Answer<AuthorityId> {
+        in_one_transaction!(self, authority::add, new, by)
+    }
+
+    async fn authorities(&self) -> Answer<Vec<Authority>> {
+        reading!(self, authority::all)
+    }
+
+    async fn authority(&self, alias: &str) -> Answer<Option<Authority>> {
+        reading!(self, authority::one, alias)
+    }
+
+    async fn submission_of_file(&self, blake3: &[u8; 32]) -> Answer<Option<SubmissionNumber>> {
+        reading!(self, submission::of_file, blake3)
+    }
+
+    async fn submit(&self, submission: &NewSubmission, by: By<'_>) -> Answer<Submitted> {
+        in_one_transaction!(self, submission::submit, submission, by)
+    }
+
+    async fn submission(&self, number: SubmissionNumber) -> Answer<Option<Submission>> {
+        reading!(self, submission::one, number)
+    }
+
+    async fn submissions(&self) -> Answer<Vec<Submission>> {
+        reading!(self, submission::all)
+    }
+
+    async fn items(&self, number: SubmissionNumber) -> Answer<Vec<Item>> {
+        reading!(self, submission::items, number)
+    }
+
+    async fn refusals(&self, number: SubmissionNumber) -> Answer<Vec<RefusedRow>> {
+        reading!(self, submission::refusals, number)
+    }
+
+    async fn approve(&self, number: SubmissionNumber, by: By<'_>) -> Answer<()> {
+        in_one_transaction!(self, submission::approve, number, by)
+    }
+
+    async fn advance(
+        &self,
+        number: SubmissionNumber,
+        to: ApplicationState,
+        by: By<'_>,
+    ) -> Answer<()> {
+        in_one_transaction!(self, submission::advance, number, to, by)
+    }
+
+    async fn reserve(
+        &self,
+        reservations: &[Reservation],
+        by: By<'_>,
+    ) -> Answer<Vec<CertificateId>> {
+        in_one_transaction!(self, certificate::reserve, reservations, by)
+    }
+
+    async fn record_issued(&self, issued: &[Issued], by: By<'_>) -> Answer<Revision> {
+        in_one_transaction!(self, certificate::record_issued, issued, by)
+    }
+
+    async fn unfinished(&self, authority: AuthorityId) -> Answer<Vec<Reserved>> {
+        reading!(self, certificate::unfinished, authority)
+    }
+
+    async fn each_status(
+        &self,
+        authority: AuthorityId,
+        since: Option<Revision>,
+        each: impl FnMut(StatusRow) + Send,
+    ) -> Answer<Revision> {
+        let mut view = self.view().await?;
+        status::each(&mut view, authority, since, each).await
+    }
+
+    async fn certificate(
+        &self,
+        authority: AuthorityId,
+        serial: &Serial,
+    ) -> Answer<Option<Certificate>> {
+        reading!(self, status::one, authority, serial)
+    }
+
+    async fn certificates(&self, filter: &CertificateFilter) -> Answer<Vec<Certificate>> {
+        reading!(self, status::select, filter)
+    }
+
+    async fn revoke(&self, revocation: &Revocation, by: By<'_>) -> Answer<Revision> {
+        in_one_transaction!(self, revoke::revoke, revocation, by)
+    }
+
+    async fn expire(&self, by: By<'_>) -> Answer<u64> {
+        in_one_transaction!(self, revoke::expire, by)
+    }
+
+    async fn ocsp_signers(
+        &self,
+        authority: AuthorityId,
+        now: UnixSeconds,
+    ) -> Answer<Vec<OcspSigner>> {
+        reading!(self, certificate::ocsp_signers, authority, now)
+    }
+
+    async fn next_crl_number(&self, authority: AuthorityId) -> Answer<u64> {
+        in_one_transaction!(self, serving::next_crl_number, authority)
+    }
+
+    async fn record_crl(&self, crl: &Crl, by: By<'_>) -> Answer<()> {
+        in_one_transaction!(self, serving::record_crl, crl, by)
+    }
+
+    async fn latest_crl(&self, authority: AuthorityId) -> Answer<Option<Crl>> {
+        reading!(self, serving::latest_crl, authority)
+    }
+
+    async fn next_batch_number(&self, issuer: &IssuerId) -> Answer<u64> {
+        in_one_transaction!(self, serving::next_batch_number, issuer)
+    }
+
+    async fn record_batch(&self, batch: &BatchRecord) -> Answer<()> {
+        in_one_transaction!(self, serving::record_batch, batch)
+    }
+
+    async fn latest_batch(
+        &self,
+        issuer: &IssuerId,
+        kind: BatchKind,
+        shard: u32,
+    ) -> Answer<Option<BatchRecord>> {
+        reading!(self, serving::latest_batch, issuer, kind, shard)
+    }
+
+    async fn adopt(&self, adoption: &Adoption, by: By<'_>) -> Answer<Revision> {
+        in_one_transaction!(self, serving::adopt, adoption, by)
+    }
+
+    async fn foreign(&self) -> Answer<Vec<Foreign>> {
+        reading!(self, serving::foreign)
+    }
+
+    async fn audit(&self, after: u64, limit: u32) -> Answer<Vec<AuditEntry>> {
+        reading!(self, authority::audit_entries, after, limit)
+    }
+}

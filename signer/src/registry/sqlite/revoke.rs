@@ -1,0 +1,81 @@
+//! Revocation, once and for good; expiry, which changes no status on the wire.
+
+use serde_json::json;
+use sqlx::SqliteConnection;
+
+use super::row::stored;
+use super::{Act, audit, next_revision, status};
+use crate::registry::{Answer, By, CertificateState, RegistryError, Revision, Revocation, sql};
+
+pub(super) async fn revoke(
+    db: &mut SqliteConnection,
+    order: &Revocation,
+    by: By<'_>,
+) -> Answer<Revision> {
+    let found = status::by_id(&mut *db, order.id)
+        .await?
+        .ok_or(RegistryError::NoCertificate)?;
+    if let Some(before) = found.revoked {
+        return Err(RegistryError::AlreadyRevoked {
+            serial: found.serial.to_string(),
+            at: before.at,
+            ground: before.ground,
+        });
+    }
+    if found.state == CertificateState::Reserved {
+        return Err(RegistryError::WrongCertificateState {
+            serial: found.serial.to_string(),
+            state: found.state.name().to_owned(),
+            wanted: "issued",
+        });
+    }
+    let revision = next_revision(&mut *db).await?;
+    let reason = i64::from(order.reason.code());
+    sqlx::query(sql::REVOKE)
+        .bind(order.id.0)
+        .bind(stored(order.at))
+        .bind(reason)
+        .bind(order.invalidity_date.map(stored))
+        .bind(stored(revision))
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(sql::ADD_REVOCATION)
+        .bind(order.id.0)
+        .bind(reason)
+        .bind(&order.ground)
+        .bind(stored(order.at))
+        .bind(order.invalidity_date.map(stored))
+        .bind(by.who)
+        .bind(stored(revision))
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "revoke",
+        object: format!("certificate {}/{}", found.alias, found.serial),
+        detail: json!({ "ground": order.ground, "reason": order.reason.name(), "at": order.at,
+            "invalidity_date": order.invalidity_date }),
+        by,
+        revision: Some(revision),
+    };
+    audit(db, act).await?;
+    Ok(revision)
+}
+
+pub(super) async fn expire(db: &mut SqliteConnection, by: By<'_>) -> Answer<u64> {
+    let expired = sqlx::query(sql::EXPIRE)
+        .bind(stored(by.at))
+        .execute(&mut *db)
+        .await?
+        .rows_affected();
+    if expired > 0 {
+        let act = Act {
+            verb: "expire",
+            object: format!("{expired} certificates"),
+            detail: json!({ "not_after_before": by.at }),
+            by,
+            revision: None,
+        };
+        audit(db, act).await?;
+    }
+    Ok(expired)
+}

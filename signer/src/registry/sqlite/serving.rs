@@ -1,0 +1,192 @@
+//! CRL and batch numbers, CRLs, batches, adoptions.
+
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use super::row::{array, loaded, number, number_or_none, stored, unreadable};
+use super::{Act, audit, next_revision};
+use crate::registry::{
+    Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, Foreign, IssuerId, Revision,
+    sql,
+};
+
+pub(super) async fn next_crl_number(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+) -> Answer<u64> {
+    Ok(loaded(
+        sqlx::query_scalar(sql::NEXT_CRL_NUMBER)
+            .bind(authority.0)
+            .fetch_one(db)
+            .await?,
+    ))
+}
+
+pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>) -> Answer<()> {
+    sqlx::query(sql::ADD_CRL)
+        .bind(crl.authority.0)
+        .bind(stored(crl.number))
+        .bind(stored(crl.revision))
+        .bind(stored(crl.this_update))
+        .bind(stored(crl.next_update))
+        .bind(&crl.der)
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "crl",
+        object: format!("crl {} of authority {}", crl.number, crl.authority.0),
+        detail: json!({ "revision": crl.revision, "this_update": crl.this_update,
+            "next_update": crl.next_update, "blake3": blake3::hash(&crl.der).to_hex().as_str() }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await
+}
+
+pub(super) async fn latest_crl(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+) -> Answer<Option<Crl>> {
+    let row = sqlx::query(sql::LATEST_CRL)
+        .bind(authority.0)
+        .fetch_optional(db)
+        .await?;
+    row.map(|row| {
+        Ok(Crl {
+            authority: AuthorityId(row.try_get("authority")?),
+            number: number(&row, "number")?,
+            revision: number(&row, "revision")?,
+            this_update: number(&row, "this_update")?,
+            next_update: number(&row, "next_update")?,
+            der: row.try_get("der")?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn next_batch_number(db: &mut SqliteConnection, issuer: &IssuerId) -> Answer<u64> {
+    let query = sqlx::query_scalar(sql::NEXT_BATCH_NUMBER).bind(issuer.as_slice());
+    Ok(loaded(query.fetch_one(db).await?))
+}
+
+pub(super) async fn record_batch(db: &mut SqliteConnection, batch: &BatchRecord) -> Answer<()> {
+    sqlx::query(sql::ADD_BATCH)
+        .bind(batch.issuer.as_slice())
+        .bind(stored(batch.number))
+        .bind(batch.kind as i64)
+        .bind(i64::from(batch.shard))
+        .bind(stored(batch.revision))
+        .bind(stored(batch.created_at))
+        .bind(stored(batch.next_update))
+        .bind(stored(batch.renew_at))
+        .bind(stored(batch.records))
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn latest_batch(
+    db: &mut SqliteConnection,
+    issuer: &IssuerId,
+    kind: BatchKind,
+    shard: u32,
+) -> Answer<Option<BatchRecord>> {
+    let row = sqlx::query(sql::LATEST_BATCH)
+        .bind(issuer.as_slice())
+        .bind(kind as i64)
+        .bind(i64::from(shard))
+        .fetch_optional(db)
+        .await?;
+    row.map(|row| {
+        Ok(BatchRecord {
+            issuer: array(&row, "issuer")?,
+            number: number(&row, "number")?,
+            kind,
+            shard,
+            revision: number(&row, "revision")?,
+            created_at: number(&row, "created_at")?,
+            next_update: number(&row, "next_update")?,
+            renew_at: number(&row, "renew_at")?,
+            records: number(&row, "records")?,
+        })
+    })
+    .transpose()
+}
+
+pub(super) async fn adopt(
+    db: &mut SqliteConnection,
+    adoption: &Adoption,
+    by: By<'_>,
+) -> Answer<Revision> {
+    let revision = next_revision(&mut *db).await?;
+    // The loader's shards of this issuer hang on the key: the first adoption's stays.
+    let first: Option<Vec<u8>> = sqlx::query_scalar(sql::FIRST_HASH_KEY)
+        .bind(adoption.issuer.as_slice())
+        .fetch_optional(&mut *db)
+        .await?;
+    sqlx::query(sql::ADD_ADOPTION)
+        .bind(stored(revision))
+        .bind(adoption.issuer.as_slice())
+        .bind(&adoption.certificate)
+        .bind(first.unwrap_or_else(|| adoption.hash_key.to_vec()))
+        .bind(adoption.crl_blake3.as_slice())
+        .bind(&adoption.crl_number)
+        .bind(stored(adoption.this_update))
+        .bind(adoption.next_update.map(stored))
+        .bind(adoption.as_of.map(stored))
+        .bind(i64::from(adoption.allow_weak))
+        .bind(stored(adoption.records))
+        .bind(stored(by.at))
+        .execute(&mut *db)
+        .await?;
+    let blake3 = blake3::Hash::from_bytes(adoption.crl_blake3);
+    let act = Act {
+        verb: "adopt",
+        object: format!("issuer {}", hex(&adoption.issuer)),
+        detail: json!({ "crl_blake3": blake3.to_hex().as_str(), "this_update": adoption.this_update,
+            "next_update": adoption.next_update, "as_of": adoption.as_of,
+            "allow_weak": adoption.allow_weak, "records": adoption.records }),
+        by,
+        revision: Some(revision),
+    };
+    audit(db, act).await?;
+    Ok(revision)
+}
+
+pub(super) async fn foreign(db: &mut SqliteConnection) -> Answer<Vec<Foreign>> {
+    sqlx::query(sql::FOREIGN)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(foreign_row)
+        .collect()
+}
+
+fn foreign_row(row: &SqliteRow) -> Answer<Foreign> {
+    let allow_weak = match row.try_get::<i64, _>("allow_weak")? {
+        0 => false,
+        1 => true,
+        other => return Err(unreadable("allow_weak", &other.to_string())),
+    };
+    Ok(Foreign {
+        adoption: Adoption {
+            issuer: array(row, "issuer")?,
+            certificate: row.try_get("certificate")?,
+            hash_key: array(row, "hash_key")?,
+            crl_blake3: array(row, "crl_blake3")?,
+            crl_number: row.try_get("crl_number")?,
+            this_update: number(row, "this_update")?,
+            next_update: number_or_none(row, "next_update")?,
+            as_of: number_or_none(row, "as_of")?,
+            allow_weak,
+            records: number(row, "records")?,
+        },
+        revision: number(row, "revision")?,
+        adopted_at: number(row, "adopted_at")?,
+    })
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

@@ -1,0 +1,354 @@
+//! Submissions in, judged against what the registry already holds; their lives step by step.
+
+use serde_json::json;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+use wire::serial::Serial;
+
+use super::row::{loaded, named, number, number_or_none, serial, stored};
+use super::{Act, audit};
+use crate::registry::{
+    Answer, ApplicationState, Business, By, Item, ItemId, ItemOutcome, ItemState, NewItem,
+    NewSubmission, RefusedRow, RegistryError, SubjectKind, Submission, SubmissionNumber, Submitted,
+    sql,
+};
+
+pub(super) async fn of_file(
+    db: &mut SqliteConnection,
+    blake3: &[u8; 32],
+) -> Answer<Option<SubmissionNumber>> {
+    let number: Option<i64> = sqlx::query_scalar(sql::SUBMISSION_OF_FILE)
+        .bind(blake3.as_slice())
+        .fetch_optional(db)
+        .await?;
+    Ok(number.map(|n| SubmissionNumber(loaded(n))))
+}
+
+pub(super) async fn submit(
+    db: &mut SqliteConnection,
+    new: &NewSubmission,
+    by: By<'_>,
+) -> Answer<Submitted> {
+    if let Some(first) = of_file(&mut *db, &new.file_blake3).await? {
+        return Err(RegistryError::SameFile { first });
+    }
+    let number = insert(&mut *db, new, by).await?;
+    let mut items = Vec::with_capacity(new.items.len());
+    let mut refused = new.refused.clone();
+    for item in &new.items {
+        let outcome = accept(&mut *db, number, new, item, by).await?;
+        refused.extend(outcome.refusal(new.kind, item));
+        items.push(outcome);
+    }
+    refused.sort_by_key(|row| row.line);
+    record_refused(&mut *db, number, &refused).await?;
+    let accepted = items
+        .iter()
+        .filter(|o| matches!(o, ItemOutcome::Accepted(_)))
+        .count();
+    // A submission of which nothing is left is refused, and its file may come again.
+    let state = if accepted == 0 {
+        ApplicationState::Refused
+    } else {
+        ApplicationState::Checked
+    };
+    sqlx::query(sql::SUBMISSION_COUNTS)
+        .bind(stored(number.0))
+        .bind(stored(accepted as u64))
+        .bind(stored(refused.len() as u64))
+        .bind(state.name())
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "submit",
+        object: format!("submission {number}"),
+        detail: json!({ "file_blake3": blake3::Hash::from_bytes(new.file_blake3).to_hex().as_str(),
+            "unit_code": new.unit_code, "alias": new.alias, "accepted": accepted,
+            "refused": refused.len(), "additional": new.additional, "state": state.name() }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await?;
+    Ok(Submitted { number, items })
+}
+
+async fn insert(
+    db: &mut SqliteConnection,
+    new: &NewSubmission,
+    by: By<'_>,
+) -> Answer<SubmissionNumber> {
+    let number: i64 = sqlx::query_scalar(sql::ADD_SUBMISSION)
+        .bind(new.file_blake3.as_slice())
+        .bind(new.application_blake3.as_slice())
+        .bind(new.kind.name())
+        .bind(new.business.name())
+        .bind(&new.alias)
+        .bind(&new.unit_name)
+        .bind(&new.unit_code)
+        .bind(&new.application)
+        .bind(ApplicationState::Submitted.name())
+        .bind(by.who)
+        .bind(stored(by.at))
+        .fetch_one(db)
+        .await
+        .map_err(|error| match &error {
+            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
+                RegistryError::NoAuthority(new.alias.clone())
+            }
+            _ => error.into(),
+        })?;
+    Ok(SubmissionNumber(loaded(number)))
+}
+
+/// Records an item unless its subject already holds, or waits for, a certificate of the kind.
+async fn accept(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+    new: &NewSubmission,
+    item: &NewItem,
+    by: By<'_>,
+) -> Answer<ItemOutcome> {
+    let known: Option<i64> = sqlx::query_scalar(sql::SUBJECT)
+        .bind(&item.subject_key)
+        .fetch_optional(&mut *db)
+        .await?;
+    let subject = match known {
+        Some(subject) => {
+            if let Some(held) = held(&mut *db, subject, new.additional, by).await? {
+                return Ok(held);
+            }
+            subject
+        }
+        None => {
+            sqlx::query_scalar(sql::ADD_SUBJECT)
+                .bind(&item.subject_key)
+                .bind(new.kind.name())
+                .bind(&item.name)
+                .bind(&item.number)
+                .fetch_one(&mut *db)
+                .await?
+        }
+    };
+    let id = sqlx::query_scalar(sql::ADD_ITEM)
+        .bind(stored(number.0))
+        .bind(stored(item.line))
+        .bind(subject)
+        .bind(&item.fields)
+        .bind(&item.spki)
+        .fetch_one(db)
+        .await?;
+    Ok(ItemOutcome::Accepted(ItemId(id)))
+}
+
+async fn held(
+    db: &mut SqliteConnection,
+    subject: i64,
+    additional: bool,
+    by: By<'_>,
+) -> Answer<Option<ItemOutcome>> {
+    let waiting: Option<i64> = sqlx::query_scalar(sql::WAITING_ITEM)
+        .bind(subject)
+        .fetch_optional(&mut *db)
+        .await?;
+    if let Some(number) = waiting {
+        return Ok(Some(ItemOutcome::AlreadyWaits {
+            number: SubmissionNumber(loaded(number)),
+        }));
+    }
+    if additional {
+        return Ok(None);
+    }
+    let live = sqlx::query(sql::LIVE_CERTIFICATE)
+        .bind(subject)
+        .bind(stored(by.at))
+        .fetch_optional(db)
+        .await?;
+    live.map(|row| {
+        let serial: Serial = serial(&row)?;
+        Ok(ItemOutcome::AlreadyHolds {
+            alias: row.try_get("alias")?,
+            serial: serial.to_string(),
+        })
+    })
+    .transpose()
+}
+
+async fn record_refused(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+    refused: &[RefusedRow],
+) -> Answer<()> {
+    for (position, row) in (0_i64..).zip(refused) {
+        sqlx::query(sql::ADD_REFUSED)
+            .bind(stored(number.0))
+            .bind(position)
+            .bind(stored(row.line))
+            .bind(&row.column)
+            .bind(&row.column_english)
+            .bind(&row.rule)
+            .bind(&row.value)
+            .execute(&mut *db)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn approve(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+    by: By<'_>,
+) -> Answer<()> {
+    let found = one(&mut *db, number)
+        .await?
+        .ok_or(RegistryError::NoSubmission(number))?;
+    if found.state != ApplicationState::Checked {
+        let to = ApplicationState::Approved;
+        return Err(RegistryError::WrongState {
+            number,
+            from: found.state,
+            to,
+        });
+    }
+    if found.clerk == by.who {
+        return Err(RegistryError::SameOfficer {
+            who: found.clerk,
+            number,
+        });
+    }
+    sqlx::query(sql::APPROVE)
+        .bind(stored(number.0))
+        .bind(by.who)
+        .bind(stored(by.at))
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "approve",
+        object: format!("submission {number}"),
+        detail: json!({ "clerk": found.clerk, "accepted": found.accepted }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await
+}
+
+pub(super) async fn advance(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+    to: ApplicationState,
+    by: By<'_>,
+) -> Answer<()> {
+    let found = one(&mut *db, number)
+        .await?
+        .ok_or(RegistryError::NoSubmission(number))?;
+    if !found.state.may_become(to) {
+        return Err(RegistryError::WrongState {
+            number,
+            from: found.state,
+            to,
+        });
+    }
+    sqlx::query(sql::SET_STATE)
+        .bind(stored(number.0))
+        .bind(to.name())
+        .execute(&mut *db)
+        .await?;
+    use ApplicationState as S;
+    if matches!(to, S::Refused | S::Returned | S::Withdrawn) {
+        sqlx::query(sql::DROP_ITEMS)
+            .bind(stored(number.0))
+            .execute(&mut *db)
+            .await?;
+    }
+    let act = Act {
+        verb: "advance",
+        object: format!("submission {number}"),
+        detail: json!({ "from": found.state.name(), "to": to.name() }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await
+}
+
+pub(super) async fn one(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+) -> Answer<Option<Submission>> {
+    let row = sqlx::query(sql::SUBMISSION)
+        .bind(stored(number.0))
+        .fetch_optional(db)
+        .await?;
+    row.as_ref().map(submission).transpose()
+}
+
+pub(super) async fn all(db: &mut SqliteConnection) -> Answer<Vec<Submission>> {
+    sqlx::query(sql::SUBMISSIONS)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(submission)
+        .collect()
+}
+
+fn submission(row: &SqliteRow) -> Answer<Submission> {
+    Ok(Submission {
+        number: SubmissionNumber(number(row, "number")?),
+        kind: named(row, "kind", SubjectKind::from_name)?,
+        business: named(row, "business", Business::from_name)?,
+        alias: row.try_get("alias")?,
+        unit_name: row.try_get("unit_name")?,
+        unit_code: row.try_get("unit_code")?,
+        state: named(row, "state", ApplicationState::from_name)?,
+        clerk: row.try_get("clerk")?,
+        received_at: number(row, "received_at")?,
+        officer: row.try_get("officer")?,
+        approved_at: number_or_none(row, "approved_at")?,
+        accepted: number(row, "accepted")?,
+        refused: number(row, "refused")?,
+        issued: number(row, "issued")?,
+    })
+}
+
+pub(super) async fn items(
+    db: &mut SqliteConnection,
+    submission: SubmissionNumber,
+) -> Answer<Vec<Item>> {
+    let rows = sqlx::query(sql::ITEMS)
+        .bind(stored(submission.0))
+        .fetch_all(db)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(Item {
+                id: ItemId(row.try_get("id")?),
+                submission,
+                line: number(row, "line")?,
+                kind: named(row, "kind", SubjectKind::from_name)?,
+                state: named(row, "state", ItemState::from_name)?,
+                name: row.try_get("name")?,
+                fields: row.try_get("fields")?,
+                spki: row.try_get("spki")?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn refusals(
+    db: &mut SqliteConnection,
+    submission: SubmissionNumber,
+) -> Answer<Vec<RefusedRow>> {
+    let rows = sqlx::query(sql::REFUSED)
+        .bind(stored(submission.0))
+        .fetch_all(db)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(RefusedRow {
+                line: number(row, "line")?,
+                column: row.try_get("column_chinese")?,
+                column_english: row.try_get("column_english")?,
+                rule: row.try_get("rule")?,
+                value: row.try_get("value")?,
+            })
+        })
+        .collect()
+}
