@@ -4,4 +4,17 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod bad_generations;
+mod bouncycastle;
+mod corpus;
+mod crl_judges;
+mod foreign_crl;
+mod forms_bad_input;
+mod garbage;
+mod gnutls_ocsp;
+mod hufu_up;
+mod openssl_ocsp;
+mod sm2_judges;
+mod syscalls;
 mod tidy;
+mod unauthorized;

@@ -1,0 +1,167 @@
+//! What a newcomer meets: one command, files to try with, commands to paste; and what happens when it is killed.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hufu_tests::demo::{Authority, Demo};
+use hufu_tests::http;
+use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
+use hufu_tests::process::{command, free_address, run, wait_until};
+
+/// Processes that have this data folder among their arguments.
+fn processes_over(data: &Path) -> Vec<u32> {
+    let data = data.to_str().unwrap().to_owned();
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| {
+            let id = entry.file_name().to_str()?.parse().ok()?;
+            let words = fs::read(entry.path().join("cmdline")).ok()?;
+            words
+                .split(|octet| *octet == 0)
+                .any(|word| String::from_utf8_lossy(word).contains(&data))
+                .then_some(id)
+        });
+    processes.collect()
+}
+
+fn good(demo: &Demo) -> Status {
+    let issuer = demo.certificate(Authority::P256, "issuer");
+    let serial = demo.certificate(Authority::P256, "good").serial;
+    let id = cert_id(Hash::Sha1, Parameters::Null, &issuer, &serial);
+    Answer::read(&http::ask(demo.ocsp, &request(&[&id], None)).unwrap().body)
+        .single()
+        .status
+}
+
+#[test]
+fn leaves_everything_to_try_with_before_it_is_ready() {
+    let demo = Demo::shared();
+    for authority in ["p256", "sm2"] {
+        for name in ["root", "issuer", "good", "revoked", "chain"] {
+            let file = demo.folder().join(format!("{authority}-{name}.pem"));
+            let text = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(
+                text.starts_with("-----BEGIN CERTIFICATE-----"),
+                "{}",
+                file.display()
+            );
+        }
+    }
+    let said = demo.up.said();
+    assert!(
+        said.contains("REFUSED line"),
+        "the row that is wrong on purpose is not shown:\n{said}"
+    );
+}
+
+#[test]
+fn a_killed_one_leaves_no_child_and_a_second_start_finds_its_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut demo = Demo::start(&data);
+    assert_eq!(good(&demo), Status::Good);
+
+    // Its second, on the same folder, is refused while the first runs.
+    let (ocsp, admin, live) = (free_address(), free_address(), free_address());
+    let mut second = command(
+        "hufu",
+        [
+            "up",
+            "--ocsp",
+            &ocsp.to_string(),
+            "--admin",
+            &admin.to_string(),
+        ],
+    );
+    second
+        .args(["--live", &live.to_string(), "--data"])
+        .arg(&data);
+    let refused = run(&mut second).ended_with(1);
+    assert!(!refused.both().contains("panicked"), "{refused:?}");
+    // So is one on another folder with the same port, before it founds anything.
+    let elsewhere = folder.path().join("elsewhere");
+    let mut third = command(
+        "hufu",
+        [
+            "up",
+            "--ocsp",
+            &demo.ocsp.to_string(),
+            "--admin",
+            &admin.to_string(),
+        ],
+    );
+    third
+        .args(["--live", &live.to_string(), "--data"])
+        .arg(&elsewhere);
+    let refused = run(&mut third).ended_with(1);
+    assert!(
+        refused.both().contains(&demo.ocsp.port().to_string()),
+        "the port is not named: {refused:?}"
+    );
+    assert!(!elsewhere.join("signer/registry.sqlite").exists());
+
+    demo.up.signal("KILL");
+    let _ = demo.up.wait(Duration::from_secs(5));
+    wait_until("the children are gone", Duration::from_secs(10), || {
+        processes_over(&data).is_empty()
+    });
+    drop(TcpListener::bind(demo.ocsp).expect("the port is free again"));
+
+    let before = demo.certificate(Authority::P256, "good").der;
+    let began = Instant::now();
+    let mut demo = Demo::start(&data);
+    let took = began.elapsed();
+    assert_eq!(good(&demo), Status::Good);
+    assert_eq!(
+        demo.certificate(Authority::P256, "good").der,
+        before,
+        "it founded anew"
+    );
+    // Under a second in a release build on a quiet machine; this is neither.
+    assert!(
+        took < Duration::from_secs(20),
+        "a second start took {took:?}"
+    );
+
+    demo.up.signal("TERM");
+    assert_eq!(
+        demo.up.wait(Duration::from_secs(30)).code(),
+        Some(0),
+        "{}",
+        demo.up.said()
+    );
+    assert!(processes_over(&data).is_empty());
+}
+
+#[test]
+fn the_commands_it_prints_work_as_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(&folder.path().join("data"));
+    let printed = fs::read_to_string(demo.folder().join("TRY.txt")).unwrap();
+    let mut tried = 0;
+    for part in printed.split("\n# ").skip(1) {
+        let (shows, lines) = part.split_once('\n').unwrap();
+        if lines.contains("firefox") {
+            continue;
+        }
+        let ran = run(Command::new("bash")
+            .args(["-euo", "pipefail", "-c", lines])
+            .current_dir(folder.path()));
+        // `openssl ocsp` ends with 1 where a responder refuses, which is what that command shows.
+        let wanted = if shows.contains("unauthorized") { 1 } else { 0 };
+        assert_eq!(ran.code, Some(wanted), "{shows}: {ran:?}");
+        if lines.contains("openssl ocsp") && lines.contains("-url") && wanted == 0 {
+            assert!(
+                ran.both().contains("Response verify OK"),
+                "{shows}: {ran:?}"
+            );
+        }
+        tried += 1;
+    }
+    assert!(tried >= 6, "{printed}");
+}
