@@ -4,6 +4,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod arrows;
 mod bad_generations;
 mod bouncycastle;
 mod corpus;

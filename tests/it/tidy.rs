@@ -1,13 +1,11 @@
-//! Rules about the project's own text that no compiler knows: which room may link which, where `unsafe` and the clock
-//! live, how files are named and opened.
+//! Rules about the project's own text that no compiler knows: where `unsafe` and the clock live, how files are named and
+//! opened. Which room may link which is `arrows.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hufu_tests::root;
-use serde_json::Value;
 
 /// Every file of the project that git knows, relative to the top.
 fn committed(extension: &str) -> Vec<PathBuf> {
@@ -65,151 +63,6 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn none_of(found: &[String], rule: &str) {
     assert!(found.is_empty(), "{rule}:\n  {}", found.join("\n  "));
-}
-
-fn metadata() -> Value {
-    let output = Command::new(env!("CARGO"))
-        .current_dir(root())
-        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// For each package, the packages that end up linked into it (dependencies of dependencies too; not for its tests).
-fn linked(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
-    let name_of: BTreeMap<&str, &str> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| {
-            (
-                package["id"].as_str().unwrap(),
-                package["name"].as_str().unwrap(),
-            )
-        })
-        .collect();
-    let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
-        let linked = node["deps"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|dependency| {
-                dependency["dep_kinds"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .any(|kind| kind["kind"].is_null())
-            });
-        let names = linked
-            .map(|dependency| name_of[dependency["pkg"].as_str().unwrap()])
-            .collect();
-        direct.insert(name_of[node["id"].as_str().unwrap()], names);
-    }
-    let rooms = metadata["workspace_members"].as_array().unwrap();
-    rooms
-        .iter()
-        .map(|id| {
-            let room = name_of[id.as_str().unwrap()];
-            let mut reached = BTreeSet::new();
-            let mut ahead = vec![room];
-            while let Some(name) = ahead.pop() {
-                for next in direct.get(name).into_iter().flatten() {
-                    if reached.insert((*next).to_owned()) {
-                        ahead.push(next);
-                    }
-                }
-            }
-            (room.to_owned(), reached)
-        })
-        .collect()
-}
-
-#[test]
-fn no_room_links_one_it_must_not() {
-    let linked = linked(&metadata());
-    let rooms: BTreeSet<&str> = linked.keys().map(String::as_str).collect();
-    // The whole picture: a new arrow is a decision, written here and in ARCHITECTURE.md.
-    let allowed: &[(&str, &[&str])] = &[
-        ("hufu-wire", &[]),
-        ("hufu-loader", &["hufu-wire"]),
-        ("hufu-signer", &["hufu-wire"]),
-        ("hufu-responder", &["hufu-wire", "hufu-loader"]),
-        (
-            "hufu",
-            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
-        ),
-        (
-            "hufu-benches",
-            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
-        ),
-        (
-            "hufu-tests",
-            &["hufu-wire", "hufu-loader", "hufu-signer", "hufu-responder"],
-        ),
-    ];
-    assert_eq!(
-        rooms,
-        allowed.iter().map(|(room, _)| *room).collect(),
-        "a room without arrows in this list"
-    );
-    for (room, may) in allowed {
-        let rooms_linked: Vec<&str> = linked[*room]
-            .iter()
-            .map(String::as_str)
-            .filter(|name| rooms.contains(name))
-            .collect();
-        let beyond: Vec<_> = rooms_linked
-            .iter()
-            .filter(|name| !may.contains(name))
-            .collect();
-        assert!(beyond.is_empty(), "{room} links {beyond:?}");
-    }
-}
-
-#[test]
-fn code_that_handles_private_keys_is_linked_into_nothing_but_the_signer() {
-    let linked = linked(&metadata());
-    for room in ["hufu-wire", "hufu-loader", "hufu-responder"] {
-        for banned in [
-            "aws-lc-rs",
-            "aws-lc-sys",
-            "p12-keystore",
-            "cryptoki",
-            "sqlx",
-            "rsa",
-        ] {
-            assert!(!linked[room].contains(banned), "{room} links {banned}");
-        }
-    }
-    for room in ["hufu-wire", "hufu-signer"] {
-        assert!(!linked[room].contains("memmap2"), "{room} links memmap2");
-    }
-}
-
-#[test]
-fn responder_links_the_read_half_of_the_loader_only() {
-    let metadata = metadata();
-    let responder = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|p| p["name"] == "hufu-responder")
-        .unwrap();
-    let loader = responder["dependencies"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|dependency| dependency["name"] == "hufu-loader" && dependency["kind"].is_null())
-        .expect("the responder reads generations through the loader");
-    assert_eq!(loader["uses_default_features"], false);
-    assert_eq!(loader["features"], Value::Array(Vec::new()));
 }
 
 #[test]
@@ -293,7 +146,20 @@ fn no_file_outgrows_its_room() {
 }
 
 /// Where `now` is read. Everywhere else it is an argument, so that a test can stand at any moment.
-const READS_THE_CLOCK: &[&str] = &[];
+const READS_THE_CLOCK: &[&str] = &[
+    // The verbs of the command lines: once, when they start.
+    "loader/src/cli/mod.rs",
+    "signer/src/cli/mod.rs",
+    // Main loops.
+    "deploy/appliance/src/children.rs",
+    "deploy/appliance/src/supervise.rs",
+    "deploy/appliance/src/up.rs",
+    "loader/src/run.rs",
+    "responder/src/cli.rs",
+    "responder/src/reload.rs",
+    "responder/src/worker.rs",
+    "signer/src/serve.rs",
+];
 
 #[test]
 fn the_clock_is_read_in_main_loops_only() {
@@ -383,6 +249,7 @@ fn nothing_names_a_machine_or_a_folder_outside_the_project() {
         concat!("SCENARIOS", ".md"),
         concat!("STYLE", ".md"),
         concat!("contract", ".md"),
+        concat!("DES", "IGN"),
     ];
     let mut found = Vec::new();
     for path in committed("") {
@@ -396,4 +263,23 @@ fn nothing_names_a_machine_or_a_folder_outside_the_project() {
         }
     }
     none_of(&found, "text that only makes sense on one machine");
+}
+
+#[test]
+fn the_files_that_the_pages_name_are_there() {
+    let mut found = Vec::new();
+    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
+        let text = read(Path::new(page));
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let named = quoted.contains('/')
+                && [".rs", ".toml", ".java", ".sql"]
+                    .iter()
+                    .any(|end| quoted.ends_with(end));
+            let plain = !quoted.contains(['*', '<', ' ', ':', '…']);
+            if named && plain && !root().join(quoted).exists() {
+                found.push(format!("{page}: {quoted}"));
+            }
+        }
+    }
+    none_of(&found, "pages name files that are not there");
 }
