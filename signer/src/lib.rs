@@ -1,4 +1,13 @@
 //! The back office: forms in, certificates, CRLs and pre-signed OCSP batches out.
 
+pub mod adopt;
+pub mod batch;
+pub mod ca;
+pub mod durable;
+pub mod home;
+pub mod key;
+pub mod office;
 pub mod ra;
 pub mod registry;
+pub mod serve;
+pub mod settings;

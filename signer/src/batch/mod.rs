@@ -1,0 +1,231 @@
+//! Responses signed ahead of time: `plan.rs` says what is due (pure), `own.rs` gathers it from
+//! the registry, `sign.rs` signs on all cores, `output.rs` writes the
+//! file the loader takes (`wire::batch`) and reads it back.
+//!
+//! [`make`] is the way through: statuses in, one file in the spool out.
+
+pub mod output;
+pub mod own;
+pub mod plan;
+pub mod sign;
+
+use crate::ca::CaError;
+use crate::ca::ocsp_signer::Responder;
+use crate::key::{Signer, verify::VerifyError};
+use crate::registry::RegistryError;
+use aws_lc_rs::digest;
+use sm3::Digest;
+use std::{io, path::PathBuf};
+use wire::algorithm::SignatureAlgorithm;
+use wire::batch::{self, Document, Header, Kind, Source, Variant, Window};
+use wire::cert_id::{CertIdForm, CertIdHash, IssuerId, Parameters};
+use wire::serial::{Serial, SerialHashKey, shard};
+use wire::status::CertStatus;
+use wire::time::UnixSeconds;
+
+/// What goes wrong between plan and spool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BatchError {
+    /// The registry refused or failed.
+    #[error("registry")]
+    Registry(#[from] RegistryError),
+    /// Certificates, keys or lists failed.
+    #[error("authority")]
+    Authority(#[from] CaError),
+    /// A response could not be signed.
+    #[error("signing")]
+    Key(#[from] crate::key::KeyError),
+    /// The header cannot be written: more windows or octets than the format holds.
+    #[error("the batch header does not fit its format: {0}")]
+    Header(wire::Rule),
+    /// A status that no response can say, such as a revocation after 2106.
+    #[error("the status of {0} cannot be said in a response")]
+    Status(Serial),
+    /// A file cannot be written or read back.
+    #[error("batch file {}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What was read back is not what was written.
+    #[error("batch file {} does not read back as written: {why}", path.display())]
+    ReadBack {
+        /// Which file.
+        path: PathBuf,
+        /// What differs.
+        why: &'static str,
+    },
+    /// A signature in the file does not verify.
+    #[error("a signature on {serial} does not verify")]
+    Signature {
+        /// Whose status.
+        serial: Serial,
+        /// Why.
+        source: VerifyError,
+    },
+}
+
+/// Everything about an issuer's batches that does not depend on the moment.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Issuer name and key, hashed.
+    pub issuer_id: IssuerId,
+    /// The key of shards and buckets.
+    pub hash_key: SerialHashKey,
+    /// Base shards.
+    pub shards: u32,
+    /// The issuer's certificate, DER.
+    pub issuer_certificate: Vec<u8>,
+    /// The issuer's Name, DER.
+    pub name_der: Vec<u8>,
+    /// Content of the BIT STRING of the issuer's public key: what CertID hashes.
+    pub key_bits: Vec<u8>,
+    /// CertID forms that are signed ahead.
+    pub forms: Vec<CertIdForm>,
+    /// Where the status comes from.
+    pub source: Source,
+}
+
+/// One status to sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Whose.
+    pub serial: Serial,
+    /// What is said.
+    pub status: CertStatus,
+}
+
+/// One batch about to be made.
+pub struct Order<'a> {
+    /// Whose.
+    pub subject: &'a Subject,
+    /// What it does to the issuer's packs.
+    pub kind: Kind,
+    /// Its number.
+    pub number: u64,
+    /// The registry's revision it shows.
+    pub revision: u64,
+    /// When it is made.
+    pub now: UnixSeconds,
+    /// The window of all its records.
+    pub window: Window,
+    /// Who signs.
+    pub responder: &'a Responder,
+    /// What is signed; sorted here.
+    pub rows: Vec<Row>,
+    /// Files that come along.
+    pub documents: Vec<Document>,
+}
+
+/// CertID forms for an issuer: what stock clients ask with. SM3 with absent parameters is GmSSL's, with NULL OpenSSL's.
+#[must_use]
+pub fn default_forms(issuer_is_sm2: bool) -> Vec<CertIdForm> {
+    let mut forms = vec![
+        CertIdForm::new(CertIdHash::Sha1, Parameters::Null),
+        CertIdForm::new(CertIdHash::Sha256, Parameters::Null),
+    ];
+    if issuer_is_sm2 {
+        forms.push(CertIdForm::new(CertIdHash::Sm3, Parameters::Absent));
+        forms.push(CertIdForm::new(CertIdHash::Sm3, Parameters::Null));
+    }
+    forms
+}
+
+/// The hash a CertID asks for.
+#[must_use]
+pub fn cert_id_hash(hash: CertIdHash, octets: &[u8]) -> Vec<u8> {
+    match hash {
+        CertIdHash::Sha1 => digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets)
+            .as_ref()
+            .to_vec(),
+        CertIdHash::Sha256 => digest::digest(&digest::SHA256, octets).as_ref().to_vec(),
+        CertIdHash::Sm3 => sm3::Sm3::digest(octets).to_vec(),
+    }
+}
+
+impl Subject {
+    /// The ways this issuer's responses are signed by a responder of `algorithm`, all in slot 0.
+    fn variants(&self, algorithm: SignatureAlgorithm) -> Vec<Variant> {
+        let variant = |form: &CertIdForm| Variant {
+            form: *form,
+            algorithm,
+            slot: 0,
+            name_hash: cert_id_hash(form.hash, &self.name_der),
+            key_hash: cert_id_hash(form.hash, &self.key_bits),
+        };
+        self.forms.iter().map(variant).collect()
+    }
+}
+
+impl Order<'_> {
+    /// The header of the file; record width and count follow the rows.
+    fn header(&self) -> Header {
+        let longest = self
+            .rows
+            .iter()
+            .map(|row| row.serial.content().len())
+            .max()
+            .unwrap_or(1);
+        let algorithm = self.responder.key.algorithm();
+        Header {
+            kind: self.kind,
+            issuer_id: self.subject.issuer_id,
+            number: self.number,
+            revision: self.revision,
+            created_at: self.now,
+            hash_key: self.subject.hash_key,
+            shards: self.subject.shards,
+            shard: 0,
+            source: self.subject.source,
+            serial_octets: u8::try_from(longest).expect("a serial has at most 32 octets"),
+            record_count: self.rows.len() as u64,
+            issuer_certificate: self.subject.issuer_certificate.clone(),
+            variants: self.subject.variants(algorithm),
+            slots: 1,
+            responders: vec![batch::Responder {
+                algorithm,
+                key_hash: self.responder.key_hash,
+                not_before: self.responder.not_before,
+                not_after: self.responder.not_after,
+                certificate: self.responder.certificate.clone(),
+            }],
+            windows: vec![self.window],
+            documents: self.documents.clone(),
+        }
+    }
+
+    /// The order of records in a batch: shard, rest of the hash, serial.
+    fn sort(&mut self) {
+        let (key, shards) = (self.subject.hash_key, self.subject.shards);
+        self.rows.sort_by_cached_key(|row| {
+            let (shard, rest) = shard(key.hash(row.serial.content()), shards);
+            (shard, rest, row.serial)
+        });
+    }
+}
+
+/// Signs an order and puts it into the spool; answers the file's path.
+///
+/// # Errors
+/// [`BatchError`]; nothing is left in the spool then.
+pub fn make(
+    mut order: Order<'_>,
+    path: PathBuf,
+    batch_key: &dyn Signer,
+    threads: usize,
+    progress: &dyn Fn(u64),
+) -> Result<PathBuf, BatchError> {
+    order.sort();
+    let header = order.header();
+    let mut file = output::BatchFile::create(path, &header)?;
+    let job = sign::Job::new(&header, &*order.responder.key, &order.rows)?;
+    sign::run(&job, threads, |octets| {
+        file.append(octets)?;
+        progress(octets.len() as u64 / job.record_octets() as u64);
+        Ok(())
+    })?;
+    file.finish(&header, batch_key, &[&*order.responder.key])
+}

@@ -1,0 +1,282 @@
+//! Batches of our own authorities: from the registry into the spool.
+
+use super::plan::{self, Situation, Work};
+use super::{BatchError, Order, Row, Subject, default_forms, make};
+use crate::ca::{CaError, Issuer, ocsp_signer};
+use crate::durable::{self, Existing, Secrecy};
+use crate::key::Signer;
+use crate::key::keyring::hex;
+use crate::office::Office;
+use crate::registry::{BatchKind, BatchRecord, By, Crl, Revision, Store};
+use der::Decode;
+use spki::SubjectPublicKeyInfoRef;
+use std::path::PathBuf;
+use wire::algorithm::SignatureAlgorithm;
+use wire::batch::{Document, DocumentKind, Kind, Source};
+use wire::cert_id::IssuerId;
+use wire::serial::SerialHashKey;
+use wire::time::UnixSeconds;
+
+/// A batch that was put into the spool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// Whose: alias of our own, hexadecimal issuer id of foreign ones.
+    pub issuer: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Its number.
+    pub number: u64,
+    /// Records in it.
+    pub records: u64,
+    /// The revision it shows.
+    pub revision: Revision,
+}
+
+/// Our own authority as batches know it.
+///
+/// # Errors
+/// [`BatchError::Authority`] if its public key cannot be read.
+pub fn subject(issuer: &Issuer) -> Result<Subject, BatchError> {
+    let key = SubjectPublicKeyInfoRef::from_der(&issuer.public_key_der)
+        .map_err(CaError::encode("public key"))?;
+    Ok(Subject {
+        issuer_id: IssuerId(issuer.issuer_id()),
+        hash_key: SerialHashKey(issuer.row.hash_key),
+        shards: issuer.row.shards,
+        issuer_certificate: issuer.row.certificate.clone(),
+        name_der: issuer.name_der.clone(),
+        key_bits: key.subject_public_key.raw_bytes().to_vec(),
+        forms: default_forms(issuer.algorithm == SignatureAlgorithm::Sm2Sm3),
+        source: Source::Registry,
+    })
+}
+
+/// What of an authority's work is to be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Errand {
+    /// Changes only: the quick way for a revocation.
+    Changes,
+    /// Everything due, documents included.
+    Everything,
+}
+
+/// Writes what is due for one issuing authority. `lists` and `authorities` go together, index by index.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn write<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    documents: &[Document],
+    errand: Errand,
+    batch_key: &dyn Signer,
+    now: UnixSeconds,
+    progress: &dyn Fn(u64),
+) -> Result<Option<Written>, BatchError> {
+    let id = issuer.issuer_id();
+    let latest = |kind| {
+        office
+            .registry
+            .wait(|store| store.latest_batch(&id, kind, 0))
+    };
+    let (full, delta) = (latest(BatchKind::Full)?, latest(BatchKind::Delta)?);
+    let situation = Situation {
+        full: full.as_ref(),
+        delta: delta.as_ref(),
+        revision: office.registry.wait(|store| store.revision())?,
+        now,
+    };
+    let clerk = Clerk {
+        office,
+        issuer,
+        batch_key,
+        now,
+        progress,
+    };
+    match (plan::decide(&situation), errand) {
+        (Work::Since(revision), _) => clerk.changes(revision),
+        (Work::All, Errand::Everything) => clerk.everything(documents).map(Some),
+        (Work::Nothing, Errand::Everything) => clerk.documents(documents),
+        (Work::All | Work::Nothing, Errand::Changes) => Ok(None),
+    }
+}
+
+/// The files served for an authority: its own list and certificate, and those of the authorities above it.
+#[must_use]
+pub fn documents(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Vec<Document> {
+    let mut documents = Vec::new();
+    let mut wanted = Some(issuer.alias());
+    let mut kind = DocumentKind::IssuerCertificate;
+    while let Some(authority) =
+        wanted.and_then(|alias| authorities.iter().find(|a| a.alias() == alias))
+    {
+        if let Some(list) = lists.iter().find(|list| list.authority == authority.id()) {
+            documents.push(Document {
+                kind: DocumentKind::Crl,
+                name: authority.crl_name(),
+                octets: list.der.clone(),
+            });
+        }
+        documents.push(Document {
+            kind,
+            name: authority.certificate_name(),
+            octets: authority.row.certificate.clone(),
+        });
+        kind = DocumentKind::OtherCertificate;
+        wanted = authority.row.parent.as_deref();
+    }
+    documents
+}
+
+/// One authority's batches at one moment.
+struct Clerk<'a, S> {
+    office: &'a Office<S>,
+    issuer: &'a Issuer,
+    batch_key: &'a dyn Signer,
+    now: UnixSeconds,
+    progress: &'a dyn Fn(u64),
+}
+
+impl<S: Store> Clerk<'_, S> {
+    fn changes(&self, since: Revision) -> Result<Option<Written>, BatchError> {
+        let (revision, rows) = self.rows(Some(since))?;
+        if rows.is_empty() {
+            // Another authority's change took the revision.
+            return Ok(None);
+        }
+        self.put(Kind::Delta, revision, rows, Vec::new()).map(Some)
+    }
+
+    fn everything(&self, documents: &[Document]) -> Result<Written, BatchError> {
+        let (revision, rows) = self.rows(None)?;
+        let written = self.put(Kind::Full, revision, rows, documents.to_vec())?;
+        self.note_documents(documents)?;
+        Ok(written)
+    }
+
+    /// A batch of files only, if they are not what was sent last.
+    fn documents(&self, documents: &[Document]) -> Result<Option<Written>, BatchError> {
+        let before = std::fs::read(self.note()).unwrap_or_default();
+        if before == fingerprint(documents).as_bytes() {
+            return Ok(None);
+        }
+        let revision = self.office.registry.wait(|store| store.revision())?;
+        let written = self.put(Kind::Documents, revision, Vec::new(), documents.to_vec())?;
+        self.note_documents(documents)?;
+        Ok(Some(written))
+    }
+
+    fn rows(&self, since: Option<Revision>) -> Result<(Revision, Vec<Row>), BatchError> {
+        let archive = self.office.settings.archive_secs;
+        let (authority, now) = (self.issuer.id(), self.now);
+        let mut rows = Vec::new();
+        let revision = self.office.registry.wait(|store| {
+            store.each_status(authority, since, |row| {
+                if plan::is_kept(&row, now, archive) {
+                    rows.push(Row {
+                        serial: row.serial,
+                        status: row.status,
+                    });
+                }
+            })
+        })?;
+        Ok((revision, rows))
+    }
+
+    fn put(
+        &self,
+        kind: Kind,
+        revision: Revision,
+        rows: Vec<Row>,
+        documents: Vec<Document>,
+    ) -> Result<Written, BatchError> {
+        let responder = ocsp_signer::current(self.office, self.issuer, By::signer(self.now))?;
+        let validity = self.office.settings.response_validity_secs;
+        let window = plan::window(self.now, validity, responder.not_after, None);
+        let subject = subject(self.issuer)?;
+        let id = self.issuer.issuer_id();
+        let number = self
+            .office
+            .registry
+            .wait(|store| store.next_batch_number(&id))?;
+        let records = rows.len() as u64;
+        let order = Order {
+            subject: &subject,
+            kind,
+            number,
+            revision,
+            now: self.now,
+            window,
+            responder: &responder,
+            rows,
+            documents,
+        };
+        let path = self.office.home.batch(&id, number);
+        let threads = self.office.settings.threads();
+        make(order, path, self.batch_key, threads, self.progress)?;
+        let record = BatchRecord {
+            issuer: id,
+            number,
+            kind: batch_kind(kind),
+            shard: 0,
+            revision,
+            created_at: self.now,
+            next_update: window.next_update,
+            renew_at: plan::renew_at(&window),
+            records,
+        };
+        self.office
+            .registry
+            .wait(|store| store.record_batch(&record))?;
+        tracing::info!(
+            authority = self.issuer.alias(),
+            ?kind,
+            number,
+            records,
+            revision,
+            "batch"
+        );
+        let issuer = self.issuer.alias().to_owned();
+        Ok(Written {
+            issuer,
+            kind,
+            number,
+            records,
+            revision,
+        })
+    }
+
+    /// Remembers what was sent. Losing this file costs one needless batch, nothing else.
+    fn note_documents(&self, documents: &[Document]) -> Result<(), BatchError> {
+        let path = self.note();
+        let text = fingerprint(documents);
+        durable::write(&path, text.as_bytes(), Secrecy::Public, Existing::Replace)
+            .map_err(|source| BatchError::File { path, source })
+    }
+
+    fn note(&self) -> PathBuf {
+        self.office
+            .home
+            .signer()
+            .join(format!("documents-{}", self.issuer.alias()))
+    }
+}
+
+/// The registry's word for a kind of batch.
+pub(crate) fn batch_kind(kind: Kind) -> BatchKind {
+    match kind {
+        Kind::Full => BatchKind::Full,
+        Kind::Shard => BatchKind::Shard,
+        Kind::Delta => BatchKind::Delta,
+        Kind::Documents => BatchKind::Crl,
+    }
+}
+
+fn fingerprint(documents: &[Document]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for document in documents {
+        hasher.update(document.name.as_bytes());
+        hasher.update(blake3::hash(&document.octets).as_bytes());
+    }
+    hex(hasher.finalize().as_bytes())
+}

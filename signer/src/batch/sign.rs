@@ -1,0 +1,230 @@
+//! Signs records on all cores, in order, in bounded memory.
+//!
+//! Records are cut into pieces; threads take the next piece, fill a buffer with whole records (each variant's signature
+//! where it belongs) and hand it to the caller's thread, which writes pieces in their order and gives the buffers back.
+//! A thread reuses one buffer for to-be-signed octets: what a signature costs is the signature.
+
+use super::{BatchError, Row};
+use crate::key::Signer;
+use std::collections::BTreeMap;
+use std::sync::{Condvar, Mutex, PoisonError};
+use wire::batch::Header;
+use wire::cert_id::cert_id_prefix;
+use wire::record::RecordLayout;
+use wire::response::{TbsParts, write_tbs};
+
+/// Everything a thread needs to fill records.
+pub struct Job<'a> {
+    header: &'a Header,
+    layout: RecordLayout,
+    prefixes: Vec<Vec<u8>>,
+    key: &'a dyn Signer,
+    rows: &'a [Row],
+}
+
+impl<'a> Job<'a> {
+    /// All rows go into the header's only window and are signed by the one responder of its group.
+    ///
+    /// # Errors
+    /// [`BatchError::Header`] if the header contradicts itself.
+    pub fn new(
+        header: &'a Header,
+        key: &'a dyn Signer,
+        rows: &'a [Row],
+    ) -> Result<Self, BatchError> {
+        let layout = header.layout().map_err(BatchError::Header)?;
+        let prefixes = header
+            .variants
+            .iter()
+            .map(|variant| cert_id_prefix(variant.form, &variant.name_hash, &variant.key_hash))
+            .collect::<Result<_, _>>()
+            .map_err(BatchError::Header)?;
+        Ok(Self {
+            header,
+            layout,
+            prefixes,
+            key,
+            rows,
+        })
+    }
+
+    /// Octets of one record.
+    #[must_use]
+    pub fn record_octets(&self) -> usize {
+        self.layout.record_octets()
+    }
+
+    /// Signs one piece into `out`, which is emptied first.
+    fn fill(&self, piece: usize, tbs: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), BatchError> {
+        out.clear();
+        let rows = self.rows.chunks(PIECE).nth(piece).unwrap_or_default();
+        out.resize(rows.len() * self.record_octets(), 0);
+        for (row, record) in rows.iter().zip(out.chunks_exact_mut(self.record_octets())) {
+            self.fill_record(row, tbs, record)?;
+        }
+        Ok(())
+    }
+
+    fn fill_record(
+        &self,
+        row: &Row,
+        tbs: &mut Vec<u8>,
+        record: &mut [u8],
+    ) -> Result<(), BatchError> {
+        let unsayable = || BatchError::Status(row.serial);
+        let window = self.header.windows.first().ok_or_else(unsayable)?;
+        let responder = self.header.responders.first().ok_or_else(unsayable)?;
+        self.layout
+            .write(record, &row.serial, row.status, 0)
+            .map_err(|_| unsayable())?;
+        for (variant, prefix) in self.prefixes.iter().enumerate() {
+            tbs.clear();
+            let parts = TbsParts {
+                key_hash: &responder.key_hash,
+                produced_at: window.produced_at,
+                cert_id_prefix: prefix,
+                serial_content: row.serial.content(),
+                status: row.status,
+                this_update: window.this_update,
+                next_update: window.next_update,
+            };
+            write_tbs(&parts, tbs).map_err(|_| unsayable())?;
+            let place = self
+                .layout
+                .signature_mut(record, variant)
+                .ok_or_else(unsayable)?;
+            self.key.sign_into(tbs, place)?;
+        }
+        Ok(())
+    }
+}
+
+/// Signs everything; `write` gets the records in order, some thousands at a time, on the calling thread.
+///
+/// # Errors
+/// The first failure of a thread or of `write`; the other threads stop at their next piece.
+pub fn run(
+    job: &Job<'_>,
+    threads: usize,
+    mut write: impl FnMut(&[u8]) -> Result<(), BatchError>,
+) -> Result<(), BatchError> {
+    let pieces = job.rows.len().div_ceil(PIECE);
+    let desk = Desk::new(pieces, threads.max(1) * AHEAD);
+    std::thread::scope(|scope| {
+        for _ in 0..threads.clamp(1, pieces.max(1)) {
+            scope.spawn(|| {
+                let mut tbs = Vec::with_capacity(512);
+                while let Some((piece, mut buffer)) = desk.take() {
+                    let filled = job.fill(piece, &mut tbs, &mut buffer).map(|()| buffer);
+                    desk.put(piece, filled);
+                }
+            });
+        }
+        for _ in 0..pieces {
+            let result = desk
+                .next()
+                .and_then(|buffer| write(&buffer).map(|()| buffer));
+            match result {
+                Ok(buffer) => desk.give_back(buffer),
+                Err(error) => {
+                    desk.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Where threads take pieces and put them down; holds at most `ahead` pieces between taking and writing.
+struct Desk {
+    state: Mutex<State>,
+    changed: Condvar,
+    ahead: usize,
+}
+
+struct State {
+    next: usize,
+    end: usize,
+    written: usize,
+    done: BTreeMap<usize, Result<Vec<u8>, BatchError>>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Desk {
+    fn new(end: usize, ahead: usize) -> Self {
+        let state = State {
+            next: 0,
+            end,
+            written: 0,
+            done: BTreeMap::new(),
+            spare: Vec::new(),
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            ahead,
+        }
+    }
+
+    /// The next piece and a buffer for it; waits while too much lies unwritten.
+    fn take(&self) -> Option<(usize, Vec<u8>)> {
+        let mut state = self.lock();
+        loop {
+            if state.next >= state.end {
+                return None;
+            }
+            if state.next < state.written + self.ahead {
+                let piece = state.next;
+                state.next += 1;
+                return Some((piece, state.spare.pop().unwrap_or_default()));
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn put(&self, piece: usize, filled: Result<Vec<u8>, BatchError>) {
+        self.lock().done.insert(piece, filled);
+        self.changed.notify_all();
+    }
+
+    /// The next piece in order.
+    fn next(&self) -> Result<Vec<u8>, BatchError> {
+        let mut state = self.lock();
+        loop {
+            let written = state.written;
+            if let Some(filled) = state.done.remove(&written) {
+                state.written += 1;
+                self.changed.notify_all();
+                return filled;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        self.lock().spare.push(buffer);
+    }
+
+    fn stop(&self) {
+        let mut state = self.lock();
+        state.end = 0;
+        self.changed.notify_all();
+    }
+
+    /// A thread that panicked held no half-made state: every change under the lock is complete in itself.
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Records a thread signs in one go: a few milliseconds of work.
+const PIECE: usize = 256;
+/// Pieces a thread may be ahead of the writer.
+const AHEAD: usize = 4;

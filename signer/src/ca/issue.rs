@@ -1,0 +1,240 @@
+//! Approved applications become certificates: reserve, sign, store, deliver.
+//!
+//! The order is the promise (DESIGN §6.2): serial and to-be-signed octets are durable before the key is used, so a crash
+//! leaves a reservation that [`resume`] finishes, never a certificate nobody knows of.
+
+use super::found::sign;
+use super::lint::{Linted, Purpose, Signatory, lint};
+use super::prepare::{self, Prepared};
+use super::{CaError, Issuer, delivery, subject};
+use crate::key::Signer;
+use crate::office::Office;
+use crate::ra::approval::{Approved, ApprovedItem};
+use crate::registry::{
+    By, CertificateId, CertificateKind, Issued, ItemId, Reservation, Reserved, Revision, Store,
+};
+
+/// What became of one submission.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct IssueReport {
+    /// Certificates issued now, those a crash had left half done included.
+    pub issued: u64,
+    /// Items that could not be issued, each with its reason; the others went on.
+    pub refused: Vec<(ItemId, CaError)>,
+    /// The newest revision taken, if any.
+    pub revision: Option<Revision>,
+}
+
+/// Issues every open item of an approved submission.
+///
+/// # Errors
+/// [`CaError`] if registry, disk or the authority's key fail; a fault of one item is in the report.
+pub fn issue<S: Store>(
+    office: &Office<S>,
+    approved: Approved,
+    by: By<'_>,
+    mut progress: impl FnMut(u64),
+) -> Result<IssueReport, CaError> {
+    let issuer = office.issuer(approved.alias())?;
+    let mut report = resume(office, &issuer, by)?;
+    let key = issuer.open_key(&office.keyring)?;
+    for chunk in approved.into_items().chunks(CHUNK) {
+        issue_chunk(office, &issuer, &*key, chunk, by, &mut report)?;
+        progress(report.issued);
+    }
+    Ok(report)
+}
+
+/// Two transactions a chunk: one reserves, one stores.
+fn issue_chunk<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    key: &dyn Signer,
+    items: &[ApprovedItem],
+    by: By<'_>,
+    report: &mut IssueReport,
+) -> Result<(), CaError> {
+    let mut linted = Vec::with_capacity(items.len());
+    let mut reservations = Vec::with_capacity(items.len());
+    for item in items {
+        match draft_item(office, issuer, item, by) {
+            Ok((checked, key_file)) => {
+                reservations.push(Reservation {
+                    authority: issuer.id(),
+                    serial: checked.serial(),
+                    item: Some(item.id()),
+                    kind: CertificateKind::Subject,
+                    tbs: checked.tbs().to_vec(),
+                    not_before: checked.not_before(),
+                    not_after: checked.not_after(),
+                    key_file,
+                });
+                linted.push(checked);
+            }
+            Err(fault @ (CaError::Lint { .. } | CaError::Encode { .. } | CaError::Builder(_))) => {
+                report.refused.push((item.id(), fault));
+            }
+            Err(fatal) => return Err(fatal),
+        }
+    }
+    if reservations.is_empty() {
+        return Ok(());
+    }
+    let ids = office
+        .registry
+        .wait(|store| store.reserve(&reservations, by))?;
+    let work = ids.into_iter().zip(linted).zip(&reservations);
+    let work: Vec<_> = work
+        .map(|((id, linted), reserved)| (id, linted, reserved.key_file.clone()))
+        .collect();
+    report.revision = report
+        .revision
+        .max(Some(finish(office, issuer, key, &work, by)?));
+    report.issued += work.len() as u64;
+    Ok(())
+}
+
+/// From an approved item to something that may be reserved. The name of the demonstration key, if we hold it.
+fn draft_item<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    item: &ApprovedItem,
+    by: By<'_>,
+) -> Result<(Linted, Option<String>), CaError> {
+    let (public_key_der, key_file) = match item.spki() {
+        Some(spki) => (spki.to_vec(), None),
+        None => {
+            let name = format!("item-{}", item.id().0);
+            let key = if office.keyring.holds(&name) {
+                office.keyring.signer(&name, issuer.algorithm)?
+            } else {
+                office.keyring.make(&name, issuer.algorithm)?
+            };
+            (key.public_key_der().to_vec(), Some(name))
+        }
+    };
+    let draft = subject::draft(office, issuer, item, public_key_der, by.at)?;
+    let prepared = prepare::prepare(issuer, &draft)?;
+    let checked = lint(prepared, &Signatory::from(issuer), Purpose::Subject);
+    let linted = checked.map_err(|source| CaError::Lint {
+        artefact: format!("certificate of item {}", item.id().0),
+        source,
+    })?;
+    Ok((linted, key_file))
+}
+
+/// Signs and stores what is reserved, then delivers demonstration keys.
+fn finish<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    key: &dyn Signer,
+    work: &[(CertificateId, Linted, Option<String>)],
+    by: By<'_>,
+) -> Result<Revision, CaError> {
+    let mut issued = Vec::with_capacity(work.len());
+    for (id, linted, _) in work {
+        let certificate = sign(key, linted, &linted.serial().to_string())?;
+        issued.push(Issued {
+            id: *id,
+            certificate,
+        });
+    }
+    let revision = office
+        .registry
+        .wait(|store| store.record_issued(&issued, by))?;
+    let chain = chain(office, issuer)?;
+    for ((_, linted, key_file), issued) in work.iter().zip(&issued) {
+        let Some(key_file) = key_file.as_deref().filter(|name| name.starts_with("item-")) else {
+            continue;
+        };
+        let pkcs8 = office.keyring.load(key_file)?;
+        let mut certificates = vec![issued.certificate.as_slice()];
+        certificates.extend(chain.iter().map(Vec::as_slice));
+        delivery::deliver(
+            &office.home,
+            &linted.serial().to_string(),
+            &pkcs8,
+            &certificates,
+        )?;
+        office.keyring.remove(key_file)?;
+    }
+    Ok(revision)
+}
+
+/// The authority's certificate and those above it.
+fn chain<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<Vec<Vec<u8>>, CaError> {
+    let mut chain = vec![issuer.row.certificate.clone()];
+    let mut parent = issuer.row.parent.clone();
+    while let Some(alias) = parent {
+        let above = office.issuer(&alias)?;
+        chain.push(above.row.certificate.clone());
+        parent = above.row.parent.clone();
+    }
+    Ok(chain)
+}
+
+/// Signs what a crash left reserved. What no longer passes the linter stays reserved and is reported.
+///
+/// # Errors
+/// As [`issue`].
+pub fn resume<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    by: By<'_>,
+) -> Result<IssueReport, CaError> {
+    let unfinished = office
+        .registry
+        .wait(|store| store.unfinished(issuer.id()))?;
+    let mut report = IssueReport::default();
+    if unfinished.is_empty() {
+        return Ok(report);
+    }
+    let key = issuer.open_key(&office.keyring)?;
+    for chunk in unfinished.chunks(CHUNK) {
+        let mut work = Vec::with_capacity(chunk.len());
+        for reserved in chunk {
+            match relint(issuer, reserved) {
+                Ok(linted) => {
+                    work.push((reserved.id, linted, reserved.reservation.key_file.clone()));
+                }
+                Err(source) => {
+                    let artefact = format!("reservation {}", reserved.reservation.serial);
+                    tracing::error!(%artefact, rule = %source, "a reservation breaks a rule and is not signed");
+                    if let Some(item) = reserved.reservation.item {
+                        report
+                            .refused
+                            .push((item, CaError::Lint { artefact, source }));
+                    }
+                }
+            }
+        }
+        if !work.is_empty() {
+            let revision = finish(office, issuer, &*key, &work, by)?;
+            tracing::info!(
+                authority = issuer.alias(),
+                count = work.len(),
+                "finished reservations"
+            );
+            report.issued += work.len() as u64;
+            report.revision = Some(revision);
+        }
+    }
+    Ok(report)
+}
+
+fn relint(issuer: &Issuer, reserved: &Reserved) -> Result<Linted, super::lint::LintError> {
+    let purpose = match reserved.reservation.kind {
+        CertificateKind::Subject => Purpose::Subject,
+        CertificateKind::OcspSigner => Purpose::OcspSigner,
+        CertificateKind::Authority => Purpose::Authority,
+    };
+    lint(
+        Prepared::from_reserved(reserved),
+        &Signatory::from(issuer),
+        purpose,
+    )
+}
+
+/// Certificates a transaction: large enough to share one fsync, small enough to show progress.
+const CHUNK: usize = 256;

@@ -1,0 +1,158 @@
+//! RFC 5280 extensions, and RFC 6960's for OCSP signers.
+
+use super::{Case, LintError, Purpose, Rule, broken, must};
+use crate::ca::extension::{KP_OCSP_SIGNING, OCSP_NOCHECK};
+use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+
+pub(super) const RULES: &[Rule] = &[
+    unique,
+    readable,
+    key_identifiers,
+    constraints,
+    ocsp_signer,
+    locations,
+];
+
+fn unique(case: &Case<'_>) -> Result<(), LintError> {
+    must(
+        case.certificate.extensions_map().is_ok(),
+        "no extension may stand twice",
+        "RFC 5280 §4.2",
+    )
+}
+
+fn readable(case: &Case<'_>) -> Result<(), LintError> {
+    let unreadable = case.certificate.extensions().iter().any(|extension| {
+        matches!(
+            extension.parsed_extension(),
+            ParsedExtension::ParseError { .. }
+        )
+    });
+    must(
+        !unreadable,
+        "every known extension must be readable",
+        "RFC 5280 §4.2",
+    )
+}
+
+fn key_identifiers(case: &Case<'_>) -> Result<(), LintError> {
+    let clause = "RFC 5280 §4.2.1.1 and .2";
+    let mut subject = None;
+    let mut authority = None;
+    for extension in case.certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(identifier) => subject = Some(identifier.0),
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => {
+                authority = identifier.key_identifier.as_ref().map(|key| key.0);
+            }
+            _ => {}
+        }
+    }
+    let computed = case.subject_key_identifier();
+    must(
+        subject.is_some() && subject == computed.as_ref().map(<[u8; 20]>::as_slice),
+        "the subject key identifier must be SHA-1 of the public key",
+        clause,
+    )?;
+    let named = authority == Some(case.signatory.key_identifier.as_slice());
+    must(
+        named || (case.purpose == Purpose::Root && authority.is_none()),
+        "the authority key identifier must name the signing key",
+        clause,
+    )
+}
+
+fn constraints(case: &Case<'_>) -> Result<(), LintError> {
+    let clause = "RFC 5280 §4.2.1.3 and .9";
+    let constraints = case.certificate.basic_constraints();
+    let constraints = constraints.map_err(|_| broken("basicConstraints once", clause))?;
+    let usage = case.certificate.key_usage();
+    let usage = usage
+        .map_err(|_| broken("keyUsage once", clause))?
+        .ok_or(broken("keyUsage must be there", clause))?;
+    let is_authority = constraints.as_ref().is_some_and(|found| found.value.ca);
+    let must_be = matches!(case.purpose, Purpose::Root | Purpose::Authority);
+    must(is_authority == must_be, "only authorities say cA", clause)?;
+    must(
+        usage.value.key_cert_sign() == must_be && usage.value.crl_sign() == must_be,
+        "authorities, and only they, sign certificates and lists",
+        clause,
+    )?;
+    if let (true, Some(found)) = (must_be, &constraints) {
+        must(
+            found.critical && usage.critical,
+            "basicConstraints and keyUsage of an authority must be critical",
+            clause,
+        )?;
+        must(
+            case.purpose == Purpose::Root || found.value.path_len_constraint.is_some(),
+            "an issuing authority must limit its path",
+            clause,
+        )?;
+    }
+    Ok(())
+}
+
+/// RFC 6960 §4.2.2.2: a delegate has id-kp-OCSPSigning; §4.2.2.2.1: nocheck, or the client would ask about it for ever.
+fn ocsp_signer(case: &Case<'_>) -> Result<(), LintError> {
+    let clause = "RFC 6960 §4.2.2.2";
+    let purposes = case.certificate.extended_key_usage();
+    let purposes = purposes.map_err(|_| broken("extKeyUsage once", clause))?;
+    let has_purpose = purposes.is_some_and(|found| found.value.ocsp_signing);
+    let has_nocheck = case
+        .certificate
+        .extensions()
+        .iter()
+        .any(|extension| extension.oid.to_id_string() == OCSP_NOCHECK.to_string());
+    let is_delegate = case.purpose == Purpose::OcspSigner;
+    must(
+        has_purpose == is_delegate && has_nocheck == is_delegate,
+        "OCSP signers, and only they, have id-kp-OCSPSigning and ocsp-nocheck",
+        clause,
+    )?;
+    debug_assert_eq!(KP_OCSP_SIGNING.to_string(), "1.3.6.1.5.5.7.3.9");
+    Ok(())
+}
+
+fn locations(case: &Case<'_>) -> Result<(), LintError> {
+    if matches!(case.purpose, Purpose::Root | Purpose::OcspSigner) {
+        return Ok(());
+    }
+    let clause = "GM/T 0015 §5.2.4.2.11 and .13";
+    let mut list = false;
+    let mut access = false;
+    for extension in case.certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::CRLDistributionPoints(points) => {
+                list = points
+                    .points
+                    .iter()
+                    .any(|point| match &point.distribution_point {
+                        Some(DistributionPointName::FullName(names)) => names.iter().any(is_http),
+                        _ => false,
+                    });
+            }
+            ParsedExtension::AuthorityInfoAccess(found) => {
+                access = found
+                    .accessdescs
+                    .iter()
+                    .all(|entry| is_http(&entry.access_location));
+            }
+            _ => {}
+        }
+    }
+    must(
+        list,
+        "a certificate must say where its list is, over HTTP",
+        clause,
+    )?;
+    must(
+        access,
+        "a certificate must say where its issuer and responder are, over HTTP",
+        clause,
+    )
+}
+
+fn is_http(name: &GeneralName<'_>) -> bool {
+    matches!(name, GeneralName::URI(uri) if uri.starts_with("http://") || uri.starts_with("https://"))
+}

@@ -1,0 +1,1 @@
+//! Each rule is broken once.

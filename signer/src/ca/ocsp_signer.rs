@@ -1,0 +1,166 @@
+//! Delegated OCSP signers: short-lived certificates with id-kp-OCSPSigning and ocsp-nocheck (RFC 6960 §4.2.2.2).
+//!
+//! Their key signs every response, so the authority's own key stays closed. A signer is replaced while it still outlives
+//! the longest window it may be asked to sign; the old certificate stays in the packs that were signed with it.
+
+use super::lint::{Purpose, Signatory};
+use super::name::NameParts;
+use super::prepare::{self, Draft};
+use super::{CaError, Issuer, extension, found};
+use crate::key::{KeyError, Signer};
+use crate::office::Office;
+use crate::registry::{By, CertificateKind, Issued, OcspSigner, Reservation, Store};
+use der::{Decode, Encode};
+use wire::time::UnixSeconds;
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::KeyUsages;
+
+/// A responder with its key opened.
+pub struct Responder {
+    /// Signs responses.
+    pub key: Box<dyn Signer>,
+    /// Its certificate, DER.
+    pub certificate: Vec<u8>,
+    /// SHA-1 of its public key: responderID byKey.
+    pub key_hash: [u8; 20],
+    /// notBefore of its certificate.
+    pub not_before: UnixSeconds,
+    /// notAfter of its certificate.
+    pub not_after: UnixSeconds,
+}
+
+impl Responder {
+    /// Joins a key with its certificate.
+    ///
+    /// # Errors
+    /// If the certificate does not hold the key's public half or cannot be read.
+    pub fn new(key: Box<dyn Signer>, certificate: Vec<u8>) -> Result<Self, CaError> {
+        let encode = || CaError::encode("responder certificate");
+        let parsed = Certificate::from_der(&certificate).map_err(encode())?;
+        let tbs = parsed.tbs_certificate();
+        let stated = tbs.subject_public_key_info().to_der().map_err(encode())?;
+        if stated != key.public_key_der() {
+            return Err(KeyError::Unusable(key.algorithm()).into());
+        }
+        let validity = tbs.validity();
+        Ok(Self {
+            key_hash: extension::key_identifier(&stated).map_err(encode())?,
+            not_before: validity.not_before.to_unix_duration().as_secs(),
+            not_after: validity.not_after.to_unix_duration().as_secs(),
+            key,
+            certificate,
+        })
+    }
+}
+
+/// The responder that signs for `issuer` now: the newest one if it lives long enough, else a new one.
+///
+/// # Errors
+/// [`CaError`], see there.
+pub fn current<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    by: By<'_>,
+) -> Result<Responder, CaError> {
+    let _ = super::issue::resume(office, issuer, by)?;
+    let signers = office
+        .registry
+        .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
+    let fresh = |signer: &&OcspSigner| {
+        signer.not_before <= by.at && lives_long_enough(office, signer.not_after, by.at)
+    };
+    if let Some(signer) = signers
+        .iter()
+        .filter(fresh)
+        .max_by_key(|signer| signer.not_after)
+    {
+        let key = office.keyring.signer(&signer.key_file, issuer.algorithm)?;
+        return Responder::new(key, signer.certificate.clone());
+    }
+    make(office, issuer, by)
+}
+
+/// A quarter of its life is left, and two windows fit into that.
+fn lives_long_enough<S>(office: &Office<S>, not_after: UnixSeconds, now: UnixSeconds) -> bool {
+    let settings = &office.settings;
+    let least = (settings.ocsp_signer_validity_secs / 4).max(2 * settings.response_validity_secs);
+    not_after > now + least
+}
+
+fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Responder, CaError> {
+    let key_file = format!("{}-ocsp-{}", issuer.alias(), random_name()?);
+    let key = office.keyring.make(&key_file, issuer.algorithm)?;
+    let title = format!(
+        "{} OCSP {}",
+        issuer.alias().to_uppercase(),
+        wire_date(by.at)
+    );
+    let not_before = found::start(by.at);
+    let not_after = (not_before + office.settings.ocsp_signer_validity_secs).min(issuer.not_after);
+    let encode = || CaError::encode("OCSP signer extensions");
+    let draft = Draft {
+        subject: NameParts {
+            country: "CN",
+            organisation: &office.settings.organisation,
+            unit: "",
+            common_name: &title,
+        }
+        .build()
+        .map_err(CaError::encode("name"))?,
+        public_key_der: key.public_key_der().to_vec(),
+        not_before,
+        not_after,
+        extensions: vec![
+            extension::key_usage(KeyUsages::DigitalSignature, extension::Weight::Critical)
+                .map_err(encode())?,
+            extension::extended_key_usage(&[extension::KP_OCSP_SIGNING]).map_err(encode())?,
+            extension::ocsp_nocheck().map_err(encode())?,
+        ],
+    };
+    let prepared = prepare::prepare(issuer, &draft)?;
+    let linted = found::checked(
+        prepared,
+        &Signatory::from(issuer),
+        Purpose::OcspSigner,
+        &title,
+    )?;
+    let reservation = Reservation {
+        authority: issuer.id(),
+        serial: linted.serial(),
+        item: None,
+        kind: CertificateKind::OcspSigner,
+        tbs: linted.tbs().to_vec(),
+        not_before,
+        not_after,
+        key_file: Some(key_file),
+    };
+    let reservations = [reservation];
+    let ids = office
+        .registry
+        .wait(|store| store.reserve(&reservations, by))?;
+    let certificate = found::sign(&*issuer.open_key(&office.keyring)?, &linted, &title)?;
+    let issued: Vec<Issued> = ids
+        .into_iter()
+        .map(|id| Issued {
+            id,
+            certificate: certificate.clone(),
+        })
+        .collect();
+    office
+        .registry
+        .wait(|store| store.record_issued(&issued, by))?;
+    tracing::info!(authority = issuer.alias(), not_after, "new OCSP signer");
+    Responder::new(key, certificate)
+}
+
+/// Tells two signers of one authority apart for people who read names.
+fn wire_date(now: UnixSeconds) -> String {
+    let text = wire::time::write_generalized(now);
+    String::from_utf8_lossy(text.get(..12).unwrap_or_default()).into_owned()
+}
+
+fn random_name() -> Result<String, KeyError> {
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).map_err(|_| KeyError::Random)?;
+    Ok(crate::key::keyring::hex(&octets))
+}

@@ -1,0 +1,329 @@
+//! Keys at rest: `DIR/signer/keys/<name>.pk8`, encrypted PKCS#8 (PBES2: PBKDF2-HMAC-SHA-256, AES-256-CBC), mode 0600.
+//!
+//! The passphrase is 256 random bits in a file beside the folder, mode 0600: that is the demonstration's arrangement, and
+//! whoever reads the file has the keys. Stretching buys nothing against 256 random bits, so the iteration count is what
+//! other tools default to and a start opens all its keys in milliseconds.
+
+use super::{KeyError, Signer};
+use crate::durable::{self, Existing, Secrecy};
+use pkcs8::der::Decode;
+use pkcs8::pkcs5::pbes2;
+use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use wire::algorithm::SignatureAlgorithm;
+use zeroize::{Zeroize, Zeroizing};
+
+/// The folder of keys and the passphrase that opens them.
+pub struct Keyring {
+    signer_folder: PathBuf,
+    folder: PathBuf,
+    passphrase: Zeroizing<Vec<u8>>,
+}
+
+impl Keyring {
+    /// Opens the keys of `signer_folder` (`DIR/signer`), making folder and passphrase on first use.
+    ///
+    /// # Errors
+    /// [`KeyError::File`] if the disk refuses, [`KeyError::Random`] if there is no entropy.
+    pub fn open(signer_folder: &Path) -> Result<Self, KeyError> {
+        let folder = signer_folder.join("keys");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| KeyError::File {
+                path: folder.clone(),
+                source,
+            })?;
+        let path = signer_folder.join("passphrase");
+        if let Some(passphrase) = read_passphrase(&path)? {
+            return Ok(Self {
+                signer_folder: signer_folder.to_owned(),
+                folder,
+                passphrase,
+            });
+        }
+        let mut octets = Zeroizing::new([0_u8; 32]);
+        getrandom::fill(octets.as_mut_slice()).map_err(|_| KeyError::Random)?;
+        let mut text = Zeroizing::new(hex(octets.as_slice()).into_bytes());
+        text.push(b'\n');
+        durable::write(&path, &text, Secrecy::Private, Existing::Keep).map_err(|source| {
+            KeyError::File {
+                path: path.clone(),
+                source,
+            }
+        })?;
+        text.pop();
+        Ok(Self {
+            signer_folder: signer_folder.to_owned(),
+            folder,
+            passphrase: text,
+        })
+    }
+
+    /// Makes a key, stores it under `name`, opens it.
+    ///
+    /// # Errors
+    /// [`KeyError::Exists`] if the name is taken; otherwise as [`generate`](super::generate) and the disk say.
+    pub fn make(
+        &self,
+        name: &str,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Box<dyn Signer>, KeyError> {
+        let plain = super::generate(algorithm)?;
+        self.store(name, algorithm, &plain)?;
+        super::open(algorithm, &plain)
+    }
+
+    /// Stores an existing PKCS#8 under `name`, encrypted.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make).
+    pub fn store(
+        &self,
+        name: &str,
+        algorithm: SignatureAlgorithm,
+        pkcs8: &[u8],
+    ) -> Result<(), KeyError> {
+        self.store_at(&self.path(name), algorithm, pkcs8)
+    }
+
+    fn store_at(
+        &self,
+        path: &Path,
+        algorithm: SignatureAlgorithm,
+        pkcs8: &[u8],
+    ) -> Result<(), KeyError> {
+        let sealed = self
+            .encrypt(pkcs8)
+            .map_err(|()| KeyError::Generate(algorithm))?;
+        durable::write(path, &sealed, Secrecy::Private, Existing::Keep).map_err(|source| {
+            match source.kind() {
+                io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+                _ => KeyError::File {
+                    path: path.to_owned(),
+                    source,
+                },
+            }
+        })
+    }
+
+    /// The key that signs batch files (Ed25519), made on first use; its public half stands in `batch.pub`, hexadecimal, for
+    /// the loader to pin.
+    ///
+    /// # Errors
+    /// As [`make`](Self::make) and [`signer`](Self::signer).
+    pub fn batch_key(&self) -> Result<Box<dyn Signer>, KeyError> {
+        let path = self.signer_folder.join("batch.key");
+        if !path.exists() {
+            let plain = super::generate(SignatureAlgorithm::Ed25519)?;
+            self.store_at(&path, SignatureAlgorithm::Ed25519, &plain)?;
+        }
+        let key = super::open(SignatureAlgorithm::Ed25519, &self.load_from(&path)?)?;
+        let public = self.signer_folder.join("batch.pub");
+        if !public.exists() {
+            // RFC 8410: the 32 octets of the key end its SubjectPublicKeyInfo.
+            let der = key.public_key_der();
+            let raw = der.len().checked_sub(32).and_then(|from| der.get(from..));
+            let text = format!("{}\n", hex(raw.unwrap_or_default()));
+            durable::write(&public, text.as_bytes(), Secrecy::Public, Existing::Replace).map_err(
+                |source| KeyError::File {
+                    path: public.clone(),
+                    source,
+                },
+            )?;
+        }
+        Ok(key)
+    }
+
+    /// Whether a key of that name is on the disk.
+    #[must_use]
+    pub fn holds(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// Opens the key stored under `name`.
+    ///
+    /// # Errors
+    /// [`KeyError::Locked`] if the passphrase does not fit, [`KeyError::Unusable`] if the key is of another algorithm.
+    pub fn signer(
+        &self,
+        name: &str,
+        algorithm: SignatureAlgorithm,
+    ) -> Result<Box<dyn Signer>, KeyError> {
+        super::open(algorithm, &self.load(name)?)
+    }
+
+    /// The unencrypted PKCS#8 stored under `name`, wiped when dropped: for the demonstration's PKCS#12 deliveries.
+    ///
+    /// # Errors
+    /// As [`signer`](Self::signer).
+    pub fn load(&self, name: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        self.load_from(&self.path(name))
+    }
+
+    fn load_from(&self, path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        let locked = || KeyError::Locked(path.to_owned());
+        let sealed = std::fs::read(path).map_err(|source| KeyError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let info = EncryptedPrivateKeyInfoRef::from_der(&sealed).map_err(|_| locked())?;
+        Ok(info
+            .decrypt(&self.passphrase)
+            .map_err(|_| locked())?
+            .to_bytes())
+    }
+
+    /// Removes a key whose certificate will never be used again.
+    ///
+    /// # Errors
+    /// [`KeyError::File`] if the disk refuses; a missing file is fine.
+    pub fn remove(&self, name: &str) -> Result<(), KeyError> {
+        let path = self.path(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(KeyError::File { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Names are ours (aliases and numbers), never a form's.
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.pk8"))
+    }
+
+    fn encrypt(&self, pkcs8: &[u8]) -> Result<Vec<u8>, ()> {
+        let (mut salt, mut iv) = ([0_u8; 16], [0_u8; 16]);
+        getrandom::fill(&mut salt).map_err(|_| ())?;
+        getrandom::fill(&mut iv).map_err(|_| ())?;
+        let parameters =
+            pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(PBKDF2_ITERATIONS, &salt, iv)
+                .map_err(|_| ())?;
+        let info = PrivateKeyInfoRef::from_der(pkcs8).map_err(|_| ())?;
+        let sealed = info
+            .encrypt_with_params(parameters, &self.passphrase)
+            .map_err(|_| ())?;
+        Ok(sealed.as_bytes().to_vec())
+    }
+}
+
+fn read_passphrase(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
+    match std::fs::read(path) {
+        Ok(mut octets) => {
+            let trimmed = octets.trim_ascii().to_vec();
+            octets.zeroize();
+            Ok(Some(Zeroizing::new(trimmed)))
+        }
+        Err(source) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(KeyError::File {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets
+        .iter()
+        .flat_map(|octet| [octet >> 4, octet & 15])
+        .map(digit)
+        .collect()
+}
+
+fn digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16")
+}
+
+/// OpenSSL's default for `pkcs8 -v2`; see the head of this file for why not more.
+const PBKDF2_ITERATIONS: u32 = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn a_key_written_by_one_process_signs_in_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, algorithm) in [
+            ("p256", SignatureAlgorithm::EcdsaP256Sha256),
+            ("p384", SignatureAlgorithm::EcdsaP384Sha384),
+            ("rsa", SignatureAlgorithm::Rsa2048Sha256),
+            ("ed", SignatureAlgorithm::Ed25519),
+            ("sm2", SignatureAlgorithm::Sm2Sm3),
+        ] {
+            let made = Keyring::open(folder.path())
+                .unwrap()
+                .make(name, algorithm)
+                .unwrap();
+            let again = Keyring::open(folder.path())
+                .unwrap()
+                .signer(name, algorithm)
+                .unwrap();
+            assert_eq!(made.public_key_der(), again.public_key_der());
+            let signature = again.sign(b"message").unwrap();
+            crate::key::verify::own(algorithm, made.public_key_der(), b"message", &signature)
+                .unwrap();
+            crate::key::verify::own(algorithm, made.public_key_der(), b"massage", &signature)
+                .unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_second_founding_does_not_overwrite_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(folder.path()).unwrap();
+        ring.make("root", SignatureAlgorithm::EcdsaP256Sha256)
+            .unwrap();
+        let second = ring.make("root", SignatureAlgorithm::EcdsaP256Sha256);
+        assert!(matches!(second, Err(KeyError::Exists(_))));
+    }
+
+    #[test]
+    fn a_key_does_not_open_with_another_passphrase() {
+        let folder = tempfile::tempdir().unwrap();
+        let algorithm = SignatureAlgorithm::Sm2Sm3;
+        Keyring::open(folder.path())
+            .unwrap()
+            .make("k", algorithm)
+            .unwrap();
+        std::fs::write(folder.path().join("passphrase"), "guess").unwrap();
+        let opened = Keyring::open(folder.path()).unwrap().signer("k", algorithm);
+        assert!(matches!(opened, Err(KeyError::Locked(_))));
+    }
+
+    #[test]
+    fn the_file_does_not_hold_the_key_in_the_clear() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(folder.path()).unwrap();
+        ring.make("k", SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let plain = ring.load("k").unwrap();
+        let file = std::fs::read(folder.path().join("keys/k.pk8")).unwrap();
+        assert!(
+            !file
+                .windows(16)
+                .any(|window| plain.windows(16).any(|part| part == window))
+        );
+    }
+
+    #[test]
+    fn opening_ten_keys_does_not_delay_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = Keyring::open(folder.path()).unwrap();
+        ring.make("k", SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let start = Instant::now();
+        for _ in 0..10 {
+            ring.load("k").unwrap();
+        }
+        assert!(
+            start.elapsed().as_millis() < 1_000,
+            "took {:?}",
+            start.elapsed()
+        );
+    }
+}
