@@ -12,7 +12,16 @@
 //! [`ground`] maps the regulations' grounds of revocation to RFC 5280 reasons. The RA signs nothing and
 //! knows no key but the applicant's public one.
 
+pub mod application;
 pub mod approval;
+mod cell;
+pub mod column;
+pub mod csr;
+pub mod ground;
 pub mod identity;
 pub mod row;
+pub mod rule;
+pub mod schedule;
+pub mod sheet;
+pub mod submit;
 pub mod unit_code;
