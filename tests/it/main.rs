@@ -8,6 +8,7 @@ mod arrows;
 mod bad_generations;
 mod bouncycastle;
 mod corpus;
+mod crash;
 mod crl_judges;
 mod foreign_crl;
 mod forms_bad_input;

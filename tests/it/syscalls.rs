@@ -1,6 +1,7 @@
 //! Publishing as the kernel sees it: octets are synced before a name points at them, a name before anything depends on
 //! it, and the pointer comes last.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,19 +33,39 @@ fn traced_publish(office: &Office) -> Vec<Call> {
         .arg(&office.data);
     let _ = run(&mut strace).ok();
     let text = std::fs::read_to_string(&trace).unwrap();
-    let calls: Vec<Call> = text
-        .lines()
+    let whole = joined(&text);
+    let calls: Vec<Call> = whole
+        .iter()
         .filter_map(|line| call(line, &office.data))
         .collect();
     assert!(!calls.is_empty(), "{text}");
     calls
 }
 
-/// `123  fsync(7</data/store/tmp/x>) = 0` and its like. Paths in `-y` stand in angle brackets, names in quotes.
+/// One call a line, without process ids. What another thread interrupted (`… <unfinished ...>`, `<... fsync resumed>`) is
+/// put together where it returned.
+fn joined(text: &str) -> Vec<String> {
+    let mut begun = BTreeMap::new();
+    let lines = text.lines().filter_map(|line| {
+        let (process, call) = line.split_once(' ')?;
+        let call = call.trim_start();
+        if let Some(start) = call.strip_suffix("<unfinished ...>") {
+            begun.insert(process, start);
+            return None;
+        }
+        match call.strip_prefix("<... ") {
+            Some(rest) => {
+                let (_, end) = rest.split_once("resumed>")?;
+                Some(format!("{}{end}", begun.remove(process)?))
+            }
+            None => Some(call.to_owned()),
+        }
+    });
+    lines.collect()
+}
+
+/// `fsync(7</data/store/tmp/x>) = 0` and its like: what a descriptor means stands in angle brackets, names in quotes.
 fn call(line: &str, data: &Path) -> Option<Call> {
-    let line = line
-        .trim_start_matches(|c: char| c.is_ascii_digit())
-        .trim_start();
     let (name, rest) = line.split_once('(')?;
     let (_, result) = rest.rsplit_once(" = ")?;
     if result.starts_with('-') {
@@ -179,4 +200,27 @@ fn a_batch_is_acknowledged_only_after_the_pointer() {
         acknowledged.iter().all(|at| *at > synced),
         "acknowledged before the generation was durable: {calls:#?}"
     );
+}
+
+#[test]
+fn the_trace_is_read_as_strace_writes_it() {
+    let text = "11  fsync(3</d/store/tmp/x>) = 0\n\
+                11  write(3</d/store/tmp/x>, \"\"..., 5 <unfinished ...>\n\
+                12  fsync(4</elsewhere>) = 0\n\
+                11  <... write resumed>) = 5\n\
+                11  rename(\"/d/store/tmp/x\", \"/d/store/current\") = -1 ENOENT (No such file or directory)\n\
+                11  rename(\"/d/store/tmp/x\", \"/d/store/current\") = 0\n\
+                11  copy_file_range(3</d/a>, NULL, 4</d/b>, NULL, 10, 0) = 10\n";
+    let calls: Vec<Call> = joined(text)
+        .iter()
+        .filter_map(|line| call(line, Path::new("/d")))
+        .collect();
+    let temporary = "/store/tmp/x".to_owned();
+    let expected = [
+        Call::Sync(temporary.clone()),
+        Call::Write(temporary.clone()),
+        Call::Rename(temporary, "/store/current".to_owned()),
+        Call::Write("/b".to_owned()),
+    ];
+    assert_eq!(calls, expected);
 }
