@@ -39,6 +39,8 @@ extern crate std;
 pub mod algorithm;
 pub mod batch;
 pub mod cert_id;
+#[cfg(test)]
+mod corpus;
 pub mod crl;
 pub mod der;
 mod error;

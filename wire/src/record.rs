@@ -191,3 +191,6 @@ impl<'a> RecordRef<'a> {
         self.octets.get(start..end)
     }
 }
+
+#[cfg(test)]
+mod tests;

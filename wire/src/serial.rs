@@ -200,3 +200,6 @@ fn too_long(rule: Rule) -> Rule {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -213,3 +213,6 @@ fn pair(number: u32) -> [u8; 2] {
     let (tens, ones) = ((number / 10 % 10) as u8, (number % 10) as u8);
     [b'0' + tens, b'0' + ones]
 }
+
+#[cfg(test)]
+mod tests;

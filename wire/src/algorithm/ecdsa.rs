@@ -6,11 +6,17 @@ use alloc::vec::Vec;
 use crate::der::{Cursor, Reader, tag, tlv_len};
 use crate::{DecodeError, Rule};
 
-/// Octets of the longest DER form written here: two halves of 66 octets (P-521) with a sign octet each.
-pub const MAX_ECDSA_DER_OCTETS: usize = tlv_len(2 * tlv_len(67));
+/// Octets of half a signature of the widest curve, P-521.
+const MAX_HALF: usize = 66;
+
+/// Octets of the longest DER form written here: two halves of P-521 with a sign octet each.
+pub const MAX_ECDSA_DER_OCTETS: usize = tlv_len(2 * tlv_len(MAX_HALF + 1));
 
 /// r‖s, each `half` octets, of a DER signature.
 pub fn ecdsa_raw_from_der(der: &[u8], half: usize) -> Result<Vec<u8>, DecodeError> {
+    if half > MAX_HALF {
+        return Err(Rule::IntegerTooLong.at(0));
+    }
     let mut outer = Reader::new(der);
     let mut halves = outer.sequence()?;
     outer.finish()?;
@@ -33,9 +39,9 @@ pub fn ecdsa_raw_from_der(der: &[u8], half: usize) -> Result<Vec<u8>, DecodeErro
 }
 
 /// Writes r‖s as DER. Returns the octets written, or `None` if `out` is too small, `raw` has an odd length or halves
-/// longer than 66 octets.
+/// shorter than one octet or longer than 66.
 pub fn ecdsa_der_from_raw(raw: &[u8], out: &mut [u8]) -> Option<usize> {
-    if !raw.len().is_multiple_of(2) || raw.len() > 132 {
+    if !raw.len().is_multiple_of(2) || raw.is_empty() || raw.len() > 2 * MAX_HALF {
         return None;
     }
     let length = ecdsa_der_len(raw);

@@ -3,6 +3,8 @@
 
 mod ecdsa;
 mod foreign;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ecdsa::put_ecdsa;
 pub use ecdsa::{MAX_ECDSA_DER_OCTETS, ecdsa_der_from_raw, ecdsa_der_len, ecdsa_raw_from_der};

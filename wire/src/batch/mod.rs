@@ -9,12 +9,18 @@
 //! Hashing and signing are the callers'. A reader takes [`PREFIX_OCTETS`] first, learns from [`header_octets`] how much
 //! the header has, and then parses it whole; records follow as a stream.
 
+mod codec;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod header;
+mod input;
+mod sections;
 mod spool;
+#[cfg(test)]
+mod tests;
 
-pub use header::{
-    Document, DocumentKind, Header, Kind, Responder, Source, Variant, Window, header_octets,
-};
+pub use codec::header_octets;
+pub use header::{Document, DocumentKind, Header, Kind, Responder, Source, Variant, Window};
 pub use spool::{acknowledgement_name, parse_spool_name, spool_name};
 
 /// The first octets of every batch.

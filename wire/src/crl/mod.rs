@@ -20,8 +20,12 @@
 
 mod distribution;
 mod entry;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod pem;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use distribution::{IssuingDistributionPoint, Scope};

@@ -129,3 +129,6 @@ impl Base64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

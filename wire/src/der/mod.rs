@@ -7,6 +7,9 @@
 mod reader;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use reader::check_integer;
 pub use reader::{Reader, Tlv};
 pub(crate) use writer::{Cursor, header_len};

@@ -2,6 +2,9 @@
 
 use alloc::vec::Vec;
 
+/// Octets of the longest header: tag, count of length octets, a 64-bit length.
+const MAX_HEADER: usize = 10;
+
 /// Octets of a header whose content has `length` octets.
 #[inline]
 pub(crate) const fn header_len(length: usize) -> usize {
@@ -10,17 +13,18 @@ pub(crate) const fn header_len(length: usize) -> usize {
         0x80..=0xff => 3,
         0x100..=0xffff => 4,
         0x1_0000..=0xff_ffff => 5,
-        _ => 6,
+        // No response comes here; a list of a hundred million entries does.
+        _ => 2 + (usize::BITS - length.leading_zeros()).div_ceil(8) as usize,
     }
 }
 
 /// Octets of a whole value whose content has `length` octets.
 #[inline]
 pub const fn tlv_len(length: usize) -> usize {
-    header_len(length) + length
+    header_len(length).saturating_add(length)
 }
 
-/// Appends tag and length. `length` is below 2³².
+/// Appends tag and length.
 pub fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     let (header, used) = header(tag, length);
     out.extend_from_slice(header.get(..used).unwrap_or_default());
@@ -34,19 +38,21 @@ pub fn push_tlv(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
 
 /// Tag and length in a small array, and how many of its octets count.
 #[inline]
-fn header(tag: u8, length: usize) -> ([u8; 6], usize) {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "contents of 4 GiB and more are not written by this crate"
-    )]
-    let [a, b, c, d] = (length as u32).to_be_bytes();
-    match header_len(length) {
-        2 => ([tag, d, 0, 0, 0, 0], 2),
-        3 => ([tag, 0x81, d, 0, 0, 0], 3),
-        4 => ([tag, 0x82, c, d, 0, 0], 4),
-        5 => ([tag, 0x83, b, c, d, 0], 5),
-        _ => ([tag, 0x84, a, b, c, d], 6),
-    }
+fn header(tag: u8, length: usize) -> ([u8; MAX_HEADER], usize) {
+    let [o0, o1, o2, o3, o4, o5, o6, o7] = (length as u64).to_be_bytes();
+    let used = header_len(length);
+    let header = match used {
+        2 => [tag, o7, 0, 0, 0, 0, 0, 0, 0, 0],
+        3 => [tag, 0x81, o7, 0, 0, 0, 0, 0, 0, 0],
+        4 => [tag, 0x82, o6, o7, 0, 0, 0, 0, 0, 0],
+        5 => [tag, 0x83, o5, o6, o7, 0, 0, 0, 0, 0],
+        6 => [tag, 0x84, o4, o5, o6, o7, 0, 0, 0, 0],
+        7 => [tag, 0x85, o3, o4, o5, o6, o7, 0, 0, 0],
+        8 => [tag, 0x86, o2, o3, o4, o5, o6, o7, 0, 0],
+        9 => [tag, 0x87, o1, o2, o3, o4, o5, o6, o7, 0],
+        _ => [tag, 0x88, o0, o1, o2, o3, o4, o5, o6, o7],
+    };
+    (header, used)
 }
 
 /// Puts octets down one after another in a buffer of the caller's. Running over its end writes nothing and is

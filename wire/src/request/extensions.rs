@@ -30,7 +30,7 @@ pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Option<Nonce<
     let mut inside = explicit.reader();
     let mut list = inside.sequence()?;
     inside.finish()?;
-    // RFC 5280 §4.1: SIZE (1..MAX). An empty list is passed over: it says nothing, and clients write it.
+    // RFC 5280 §4.1 wants at least one. An empty list says nothing and is passed over.
     let mut nonce = None;
     while !list.is_empty() {
         let start = list.offset();

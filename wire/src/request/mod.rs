@@ -16,6 +16,10 @@
 
 mod build;
 mod extensions;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use extensions::read_extension;
 
@@ -72,7 +76,7 @@ impl<'a> OcspRequest<'a> {
         let mut tbs = request.sequence()?;
         let signature = request.optional(tag::context_constructed(0))?;
         if let Some(signature) = signature {
-            explicit_sequence(&signature)?;
+            check_signature(&signature)?;
         }
         request.finish()?;
 
@@ -185,11 +189,26 @@ pub(crate) fn read_cert_id<'a>(reader: &mut Reader<'a>) -> Result<CertIdRef<'a>,
     })
 }
 
-/// Checks that an explicit tag holds one SEQUENCE and nothing else.
-fn explicit_sequence(explicit: &Tlv<'_>) -> Result<(), DecodeError> {
+/// Checks the form of the optional signature, which is otherwise ignored.
+///
+/// ```asn1
+/// Signature ::= SEQUENCE {
+///     signatureAlgorithm  AlgorithmIdentifier,
+///     signature           BIT STRING,
+///     certs               [0] EXPLICIT SEQUENCE OF Certificate OPTIONAL }
+/// ```
+fn check_signature(explicit: &Tlv<'_>) -> Result<(), DecodeError> {
     let mut inside = explicit.reader();
-    inside.sequence()?;
-    inside.finish()
+    let mut signature = inside.sequence()?;
+    inside.finish()?;
+    signature.read(tag::SEQUENCE)?;
+    signature.read(tag::BIT_STRING)?;
+    if let Some(certs) = signature.optional(tag::context_constructed(0))? {
+        let mut inside = certs.reader();
+        inside.read(tag::SEQUENCE)?;
+        inside.finish()?;
+    }
+    signature.finish()
 }
 
 pub(crate) fn serial_error(error: DecodeError) -> DecodeError {

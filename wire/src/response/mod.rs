@@ -26,7 +26,11 @@
 //! ```
 
 mod assemble;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 pub use assemble::{AssembleError, TbsParts, assemble, assembled_len, tbs_len, write_tbs};
 pub use reader::{

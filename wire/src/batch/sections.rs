@@ -1,0 +1,185 @@
+//! The sections of a batch's header: variants, responders, windows, documents; each reader beside its writer.
+
+use alloc::vec::Vec;
+
+use super::MAX_WINDOWS;
+use super::header::{Document, DocumentKind, Header, Responder, Variant, Window};
+use super::input::Input;
+use crate::algorithm::SignatureAlgorithm;
+use crate::cert_id::CertIdForm;
+use crate::record::MAX_VARIANTS;
+use crate::{DecodeError, Rule};
+
+impl Header {
+    pub(super) fn put_variants(&self, out: &mut Vec<u8>) -> Result<(), Rule> {
+        put_u16(out, self.variants.len())?;
+        for variant in &self.variants {
+            out.extend_from_slice(&[variant.form.code(), variant.algorithm.code()]);
+            out.extend_from_slice(&variant.slot.to_le_bytes());
+            for hash in [&variant.name_hash, &variant.key_hash] {
+                out.push(u8::try_from(hash.len()).map_err(range)?);
+                out.extend_from_slice(hash);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_responders(&self, out: &mut Vec<u8>) -> Result<(), Rule> {
+        out.extend_from_slice(&self.slots.to_le_bytes());
+        put_u16(out, self.groups())?;
+        for responder in &self.responders {
+            out.push(responder.algorithm.code());
+            out.extend_from_slice(&responder.key_hash);
+            out.extend_from_slice(&responder.not_before.to_le_bytes());
+            out.extend_from_slice(&responder.not_after.to_le_bytes());
+            put_u32(out, responder.certificate.len())?;
+            out.extend_from_slice(&responder.certificate);
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_windows(&self, out: &mut Vec<u8>) -> Result<(), Rule> {
+        put_u32(out, self.windows.len())?;
+        for window in &self.windows {
+            out.extend_from_slice(&window.this_update.to_le_bytes());
+            out.extend_from_slice(&window.next_update.to_le_bytes());
+            out.extend_from_slice(&window.produced_at.to_le_bytes());
+            out.extend_from_slice(&window.group.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_documents(&self, out: &mut Vec<u8>) -> Result<(), Rule> {
+        put_u16(out, self.documents.len())?;
+        for document in &self.documents {
+            out.push(document.kind.code());
+            put_u16(out, document.name.len())?;
+            out.extend_from_slice(document.name.as_bytes());
+            put_u32(out, document.octets.len())?;
+            out.extend_from_slice(&document.octets);
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn read_variants(mut input: Input<'_>) -> Result<Vec<Variant>, DecodeError> {
+    let count = usize::from(input.u16()?);
+    if count > MAX_VARIANTS {
+        return Err(input.error(Rule::FieldRange));
+    }
+    let mut variants = Vec::new();
+    for _ in 0..count {
+        let at = input.offset;
+        let [form, algorithm] = input.array()?;
+        let slot = input.u16()?;
+        let length = input.u8()?;
+        let name_hash = Vec::from(input.take(length.into())?);
+        let length = input.u8()?;
+        let key_hash = Vec::from(input.take(length.into())?);
+        variants.push(Variant {
+            form: CertIdForm::from_code(form).ok_or(Rule::CodeUnknown.at(at))?,
+            algorithm: SignatureAlgorithm::from_code(algorithm)
+                .ok_or(Rule::CodeUnknown.at(at + 1))?,
+            slot,
+            name_hash,
+            key_hash,
+        });
+    }
+    input.finish()?;
+    Ok(variants)
+}
+
+pub(super) fn read_responders(mut input: Input<'_>) -> Result<(u16, Vec<Responder>), DecodeError> {
+    let slots = input.u16()?;
+    let groups = input.u16()?;
+    // Nothing is reserved ahead: the count is the file's word, the octets are its proof.
+    let mut responders = Vec::new();
+    for _ in 0..u32::from(slots) * u32::from(groups) {
+        let at = input.offset;
+        let algorithm = input.u8()?;
+        let key_hash = input.array()?;
+        let not_before = input.u64()?;
+        let not_after = input.u64()?;
+        let length = input.length()?;
+        responders.push(Responder {
+            algorithm: SignatureAlgorithm::from_code(algorithm).ok_or(Rule::CodeUnknown.at(at))?,
+            key_hash,
+            not_before,
+            not_after,
+            certificate: Vec::from(input.take(length)?),
+        });
+    }
+    if slots == 0 && groups != 0 {
+        return Err(input.error(Rule::FieldRange));
+    }
+    input.finish()?;
+    Ok((slots, responders))
+}
+
+pub(super) fn read_windows(mut input: Input<'_>) -> Result<Vec<Window>, DecodeError> {
+    let count = input.length()?;
+    if count > MAX_WINDOWS {
+        return Err(input.error(Rule::FieldRange));
+    }
+    let mut windows = Vec::new();
+    for _ in 0..count {
+        windows.push(Window {
+            this_update: input.u64()?,
+            next_update: input.u64()?,
+            produced_at: input.u64()?,
+            group: input.u16()?,
+        });
+    }
+    input.finish()?;
+    Ok(windows)
+}
+
+pub(super) fn read_documents(mut input: Input<'_>) -> Result<Vec<Document>, DecodeError> {
+    let count = input.u16()?;
+    let mut documents = Vec::new();
+    for _ in 0..count {
+        let at = input.offset;
+        let kind = match input.u8()? {
+            1 => DocumentKind::Crl,
+            2 => DocumentKind::IssuerCertificate,
+            3 => DocumentKind::OtherCertificate,
+            _ => return Err(Rule::CodeUnknown.at(at)),
+        };
+        let length = input.u16()?;
+        let name = core::str::from_utf8(input.take(length.into())?)
+            .map_err(|_| Rule::NotUtf8.at(at))?
+            .into();
+        let length = input.length()?;
+        documents.push(Document {
+            kind,
+            name,
+            octets: Vec::from(input.take(length)?),
+        });
+    }
+    input.finish()?;
+    Ok(documents)
+}
+
+impl DocumentKind {
+    const fn code(self) -> u8 {
+        match self {
+            Self::Crl => 1,
+            Self::IssuerCertificate => 2,
+            Self::OtherCertificate => 3,
+        }
+    }
+}
+
+fn put_u16(out: &mut Vec<u8>, number: usize) -> Result<(), Rule> {
+    out.extend_from_slice(&u16::try_from(number).map_err(range)?.to_le_bytes());
+    Ok(())
+}
+
+fn put_u32(out: &mut Vec<u8>, number: usize) -> Result<(), Rule> {
+    out.extend_from_slice(&u32::try_from(number).map_err(range)?.to_le_bytes());
+    Ok(())
+}
+
+pub(super) fn range(_: core::num::TryFromIntError) -> Rule {
+    Rule::FieldRange
+}

@@ -1,0 +1,21 @@
+//! The fuzz body of the response reader.
+
+use super::{OcspResponse, ResponseStatus};
+
+/// Reads `octets` as a response and checks what callers rely on.
+pub fn fuzz_response(octets: &[u8]) {
+    let response = match OcspResponse::parse(octets) {
+        Ok(response) => response,
+        Err(error) => {
+            assert!(error.offset <= octets.len(), "{error}");
+            return;
+        }
+    };
+    assert_eq!(
+        response.basic.is_some(),
+        response.status == ResponseStatus::Successful
+    );
+    let Some(basic) = response.basic else { return };
+    assert_eq!(basic.singles().count(), basic.count);
+    assert_eq!(basic.singles().next(), Some(basic.first));
+}

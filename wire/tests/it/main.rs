@@ -1,0 +1,10 @@
+//! Our octets before other judges: each file one promise.
+
+#![expect(clippy::unwrap_used, reason = "in a test it is the finding")]
+
+mod foreign_corpus;
+mod make_corpus;
+mod oracle_crl;
+mod oracle_request;
+mod oracle_response;
+mod strategies;
