@@ -1,1 +1,30 @@
-//! Under construction.
+//! Status records on their way from the signer's batches and other authorities' CRLs to a responder's memory:
+//! import → check → pack → seal → publish, then follow → open → look up.
+//!
+//! | module | holds | half |
+//! |---|---|---|
+//! | [`pack`] | one immutable file of status records: layout, writer, reader | both |
+//! | [`manifest`], [`seal`], [`digest`] | what a generation consists of, signed | both |
+//! | [`store`] | a generation's files in a folder | both |
+//! | [`snapshot`] | all files of a generation, mapped; lookup | read |
+//! | [`durable`], [`object`], [`publish`] | writing a generation so that a crash leaves it whole or absent | publish |
+//! | [`follow`], [`scrub`] | copying a store to an edge, verified; looking for damage later | publish |
+//!
+//! The responder links this crate without the feature `publish` and gets the read half: it can write no file.
+
+pub mod digest;
+#[cfg(feature = "publish")]
+pub mod durable;
+pub mod error;
+pub mod manifest;
+#[cfg(feature = "publish")]
+pub mod object;
+pub mod pack;
+#[cfg(feature = "publish")]
+pub mod publish;
+pub mod seal;
+pub mod snapshot;
+#[cfg(test)]
+#[cfg(feature = "publish")]
+mod specimen;
+pub mod store;

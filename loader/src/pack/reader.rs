@@ -1,0 +1,412 @@
+//! Opening a pack (cheap: header and tables), asking it, and verifying it (costly: every record).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wire::cert_id::IssuerId;
+use wire::record::{RecordLayout, RecordRef};
+use wire::serial::{Serial, SerialHashKey};
+use wire::status::CertStatus;
+
+use super::flaw::Flaw;
+use super::index::{MAX_BUCKET_RECORDS, Needle, bucket, filter_bits};
+use super::layout::{FLAG_REPLAYED, Header, KIND_DELTA};
+use super::map::Map;
+use super::tables::{Shared, Tables, Window, window_at};
+
+/// A published pack, mapped.
+pub struct Pack {
+    path: PathBuf,
+    map: Map,
+    tables: Tables,
+    hash_key: SerialHashKey,
+    // Copied out of the header in native form: what a question reads.
+    shards: u32,
+    shard: u32,
+    buckets: u64,
+    windows: u64,
+    pub(super) records: usize,
+    record_octets: usize,
+    serial_octets: usize,
+    pub(super) directory: usize,
+    filter: Option<usize>,
+}
+
+/// What a pack knows of a serial.
+#[must_use]
+#[derive(Debug, Clone, Copy)]
+pub enum Find<'p> {
+    /// Nothing.
+    NotHere,
+    /// This record.
+    Here(RecordRef<'p>),
+    /// The file is damaged where the answer would be: nobody may conclude "not here" and ask an older pack.
+    Damaged(Flaw),
+}
+
+impl Pack {
+    /// Maps `path`, reads header and tables, checks every offset against the file's length. Costs microseconds
+    /// whatever the number of records; says nothing about the records themselves, see [`Pack::verify`].
+    pub fn open(path: &Path) -> Result<Pack, PackError> {
+        let map = Map::open(path).map_err(|source| PackError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        let tables = Tables::parse(map.octets(), map.octets().len() as u64).map_err(|flaw| {
+            PackError::Flawed {
+                path: path.to_owned(),
+                flaw,
+            }
+        })?;
+        map.expect_random_reads();
+        let place = |offset: u64| usize::try_from(offset).expect("inside a file that is mapped");
+        let header = &tables.header;
+        Ok(Pack {
+            path: path.to_owned(),
+            hash_key: SerialHashKey(header.hash_key),
+            shards: header.shards.into(),
+            shard: header.shard.into(),
+            buckets: header.buckets.into(),
+            windows: tables.sections.windows,
+            records: place(tables.sections.records),
+            record_octets: tables.record.record_octets(),
+            serial_octets: tables.record.serial_octets(),
+            directory: place(tables.sections.directory),
+            filter: (header.kind == KIND_DELTA).then(|| place(tables.sections.filter)),
+            map,
+            tables,
+        })
+    }
+
+    /// Looks a serial up: one read of the directory (in a delta, one of the filter, and mostly no more), then the
+    /// bucket's records, whose addresses are known at once.
+    #[inline]
+    pub fn find(&self, needle: &Needle) -> Find<'_> {
+        let (shard, rest) = needle.shard(self.shards);
+        let Some(serial) = needle.padded(self.serial_octets) else {
+            return Find::NotHere;
+        };
+        if shard != self.shard {
+            return Find::NotHere;
+        }
+        let bucket = bucket(rest, self.buckets);
+        if self.filter_refuses(bucket, rest) {
+            return Find::NotHere;
+        }
+        let Some(records) = self.bucket_records(bucket) else {
+            return Find::Damaged(Flaw::Directory { bucket });
+        };
+        for octets in records.chunks_exact(self.record_octets) {
+            if octets.starts_with(serial) {
+                let record = self.tables.record.record(octets);
+                return record.map_or(Find::Damaged(Flaw::RecordWidth), Find::Here);
+            }
+        }
+        Find::NotHere
+    }
+
+    #[inline]
+    fn filter_refuses(&self, bucket: u64, rest: u64) -> bool {
+        let Some(filter) = self.filter else {
+            return false;
+        };
+        let wanted = filter_bits(rest);
+        self.word(filter, bucket)
+            .is_some_and(|word| word & wanted != wanted)
+    }
+
+    #[inline]
+    fn word(&self, filter: usize, bucket: u64) -> Option<u64> {
+        let octets = self.map.octets().get(filter + bucket as usize * 8..)?;
+        octets.first_chunk().map(|word| u64::from_le_bytes(*word))
+    }
+
+    /// The records of a bucket; none if the directory is damaged.
+    #[inline]
+    fn bucket_records(&self, bucket: u64) -> Option<&[u8]> {
+        let (first, end) = self.bucket_range(bucket)?;
+        if end.checked_sub(first)? > MAX_BUCKET_RECORDS {
+            return None;
+        }
+        let start = self.records + first as usize * self.record_octets;
+        let end = self.records + end as usize * self.record_octets;
+        self.map.octets().get(start..end)
+    }
+
+    #[inline]
+    fn bucket_range(&self, bucket: u64) -> Option<(u32, u32)> {
+        let pair = self
+            .map
+            .octets()
+            .get(self.directory + bucket as usize * 4..)?;
+        let [a, b, c, d, e, f, g, h] = *pair.first_chunk::<8>()?;
+        Some((
+            u32::from_le_bytes([a, b, c, d]),
+            u32::from_le_bytes([e, f, g, h]),
+        ))
+    }
+
+    /// The window a record names.
+    #[inline]
+    pub fn window(&self, number: u16) -> Option<Window> {
+        if u32::from(number) >= self.tables.header.window_count.get() {
+            return None;
+        }
+        window_at(self.map.octets(), self.windows, number)
+    }
+
+    /// Every window, in order.
+    pub fn windows(&self) -> impl Iterator<Item = Window> + '_ {
+        (0..=u16::MAX).map_while(|number| self.window(number))
+    }
+
+    /// What its responses share, but for the windows.
+    pub fn shared(&self) -> &Shared {
+        &self.tables.shared
+    }
+
+    /// Where a record's parts lie.
+    pub fn record_layout(&self) -> &RecordLayout {
+        &self.tables.record
+    }
+
+    /// Every record, in the file's order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
+        let octets = self.map.octets();
+        let end = self.records + self.record_count() as usize * self.record_octets;
+        octets[self.records..end]
+            .chunks_exact(self.record_octets)
+            .map(|octets| {
+                self.tables
+                    .record
+                    .record(octets)
+                    .expect("chunks have the record's width")
+            })
+    }
+
+    /// Faults all pages in; to be called off the serving threads.
+    pub fn touch(&self) {
+        self.map.touch();
+    }
+
+    /// The whole file's octets.
+    pub fn octets(&self) -> &[u8] {
+        self.map.octets()
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whose certificates.
+    pub fn issuer(&self) -> IssuerId {
+        IssuerId(self.header().issuer_id)
+    }
+
+    /// The key of the hash of serials.
+    pub fn hash_key(&self) -> &SerialHashKey {
+        &self.hash_key
+    }
+
+    /// True for what changed since, false for a whole shard.
+    pub fn is_delta(&self) -> bool {
+        self.filter.is_some()
+    }
+
+    /// Number of shards and which of them.
+    pub fn shards(&self) -> (u32, u32) {
+        (self.shards, self.shard)
+    }
+
+    /// Registry revision and batch number: the order of packs, the higher answers.
+    pub fn age(&self) -> (u64, u64) {
+        (self.header().revision.into(), self.header().batch.into())
+    }
+
+    /// How many records.
+    pub fn record_count(&self) -> u64 {
+        self.header().record_count.into()
+    }
+
+    /// When the newest batch in it read the registry.
+    pub fn created_at(&self) -> u64 {
+        self.header().created_at.into()
+    }
+
+    /// The clock a replayed CRL was judged by.
+    pub fn as_of(&self) -> Option<u64> {
+        (self.header().flags == FLAG_REPLAYED).then(|| self.header().as_of.into())
+    }
+
+    /// The BLAKE3 of the CRL these records repeat.
+    pub fn crl_blake3(&self) -> Option<&[u8; 32]> {
+        let hash = &self.header().crl_blake3;
+        (*hash != [0; 32]).then_some(hash)
+    }
+
+    /// Eight octets that differ between packs: for the `ETag`.
+    pub fn tag(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.header().tables_blake3;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
+    fn header(&self) -> &Header {
+        &self.tables.header
+    }
+
+    /// Reads every octet: order, shard, bucket and filter of each record, its status, serial and window, the directory,
+    /// the padding. Returns what it counted. About a second for 10 M records; opening never calls it.
+    pub fn verify(&self) -> Result<Tally, PackError> {
+        self.verify_records().map_err(|flaw| PackError::Flawed {
+            path: self.path.clone(),
+            flaw,
+        })
+    }
+
+    fn verify_records(&self) -> Result<Tally, Flaw> {
+        let mut tally = Tally::default();
+        let mut last = None;
+        let mut directory = DirectoryCheck::new(self);
+        for (index, record) in (0_u64..).zip(self.records()) {
+            let content = Flaw::RecordContent { index };
+            let serial = Serial::from_padded(record.serial_padded()).map_err(|_| content)?;
+            let (shard, rest) =
+                wire::serial::shard(self.hash_key.hash(serial.content()), self.shards);
+            let place = Some((rest, record.serial_padded()));
+            if shard != self.shard || place <= last {
+                return Err(Flaw::RecordOrder { index });
+            }
+            last = place;
+            directory.record(index, rest)?;
+            tally.count(self, &record).ok_or(content)?;
+        }
+        directory.finish(self.record_count())?;
+        self.verify_padding()?;
+        Ok(tally)
+    }
+
+    fn verify_padding(&self) -> Result<(), Flaw> {
+        let octets = self.map.octets();
+        let records_end = self.records + self.record_count() as usize * self.record_octets;
+        let directory_end = self.directory + (self.buckets as usize + 1) * 4;
+        let behind = self.filter.unwrap_or(octets.len());
+        let zero = |range: std::ops::Range<usize>| {
+            octets
+                .get(range)
+                .is_some_and(|gap| gap.iter().all(|&o| o == 0))
+        };
+        if zero(records_end..self.directory) && zero(directory_end..behind) {
+            Ok(())
+        } else {
+            Err(Flaw::Padding)
+        }
+    }
+}
+
+/// What a pack holds, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Good.
+    pub good: u64,
+    /// Revoked.
+    pub revoked: u64,
+    /// No longer answered for.
+    pub absent: u64,
+}
+
+impl Tally {
+    /// Counts a record; none if its status or window cannot be.
+    fn count(&mut self, pack: &Pack, record: &RecordRef<'_>) -> Option<()> {
+        pack.window(record.window())?;
+        self.add(record.status().ok()?, pack.is_delta())
+            .then_some(())
+    }
+
+    /// Counts a status; false for a tombstone in a base pack, which has nothing to hide.
+    pub(super) fn add(&mut self, status: CertStatus, delta: bool) -> bool {
+        match status {
+            CertStatus::Good => self.good += 1,
+            CertStatus::Revoked { .. } => self.revoked += 1,
+            CertStatus::Absent => self.absent += 1,
+        }
+        delta || status != CertStatus::Absent
+    }
+}
+
+/// Walks the directory and the filter beside the records.
+struct DirectoryCheck<'p> {
+    pack: &'p Pack,
+    bucket: u64,
+    bits: u64,
+}
+
+impl<'p> DirectoryCheck<'p> {
+    fn new(pack: &'p Pack) -> Self {
+        DirectoryCheck {
+            pack,
+            bucket: 0,
+            bits: 0,
+        }
+    }
+
+    fn record(&mut self, index: u64, rest: u64) -> Result<(), Flaw> {
+        let bucket = bucket(rest, self.pack.buckets);
+        while self.bucket < bucket {
+            self.close(index)?;
+        }
+        self.bits |= filter_bits(rest);
+        Ok(())
+    }
+
+    /// The current bucket ends before record `end`.
+    fn close(&mut self, end: u64) -> Result<(), Flaw> {
+        let bucket = self.bucket;
+        let flaw = Flaw::Directory { bucket };
+        let (first, claimed) = self.pack.bucket_range(bucket).ok_or(flaw)?;
+        let bits = match self.pack.filter {
+            Some(filter) => self.pack.word(filter, bucket).ok_or(flaw)?,
+            None => self.bits,
+        };
+        if u64::from(claimed) != end
+            || first > claimed
+            || (bucket == 0 && first != 0)
+            || bits != self.bits
+        {
+            return Err(flaw);
+        }
+        self.bucket += 1;
+        self.bits = 0;
+        Ok(())
+    }
+
+    fn finish(mut self, records: u64) -> Result<(), Flaw> {
+        while self.bucket < self.pack.buckets {
+            self.close(records)?;
+        }
+        Ok(())
+    }
+}
+
+/// A pack that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// The file cannot be opened or mapped.
+    #[error("cannot map {}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is not what a pack must be.
+    #[error("{} is not a sound pack", path.display())]
+    Flawed {
+        /// Which file.
+        path: PathBuf,
+        /// The rule it breaks.
+        #[source]
+        flaw: Flaw,
+    },
+}

@@ -1,0 +1,467 @@
+//! Publishing: a new generation appears in a store, whole, or the old one stays.
+//!
+//! A [`Plan`] of steps is made first, can be printed, and is then carried out in order:
+//!
+//! ```text
+//! place each new object      rename tmp/… to objects/<blake3>; its octets were flushed when it was sealed
+//! sync objects/              every name the manifest will use is on the platter
+//! write the manifest         tmp, fsync, rename, fsync of manifests/
+//! rehearse                   open the new generation as a responder will; refused here, nothing has happened yet
+//! move the pointer           tmp, fsync, rename over `current`, fsync of the store's folder: the one visible act
+//! retire                     unlink what no recent manifest names
+//! ```
+//!
+//! Killed between any two system calls, `current` names generation N or N+1, and everything it names is there. The next
+//! run removes what lies in `tmp/`, takes a number above every manifest it sees, and goes on. One publisher a store: a
+//! lock on `lock`, which the kernel drops with the process, keeps a second one out.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use wire::time::UnixSeconds;
+
+use crate::digest::Digest;
+use crate::durable::{At, Audience, Disk, DiskError, write_whole};
+use crate::error::{OpenError, StoreError};
+use crate::manifest::{
+    FORMAT, IssuerNote, Manifest, ManifestError, ObjectEntry, Previous, ReplayNote, Role,
+    TrustedManifest,
+};
+use crate::object::Sealed;
+use crate::seal::{PublicKey, SealKey};
+use crate::snapshot::Snapshot;
+use crate::store::{Pointer, Store};
+
+/// The one writer of a store.
+pub struct Publisher<'d> {
+    disk: &'d dyn Disk,
+    store: Store,
+    key: SealKey,
+    /// Our own key, and those that sealed what is there already.
+    pins: Vec<PublicKey>,
+    current: Option<TrustedManifest>,
+    /// What recent manifests name, by number.
+    recent: BTreeMap<u64, HashSet<Digest>>,
+    highest: u64,
+    _lock: File,
+}
+
+/// What the next generation shall be.
+#[derive(Debug)]
+pub struct Edition {
+    /// Objects of the current generation that stay.
+    pub kept: Vec<ObjectEntry>,
+    /// New ones.
+    pub added: Vec<Sealed>,
+    /// Issuers whose status is a replay.
+    pub replayed: Vec<ReplayNote>,
+    /// Where each issuer's import stands.
+    pub issuers: Vec<IssuerNote>,
+    /// The clock.
+    pub sealed_at: UnixSeconds,
+    /// For how long it shall prove that nothing was revoked since; [`DEFAULT_VALID_FOR_SECS`].
+    pub valid_for_secs: u64,
+}
+
+/// What will be done, in order; [`fmt::Display`] says it one line a step.
+#[derive(Debug)]
+#[must_use = "a plan does nothing until it is carried out"]
+pub struct Plan {
+    steps: Vec<Step>,
+    next: TrustedManifest,
+}
+
+/// One step of a plan.
+#[derive(Debug)]
+pub enum Step {
+    /// A sealed file gets its name.
+    Place {
+        /// In `tmp/`.
+        temp: PathBuf,
+        /// In `objects/`.
+        path: PathBuf,
+    },
+    /// The names in a folder become durable.
+    SyncFolder {
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// The manifest becomes durable.
+    WriteManifest {
+        /// In `manifests/`.
+        path: PathBuf,
+    },
+    /// The new generation is opened as a responder will.
+    Rehearse,
+    /// `current` names the new generation.
+    MovePointer {
+        /// Its two lines.
+        pointer: Pointer,
+    },
+    /// A file that no recent manifest names goes.
+    Retire {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl<'d> Publisher<'d> {
+    /// Takes the store over: locks it, makes its folders, removes what a killed run left in `tmp/`. `older` are keys that
+    /// sealed what is there already, after a change of keys.
+    pub fn open(
+        disk: &'d dyn Disk,
+        store: Store,
+        key: SealKey,
+        older: &[PublicKey],
+    ) -> Result<Publisher<'d>, PublishError> {
+        prepare_folders(disk, &store)?;
+        let lock = lock(&store)?;
+        remove_leftovers(disk, &store)?;
+        let mut pins = vec![key.public()];
+        pins.extend_from_slice(older);
+        let current = store.read_current(&pins)?;
+        let recent = recent_objects(&store, &pins, current.as_ref())?;
+        let highest = store.manifest_numbers()?.last().copied().unwrap_or(0);
+        Ok(Publisher {
+            disk,
+            store,
+            key,
+            pins,
+            current,
+            recent,
+            highest,
+            _lock: lock,
+        })
+    }
+
+    /// The newest published generation.
+    pub fn current(&self) -> Option<&Manifest> {
+        self.current.as_ref().map(TrustedManifest::manifest)
+    }
+
+    /// Opens the newest published generation; none before the first.
+    pub fn open_current(&self) -> Result<Option<Snapshot>, OpenError> {
+        let manifest = self.current.clone();
+        manifest
+            .map(|manifest| Snapshot::assemble(&self.store, manifest, None))
+            .transpose()
+    }
+
+    /// Removes sealed files that were not published after all; sealed files in hand become invalid.
+    pub fn remove_leftovers(&self) -> Result<(), PublishError> {
+        remove_leftovers(self.disk, &self.store)
+    }
+
+    /// The store, for sealing files into its `tmp/`.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The disk it writes to.
+    pub fn disk(&self) -> &'d dyn Disk {
+        self.disk
+    }
+
+    /// An edition with everything of the current generation but the batches that entered in it: as it is, a re-seal.
+    pub fn same_again(&self, now: UnixSeconds) -> Edition {
+        let current = self.current();
+        let mut issuers = current.map_or_else(Vec::new, |manifest| manifest.issuers.clone());
+        issuers
+            .iter_mut()
+            .for_each(|issuer| issuer.imported.clear());
+        Edition {
+            kept: current.map_or_else(Vec::new, |manifest| manifest.objects.clone()),
+            added: Vec::new(),
+            replayed: current.map_or_else(Vec::new, |manifest| manifest.replayed.clone()),
+            issuers,
+            sealed_at: now,
+            valid_for_secs: DEFAULT_VALID_FOR_SECS,
+        }
+    }
+
+    /// Says what would be done. Nothing is written.
+    pub fn plan(&self, edition: &Edition) -> Result<Plan, PublishError> {
+        let next = self.next_manifest(edition);
+        next.check()?;
+        let (octets, _) = next.seal(&self.key);
+        let next = Manifest::open(octets, &self.pins)?;
+        let mut steps = Vec::new();
+        for sealed in &edition.added {
+            steps.push(Step::Place {
+                temp: sealed.temp().to_owned(),
+                path: self.store.object(sealed.entry().blake3),
+            });
+        }
+        let number = next.manifest().number;
+        steps.push(Step::SyncFolder {
+            folder: self.store.objects(),
+        });
+        steps.push(Step::WriteManifest {
+            path: self.store.manifest(number),
+        });
+        steps.push(Step::Rehearse);
+        steps.push(Step::MovePointer {
+            pointer: Pointer {
+                number,
+                manifest: next.blake3(),
+            },
+        });
+        self.plan_retirement(&next, &mut steps)?;
+        Ok(Plan { steps, next })
+    }
+
+    fn next_manifest(&self, edition: &Edition) -> Manifest {
+        let added = edition.added.iter().map(|sealed| sealed.entry().clone());
+        let objects: Vec<ObjectEntry> = edition.kept.iter().cloned().chain(added).collect();
+        let revision = objects.iter().filter_map(|object| match &object.role {
+            Role::Base(note) | Role::Delta(note) => Some(note.revision),
+            Role::Crl(_) | Role::Certificate(_) => None,
+        });
+        Manifest {
+            format: FORMAT,
+            number: self.highest + 1,
+            previous: self.current.as_ref().map(|current| Previous {
+                number: current.manifest().number,
+                blake3: current.blake3(),
+            }),
+            revision: revision.max().unwrap_or(0),
+            objects,
+            sealed_at: edition.sealed_at,
+            valid_until: edition.sealed_at.saturating_add(edition.valid_for_secs),
+            replayed: edition.replayed.clone(),
+            issuers: edition.issuers.clone(),
+        }
+    }
+
+    fn plan_retirement(
+        &self,
+        next: &TrustedManifest,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), PublishError> {
+        let mut named = names(next.manifest());
+        let recent = self.recent.values().rev().take(KEEP_OBJECTS_OF - 1);
+        named.extend(recent.flatten().copied());
+        let objects = self.store.object_digests()?;
+        let unnamed = objects.into_iter().filter(|digest| !named.contains(digest));
+        steps.extend(unnamed.map(|digest| Step::Retire {
+            path: self.store.object(digest),
+        }));
+        let current = self.current().map_or(0, |manifest| manifest.number);
+        let numbers = self.store.manifest_numbers()?;
+        let oldest_kept = numbers.len().saturating_sub(KEEP_MANIFESTS);
+        let gone = numbers.iter().enumerate().filter(|(place, number)| {
+            // Above the pointer lie only manifests of killed runs, which nobody was ever pointed at.
+            *place < oldest_kept || **number > current
+        });
+        steps.extend(gone.map(|(_, number)| Step::Retire {
+            path: self.store.manifest(*number),
+        }));
+        Ok(())
+    }
+
+    /// Carries a plan out. If it fails before the pointer moved, the old generation is untouched.
+    pub fn carry_out(&mut self, plan: Plan) -> Result<Published, PublishError> {
+        for step in &plan.steps {
+            tracing::debug!(%step, "publish");
+            self.carry_out_step(step, &plan.next)?;
+        }
+        let manifest = plan.next.manifest();
+        let published = Published {
+            number: manifest.number,
+            manifest: plan.next.blake3(),
+        };
+        self.highest = manifest.number;
+        self.recent.insert(manifest.number, names(manifest));
+        while self.recent.len() > KEEP_OBJECTS_OF {
+            self.recent.pop_first();
+        }
+        self.current = Some(plan.next);
+        Ok(published)
+    }
+
+    fn carry_out_step(&self, step: &Step, next: &TrustedManifest) -> Result<(), PublishError> {
+        let temp = self.store.temp();
+        match step {
+            Step::Place { temp, path } => self
+                .disk
+                .rename(temp, path)
+                .at("rename an object to", path)?,
+            Step::SyncFolder { folder } => self
+                .disk
+                .sync_folder(folder)
+                .at("fsync the folder", folder)?,
+            Step::WriteManifest { path } => {
+                let temp = temp.join("manifest");
+                write_whole(self.disk, &temp, path, next.octets(), Audience::Everyone)?;
+            }
+            Step::Rehearse => {
+                Snapshot::assemble(&self.store, next.clone(), None)?;
+            }
+            Step::MovePointer { pointer } => write_whole(
+                self.disk,
+                &temp.join("current"),
+                &self.store.pointer(),
+                pointer.to_text().as_bytes(),
+                Audience::Everyone,
+            )?,
+            Step::Retire { path } => self.disk.remove(path).at("remove", path)?,
+        }
+        Ok(())
+    }
+
+    /// Plans and carries out.
+    pub fn publish(&mut self, edition: &Edition) -> Result<Published, PublishError> {
+        let plan = self.plan(edition)?;
+        self.carry_out(plan)
+    }
+}
+
+/// A generation that is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Its number.
+    pub number: u64,
+    /// The BLAKE3 of its manifest.
+    pub manifest: Digest,
+}
+
+/// Makes a store's folders, and their names durable.
+pub(crate) fn prepare_folders(disk: &dyn Disk, store: &Store) -> Result<(), DiskError> {
+    for folder in [store.objects(), store.manifests(), store.temp()] {
+        disk.create_folder(&folder)
+            .at("create the folder", &folder)?;
+    }
+    disk.sync_folder(store.root())
+        .at("fsync the folder", store.root())
+}
+
+/// Removes whatever lies in `tmp/`.
+pub(crate) fn remove_leftovers(disk: &dyn Disk, store: &Store) -> Result<(), PublishError> {
+    for leftover in store.leftovers()? {
+        disk.remove(&leftover)
+            .at("remove the leftover", &leftover)?;
+    }
+    Ok(())
+}
+
+/// Keeps a second writer out for as long as the returned file lives.
+pub(crate) fn lock(store: &Store) -> Result<File, PublishError> {
+    let path = store.root().join("lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .at("open", &path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(PublishError::Locked { path }),
+        Err(std::fs::TryLockError::Error(source)) => Err(DiskError {
+            action: "lock",
+            path,
+            source,
+        }
+        .into()),
+    }
+}
+
+fn recent_objects(
+    store: &Store,
+    pins: &[PublicKey],
+    current: Option<&TrustedManifest>,
+) -> Result<BTreeMap<u64, HashSet<Digest>>, StoreError> {
+    let mut recent = BTreeMap::new();
+    let mut next = current.cloned();
+    while let Some(manifest) = next {
+        recent.insert(manifest.manifest().number, names(manifest.manifest()));
+        let previous = manifest
+            .manifest()
+            .previous
+            .filter(|_| recent.len() < KEEP_OBJECTS_OF);
+        let pointer = previous.map(|previous| Pointer {
+            number: previous.number,
+            manifest: previous.blake3,
+        });
+        // An older manifest that is gone, or sealed by a key long retired, protects nothing any more.
+        next = pointer.and_then(|pointer| store.read_manifest(pointer, pins).ok());
+    }
+    Ok(recent)
+}
+
+fn names(manifest: &Manifest) -> HashSet<Digest> {
+    manifest
+        .objects
+        .iter()
+        .map(|object| object.blake3)
+        .collect()
+}
+
+impl Plan {
+    /// The number the generation will have.
+    pub fn number(&self) -> u64 {
+        self.next.manifest().number
+    }
+
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |path: &Path| {
+            path.file_name()
+                .map(|name| name.to_string_lossy().into_owned())
+        };
+        let name = |path: &Path| name(path).unwrap_or_default();
+        match self {
+            Step::Place { temp, path } => {
+                write!(f, "place {} as objects/{}", name(temp), name(path))
+            }
+            Step::SyncFolder { folder } => write!(f, "sync {}/", name(folder)),
+            Step::WriteManifest { path } => write!(f, "write manifests/{}", name(path)),
+            Step::Rehearse => f.write_str("rehearse: open it as a responder will"),
+            Step::MovePointer { pointer } => write!(f, "point current at {}", pointer.number),
+            Step::Retire { path } => write!(f, "retire {}", name(path)),
+        }
+    }
+}
+
+/// Why nothing was published. Unless the pointer had already moved, the old generation is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The manifest would be refused by those who read it.
+    #[error("the manifest would be refused")]
+    Manifest(#[from] ManifestError),
+    /// The generation could not be opened.
+    #[error("the new generation could not be opened")]
+    Rehearsal(#[from] OpenError),
+    /// Another publisher, or another follower, is at work.
+    #[error("{} is held by another process", path.display())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+    },
+}
+
+/// One hour; re-sealed when idle, well before.
+pub const DEFAULT_VALID_FOR_SECS: u64 = 3600;
+/// A follower this many generations behind still finds every object of the one it is copying.
+pub const KEEP_OBJECTS_OF: usize = 16;
+/// Manifests outlive packs, so that a follower can prove the chain after a long absence.
+pub const KEEP_MANIFESTS: usize = 1000;

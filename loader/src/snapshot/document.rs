@@ -1,0 +1,95 @@
+//! CRLs and certificates of a generation: mapped octets and what HTTP says of them.
+
+use std::sync::Arc;
+
+use wire::time::UnixSeconds;
+
+use super::check_length;
+use crate::digest::Digest;
+use crate::error::OpenError;
+use crate::manifest::{DocumentNote, ObjectEntry, Role};
+use crate::pack::{Map, PackError};
+use crate::store::Store;
+
+/// A document as it is served.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'s> {
+    /// Its octets, cheap to clone, alive as long as a clone is.
+    pub body: &'s Body,
+    /// `application/pkix-crl` or `application/pkix-cert`.
+    pub content_type: &'static str,
+    /// The BLAKE3 of the octets, hexadecimal, without quotes.
+    pub etag: &'s str,
+    /// thisUpdate of a CRL, notBefore of a certificate.
+    pub last_modified: UnixSeconds,
+    /// nextUpdate of a CRL.
+    pub expires: Option<UnixSeconds>,
+}
+
+/// Mapped octets that outlive their snapshot while someone still sends them.
+#[derive(Clone)]
+pub struct Body(Arc<Map>);
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        self.0.octets()
+    }
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Body({} octets)", self.as_ref().len())
+    }
+}
+
+pub(super) struct DocumentFile {
+    digest: Digest,
+    etag: String,
+    body: Body,
+    content_type: &'static str,
+    last_modified: UnixSeconds,
+    expires: Option<UnixSeconds>,
+}
+
+impl DocumentFile {
+    /// Maps a document, or shares the map of the snapshot before if that has the same octets under the path.
+    pub(super) fn open(
+        store: &Store,
+        entry: &ObjectEntry,
+        note: &DocumentNote,
+        shared: Option<&DocumentFile>,
+    ) -> Result<DocumentFile, OpenError> {
+        let body = match shared.filter(|document| document.digest == entry.blake3) {
+            Some(document) => document.body.clone(),
+            None => {
+                let path = store.object(entry.blake3);
+                check_length(&path, entry.octets)?;
+                let map =
+                    Map::open(&path).map_err(|source| PackError::Unreadable { path, source })?;
+                Body(Arc::new(map))
+            }
+        };
+        let content_type = match entry.role {
+            Role::Crl(_) => "application/pkix-crl",
+            _ => "application/pkix-cert",
+        };
+        Ok(DocumentFile {
+            digest: entry.blake3,
+            etag: entry.blake3.to_string(),
+            body,
+            content_type,
+            last_modified: note.last_modified,
+            expires: note.expires,
+        })
+    }
+
+    pub(super) fn view(&self) -> Document<'_> {
+        Document {
+            body: &self.body,
+            content_type: self.content_type,
+            etag: &self.etag,
+            last_modified: self.last_modified,
+            expires: self.expires,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The packs of one issuer, in the order in which they answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wire::cert_id::IssuerId;
+use wire::serial::SerialHashKey;
+use wire::time::UnixSeconds;
+
+use super::misfit;
+use crate::error::{Misfit, OpenError};
+use crate::pack::{Pack, Variant};
+
+/// The packs of one issuer.
+pub(super) struct Issuer {
+    pub(super) id: IssuerId,
+    pub(super) hash_key: SerialHashKey,
+    pub(super) shards: u32,
+    /// Newest first.
+    pub(super) deltas: Vec<Arc<Pack>>,
+    /// By shard; a shard whose first batch has not come yet has none.
+    pub(super) bases: Vec<Base>,
+}
+
+/// The base pack of a shard, and how many deltas are asked before it.
+#[derive(Default)]
+pub(super) struct Base {
+    pub(super) pack: Option<Arc<Pack>>,
+    /// Deltas at least as new as the base; the others speak of a time before it.
+    pub(super) deltas_before: usize,
+}
+
+/// Sorts packs by issuer and age, and checks that those of one issuer can be asked together.
+pub(super) fn group<'p>(
+    packs: impl Iterator<Item = &'p Arc<Pack>>,
+) -> Result<Vec<Issuer>, OpenError> {
+    let mut by_issuer: BTreeMap<IssuerId, Vec<Arc<Pack>>> = BTreeMap::new();
+    for pack in packs {
+        by_issuer
+            .entry(pack.issuer())
+            .or_default()
+            .push(Arc::clone(pack));
+    }
+    by_issuer.into_values().map(Issuer::of).collect()
+}
+
+impl Issuer {
+    /// `packs` is not empty and of one issuer.
+    fn of(packs: Vec<Arc<Pack>>) -> Result<Issuer, OpenError> {
+        let id = packs[0].issuer();
+        let hash_key = *packs[0].hash_key();
+        if packs.iter().any(|pack| *pack.hash_key() != hash_key) {
+            return Err(misfit(id, Misfit::HashKey));
+        }
+        let (mut deltas, base_packs): (Vec<_>, Vec<_>) =
+            packs.into_iter().partition(|pack| pack.is_delta());
+        deltas.sort_by_key(|pack| std::cmp::Reverse(pack.age()));
+        let shards = base_packs.first().map_or(1, |pack| pack.shards().0);
+        let mut bases: Vec<Base> = Vec::new();
+        bases.resize_with(shards as usize, Base::default);
+        for pack in base_packs {
+            if pack.shards().0 != shards {
+                return Err(misfit(id, Misfit::Shards));
+            }
+            let base = &mut bases[pack.shards().1 as usize];
+            base.deltas_before = deltas.partition_point(|delta| delta.age() >= pack.age());
+            if base.pack.replace(pack).is_some() {
+                return Err(misfit(id, Misfit::ShardTwice));
+            }
+        }
+        Ok(Issuer {
+            id,
+            hash_key,
+            shards,
+            deltas,
+            bases,
+        })
+    }
+
+    /// Every pack, newest deltas first.
+    pub(super) fn packs(&self) -> impl Iterator<Item = &Arc<Pack>> {
+        self.deltas
+            .iter()
+            .chain(self.bases.iter().filter_map(|base| base.pack.as_ref()))
+    }
+
+    pub(super) fn info(&self) -> IssuerInfo<'_> {
+        let newest = self
+            .packs()
+            .max_by_key(|pack| pack.age())
+            .expect("an issuer has a pack");
+        let windows = || self.packs().flat_map(|pack| pack.windows());
+        IssuerInfo {
+            id: self.id,
+            issuer_certificate: &newest.shared().issuer_certificate,
+            variants: &newest.shared().variants,
+            packs: self.packs().count(),
+            records: self.packs().map(|pack| pack.record_count()).sum(),
+            oldest_this_update: windows().map(|window| window.this_update).min(),
+            soonest_next_update: windows().map(|window| window.next_update).min(),
+            replayed_as_of: self.packs().find_map(|pack| pack.as_of()),
+        }
+    }
+}
+
+/// What a snapshot holds of one issuer.
+#[derive(Debug, Clone)]
+pub struct IssuerInfo<'s> {
+    /// Hash of its name and key.
+    pub id: IssuerId,
+    /// Its certificate, DER, from the newest pack.
+    pub issuer_certificate: &'s [u8],
+    /// What is signed ahead, from the newest pack.
+    pub variants: &'s [Variant],
+    /// Base and delta packs.
+    pub packs: usize,
+    /// Records in all of them; a serial in several packs counts in each.
+    pub records: u64,
+    /// thisUpdate of the oldest window; its age is what the operator watches. None without records.
+    pub oldest_this_update: Option<UnixSeconds>,
+    /// nextUpdate of the window that ends first.
+    pub soonest_next_update: Option<UnixSeconds>,
+    /// The clock by which its CRL was judged, if that was not the present one.
+    pub replayed_as_of: Option<UnixSeconds>,
+}

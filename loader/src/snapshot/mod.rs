@@ -1,0 +1,226 @@
+//! A snapshot: all files of one generation, mapped, and the way from a `CertID` to a record.
+//!
+//! Opening reads the pointer, checks the manifest's seal, number and hash, and of each file its length, header and
+//! tables; it hashes no records, so it costs the same whatever the size. What was fetched was hashed by
+//! [`follow`](crate::follow) before the pointer moved.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | opening, sharing maps with the snapshot before |
+//! | [`lookup`] | the hot path: `CertID` → [`Found`] |
+//! | `issuer` | the packs of one issuer, in the order in which they answer |
+//! | `prefix` | from the octets of a `CertID` to issuer and variant |
+//! | [`document`] | CRLs and certificates |
+
+pub mod document;
+mod issuer;
+pub mod lookup;
+mod prefix;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use wire::cert_id::IssuerId;
+use wire::time::UnixSeconds;
+
+pub use document::{Body, Document};
+pub use issuer::IssuerInfo;
+pub use lookup::{AnswerWindow, Found, Lookup};
+
+use crate::digest::Digest;
+use crate::error::{Misfit, OpenError};
+use crate::manifest::{Manifest, ObjectEntry, PackNote, Role, TrustedManifest};
+use crate::pack::Pack;
+use crate::seal::PublicKey;
+use crate::store::Store;
+use document::DocumentFile;
+use issuer::Issuer;
+use prefix::PrefixTable;
+
+/// All files of one generation, mapped; `Send` and `Sync`, never changed once open.
+pub struct Snapshot {
+    manifest: TrustedManifest,
+    issuers: Vec<Issuer>,
+    prefixes: PrefixTable,
+    /// By path.
+    documents: HashMap<String, DocumentFile>,
+    /// By name in the store, so that the next snapshot shares what did not change.
+    packs: HashMap<Digest, Arc<Pack>>,
+}
+
+impl Snapshot {
+    /// Opens the newest generation in `edge`. Refused if its seal is by no key of `pins`, or its number below `highest`
+    /// or below what the folder's own `highest` file says.
+    pub fn open(
+        edge: &Path,
+        pins: &[PublicKey],
+        highest: Option<u64>,
+    ) -> Result<Snapshot, OpenError> {
+        open(edge, pins, highest, None)
+    }
+
+    /// Opens the newest generation like [`open`](Self::open), not below `previous`, and shares the maps of files that
+    /// both contain.
+    pub fn open_next(
+        edge: &Path,
+        pins: &[PublicKey],
+        previous: &Snapshot,
+    ) -> Result<Snapshot, OpenError> {
+        open(edge, pins, Some(previous.number()), Some(previous))
+    }
+
+    /// Opens exactly this manifest's generation: for a publisher or follower, before the pointer moves.
+    pub(crate) fn assemble(
+        store: &Store,
+        manifest: TrustedManifest,
+        previous: Option<&Snapshot>,
+    ) -> Result<Snapshot, OpenError> {
+        let mut packs = HashMap::new();
+        let mut documents = HashMap::new();
+        for entry in &manifest.manifest().objects {
+            match &entry.role {
+                Role::Base(note) | Role::Delta(note) => {
+                    let shared = previous.and_then(|snapshot| snapshot.packs.get(&entry.blake3));
+                    let pack = match shared {
+                        Some(pack) => Arc::clone(pack),
+                        None => Arc::new(open_pack(store, entry)?),
+                    };
+                    agree(&pack, entry, note)?;
+                    packs.insert(entry.blake3, pack);
+                }
+                Role::Crl(note) | Role::Certificate(note) => {
+                    let path = entry.role.path(&entry.name).expect("documents have a path");
+                    let shared = previous.and_then(|snapshot| snapshot.documents.get(&path));
+                    documents.insert(path, DocumentFile::open(store, entry, note, shared)?);
+                }
+            }
+        }
+        let issuers = issuer::group(packs.values())?;
+        let prefixes = PrefixTable::build(&issuers)?;
+        Ok(Snapshot {
+            manifest,
+            issuers,
+            prefixes,
+            documents,
+            packs,
+        })
+    }
+
+    /// The generation's number.
+    pub fn number(&self) -> u64 {
+        self.manifest().number
+    }
+
+    /// The highest registry revision in it.
+    pub fn revision(&self) -> u64 {
+        self.manifest().revision
+    }
+
+    /// When it was sealed.
+    pub fn sealed_at(&self) -> UnixSeconds {
+        self.manifest().sealed_at
+    }
+
+    /// Until when it proves that nothing was revoked since.
+    pub fn valid_until(&self) -> UnixSeconds {
+        self.manifest().valid_until
+    }
+
+    /// All of what the manifest says.
+    pub fn manifest(&self) -> &Manifest {
+        self.manifest.manifest()
+    }
+
+    /// The issuers it answers for.
+    pub fn issuers(&self) -> impl Iterator<Item = IssuerInfo<'_>> {
+        self.issuers.iter().map(Issuer::info)
+    }
+
+    /// The packs, in no order.
+    pub fn packs(&self) -> impl Iterator<Item = (&Digest, &Arc<Pack>)> {
+        self.packs.iter()
+    }
+
+    /// The paths of all documents.
+    pub fn document_paths(&self) -> impl Iterator<Item = &str> {
+        self.documents.keys().map(String::as_str)
+    }
+
+    /// The CRL or certificate served under `path` (`/crl/…`, `/ca/…`).
+    #[inline]
+    pub fn document(&self, path: &str) -> Option<Document<'_>> {
+        self.documents.get(path).map(DocumentFile::view)
+    }
+
+    /// Faults in the pages of every pack that `previous` does not have. Costs a read of all of them from disk if they are
+    /// not cached; to be called off the serving threads, before this snapshot takes over.
+    pub fn touch_new(&self, previous: Option<&Snapshot>) {
+        for (digest, pack) in &self.packs {
+            if previous.is_none_or(|snapshot| !snapshot.packs.contains_key(digest)) {
+                pack.touch();
+            }
+        }
+    }
+}
+
+fn open(
+    edge: &Path,
+    pins: &[PublicKey],
+    highest: Option<u64>,
+    previous: Option<&Snapshot>,
+) -> Result<Snapshot, OpenError> {
+    let store = Store::at(edge);
+    let pointer = store.read_pointer()?.ok_or_else(|| OpenError::Empty {
+        root: edge.to_owned(),
+    })?;
+    let accepted = store.read_highest()?.map(|pointer| pointer.number);
+    if let Some(highest) = accepted.max(highest)
+        && pointer.number < highest
+    {
+        return Err(OpenError::Lower {
+            found: pointer.number,
+            highest,
+        });
+    }
+    Snapshot::assemble(&store, store.read_manifest(pointer, pins)?, previous)
+}
+
+fn open_pack(store: &Store, entry: &ObjectEntry) -> Result<Pack, OpenError> {
+    let path = store.object(entry.blake3);
+    check_length(&path, entry.octets)?;
+    Ok(Pack::open(&path)?)
+}
+
+/// The file is there and as long as the manifest says: neither torn nor extended.
+fn check_length(path: &Path, expected: u64) -> Result<(), OpenError> {
+    let found = std::fs::metadata(path).ok().map(|metadata| metadata.len());
+    if found == Some(expected) {
+        return Ok(());
+    }
+    Err(OpenError::Object {
+        path: path.to_owned(),
+        expected,
+        found,
+    })
+}
+
+/// The pack's own header says what the manifest says of it.
+fn agree(pack: &Pack, entry: &ObjectEntry, note: &PackNote) -> Result<(), OpenError> {
+    let same = pack.issuer() == entry.issuer.0
+        && pack.is_delta() == matches!(entry.role, Role::Delta(_))
+        && pack.shards() == (note.shards, note.shard)
+        && pack.age() == (note.revision, note.batch)
+        && pack.record_count() == note.records
+        && pack.octets().len() as u64 == entry.octets;
+    if same {
+        return Ok(());
+    }
+    Err(OpenError::OtherPack {
+        path: pack.path().to_owned(),
+    })
+}
+
+fn misfit(issuer: IssuerId, misfit: Misfit) -> OpenError {
+    OpenError::Misfit { issuer, misfit }
+}

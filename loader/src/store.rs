@@ -1,0 +1,254 @@
+//! A store on disk, in words:
+//!
+//! ```text
+//! objects/<blake3>               packs, CRLs, certificates; named by content, never written twice
+//! manifests/<number:020>.manifest one a generation, sealed; outlive the objects they name
+//! current                        the pointer: the number, newline, the BLAKE3 of that manifest, newline
+//! highest                        (an edge only) the same two lines: the highest number ever accepted
+//! tmp/                           half-written files; whatever is here when a run begins was left by a killed one
+//! ```
+//!
+//! The loader's store and a responder's edge folder look alike. Publishing (`publish.rs`) writes the first, following
+//! (`follow.rs`) copies it into the second, opening (`snapshot.rs`) reads either.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::manifest::{MAX_MANIFEST_OCTETS, Manifest, TrustedManifest};
+use crate::seal::PublicKey;
+
+/// A folder laid out as above.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+}
+
+/// What a pointer file says: which manifest, by number and hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pointer {
+    /// The generation's number.
+    pub number: u64,
+    /// The BLAKE3 of its manifest's whole text.
+    pub manifest: Digest,
+}
+
+impl Pointer {
+    /// The two lines.
+    pub fn to_text(self) -> String {
+        format!("{}\n{}\n", self.number, self.manifest)
+    }
+
+    /// From exactly the two lines.
+    pub fn from_text(text: &str) -> Option<Pointer> {
+        let (number, rest) = text.split_once('\n')?;
+        let digest = rest.strip_suffix('\n')?;
+        let plain = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
+        Some(Pointer {
+            number: number.parse().ok().filter(|_| plain)?,
+            manifest: Digest::from_hex(digest)?,
+        })
+    }
+}
+
+impl Store {
+    /// The store at `root`; nothing is touched.
+    pub fn at(root: impl Into<PathBuf>) -> Store {
+        Store { root: root.into() }
+    }
+
+    /// Its folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// `objects/`.
+    pub fn objects(&self) -> PathBuf {
+        self.root.join("objects")
+    }
+
+    /// `manifests/`.
+    pub fn manifests(&self) -> PathBuf {
+        self.root.join("manifests")
+    }
+
+    /// `tmp/`: on the same file system, so that a rename is one step.
+    pub fn temp(&self) -> PathBuf {
+        self.root.join("tmp")
+    }
+
+    /// `current`.
+    pub fn pointer(&self) -> PathBuf {
+        self.root.join("current")
+    }
+
+    /// `highest`.
+    pub fn highest(&self) -> PathBuf {
+        self.root.join("highest")
+    }
+
+    /// The file of an object.
+    pub fn object(&self, digest: Digest) -> PathBuf {
+        self.objects().join(digest.to_string())
+    }
+
+    /// The file of a manifest.
+    pub fn manifest(&self, number: u64) -> PathBuf {
+        self.manifests().join(format!("{number:020}.manifest"))
+    }
+
+    /// What `current` says; none in an empty store.
+    pub fn read_pointer(&self) -> Result<Option<Pointer>, StoreError> {
+        read_pointer(&self.pointer())
+    }
+
+    /// What `highest` says; none if nothing was ever accepted.
+    pub fn read_highest(&self) -> Result<Option<Pointer>, StoreError> {
+        read_pointer(&self.highest())
+    }
+
+    /// Reads the manifest a pointer names: hash, seal, number.
+    pub fn read_manifest(
+        &self,
+        pointer: Pointer,
+        pins: &[PublicKey],
+    ) -> Result<TrustedManifest, StoreError> {
+        let path = self.manifest(pointer.number);
+        let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
+        let found = Digest::of(&octets);
+        if found != pointer.manifest {
+            return Err(StoreError::NotThatManifest {
+                path,
+                named: pointer.manifest,
+                found,
+            });
+        }
+        let trusted = Manifest::open(octets, pins).map_err(|source| StoreError::Manifest {
+            path: path.clone(),
+            source,
+        })?;
+        if trusted.manifest().number != pointer.number {
+            return Err(StoreError::OtherNumber {
+                path,
+                named: pointer.number,
+                found: trusted.manifest().number,
+            });
+        }
+        Ok(trusted)
+    }
+
+    /// The newest generation's manifest; none in an empty store.
+    pub fn read_current(&self, pins: &[PublicKey]) -> Result<Option<TrustedManifest>, StoreError> {
+        self.read_pointer()?
+            .map(|pointer| self.read_manifest(pointer, pins))
+            .transpose()
+    }
+
+    /// Numbers of the manifests that are here, rising.
+    pub fn manifest_numbers(&self) -> Result<Vec<u64>, StoreError> {
+        let mut numbers: Vec<u64> = names_in(&self.manifests())?
+            .iter()
+            .filter_map(|name| name.strip_suffix(".manifest")?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Digests of the objects that are here. Names that are no digest are not ours and are left alone.
+    pub fn object_digests(&self) -> Result<Vec<Digest>, StoreError> {
+        Ok(names_in(&self.objects())?
+            .iter()
+            .filter_map(|name| Digest::from_hex(name))
+            .collect())
+    }
+
+    /// Whatever lies in `tmp/`.
+    pub fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
+        let folder = self.temp();
+        Ok(names_in(&folder)?
+            .iter()
+            .map(|name| folder.join(name))
+            .collect())
+    }
+}
+
+/// File names in a folder; a missing folder is an empty one.
+fn names_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let unreadable = |source| StoreError::Unreadable {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(unreadable)?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        if let Ok(name) = entry.map_err(unreadable)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn read_pointer(path: &Path) -> Result<Option<Pointer>, StoreError> {
+    let octets = match read_bounded(path, MAX_POINTER_OCTETS) {
+        Err(StoreError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
+        other => other?,
+    };
+    std::str::from_utf8(&octets)
+        .ok()
+        .and_then(Pointer::from_text)
+        .map(Some)
+        .ok_or_else(|| StoreError::BadPointer {
+            path: path.to_owned(),
+        })
+}
+
+/// Reads a file of at most `limit` octets, so that a file grown by accident or malice is not read into memory.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StoreError> {
+    let unreadable = |source| StoreError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let mut octets = Vec::new();
+    fs::File::open(path)
+        .map_err(unreadable)?
+        .take(limit + 1)
+        .read_to_end(&mut octets)
+        .map_err(unreadable)?;
+    if octets.len() as u64 > limit {
+        return Err(StoreError::TooLong {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    Ok(octets)
+}
+
+/// Twenty digits, a newline, 64 digits, a newline, rounded up.
+const MAX_POINTER_OCTETS: u64 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_pointer_is_not_read_as_a_shorter_one() {
+        let pointer = Pointer {
+            number: 17,
+            manifest: Digest::of(b"m"),
+        };
+        let text = pointer.to_text();
+        assert_eq!(Pointer::from_text(&text), Some(pointer));
+        for cut in 0..text.len() {
+            assert_eq!(Pointer::from_text(&text[..cut]), None, "cut at {cut}");
+        }
+        assert_eq!(Pointer::from_text(&format!("{text}\n")), None);
+        assert_eq!(Pointer::from_text(&text.replace("17", "+17")), None);
+    }
+}
