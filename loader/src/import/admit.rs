@@ -1,0 +1,328 @@
+//! May this batch in? Everything that is judged of it, in one reading from front to back.
+//!
+//! Cheap things first: place, number, header, responders, documents. Then each record (codes, order, window), one in 4,096
+//! with its signatures, all of them against our own reading of a staged CRL, and on to whoever builds packs of them; at
+//! the end hash and signature of the whole. Only then is there an [`Admitted`], without which nothing is published.
+
+use std::path::Path;
+
+use wire::batch::{Document, DocumentKind, Header, Kind, Source};
+use wire::cert_id::IssuerId;
+use wire::crl::Crl;
+use wire::record::RecordRef;
+use wire::time::UnixSeconds;
+
+use super::agree::Agreement;
+use super::batch::{BatchReader, BatchRefusal};
+use super::certificate::{Certificate, NameMatch};
+use super::crl::{Judged, Judging, judge};
+use super::guard::{Place, RecordGuard};
+use super::responder::{Responders, latest_end};
+use super::trust::{WeakPolicy, recognise};
+use super::witness::Witness;
+use crate::digest::Digest;
+use crate::manifest::{DocumentNote, is_plain_name};
+use crate::pack::WriteError;
+use crate::seal::PublicKey;
+use crate::staged;
+
+/// What a batch is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    /// The data folder, for staged CRLs.
+    pub data: &'a Path,
+    /// The signer's batch key.
+    pub signer: &'a PublicKey,
+    /// The clock.
+    pub now: UnixSeconds,
+}
+
+/// What was taken of an issuer before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// The last number taken; a batch must be above.
+    pub number: u64,
+    /// The revision of the newest base pack; a base never goes below.
+    pub base_revision: u64,
+    /// The highest revision of any pack; a delta never goes below.
+    pub top_revision: u64,
+}
+
+/// A batch whose header was judged and whose records were not yet read.
+#[derive(Debug)]
+pub struct Candidate {
+    /// What it says of itself; not signed for before the end.
+    pub header: Header,
+    /// Who signs its answers.
+    pub responders: Responders,
+    issuer: Certificate,
+    documents: Vec<(Document, DocumentNote)>,
+    reader: BatchReader,
+}
+
+/// A batch that is in. Only [`Candidate::read`] makes one.
+#[derive(Debug)]
+pub struct Admitted {
+    /// What it says.
+    pub header: Header,
+    /// Its documents, with what HTTP says of them.
+    pub documents: Vec<(Document, DocumentNote)>,
+    /// Signatures that were verified as clients will.
+    pub witnessed: u64,
+    /// The hash in its trailer: what it is known by.
+    pub digest: Digest,
+}
+
+/// Whoever builds something of the records.
+pub trait RecordSink {
+    /// Takes the next record, which was judged.
+    fn take(&mut self, place: Place, record: &RecordRef<'_>) -> Result<(), WriteError>;
+}
+
+/// Why a batch did not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    /// The batch is at fault: it is set aside.
+    #[error(transparent)]
+    Refused(#[from] BatchRefusal),
+    /// What should hold its records could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl Candidate {
+    /// Opens the batch at `path`, which lies in the folder of `issuer` under `number`, and judges its header.
+    pub fn open(
+        path: &Path,
+        issuer: IssuerId,
+        number: u64,
+        floor: &Floor,
+    ) -> Result<Self, BatchRefusal> {
+        let (header, reader) = BatchReader::open(path)?;
+        check_place(&header, issuer, number, floor)?;
+        let (responders, issuer) = Responders::judge(&header)?;
+        let documents = check_documents(&header, &issuer)?;
+        Ok(Self {
+            header,
+            responders,
+            issuer,
+            documents,
+            reader,
+        })
+    }
+
+    /// Reads and judges all records, hands each to `sink`, tells `progress` how many were read.
+    pub fn read(
+        mut self,
+        gate: &Gate<'_>,
+        sink: &mut dyn RecordSink,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Admitted, AdmitError> {
+        let witnessed = match OwnReading::of(&self.header, gate)? {
+            None => self.read_records(None, sink, progress)?,
+            Some(own) => {
+                let judged = own.judge(&self.header, &self.issuer)?;
+                let agreement = Agreement::new(&self.header, &judged.crl, &judged.index);
+                self.read_records(Some(agreement), sink, progress)?
+            }
+        };
+        let verified = self.reader.finish(gate.signer)?;
+        let digest = Digest::from_octets(verified.blake3());
+        Ok(Admitted {
+            header: self.header,
+            documents: self.documents,
+            witnessed,
+            digest,
+        })
+    }
+
+    /// Gives how many signatures were verified.
+    fn read_records(
+        &mut self,
+        mut agreement: Option<Agreement<'_>>,
+        sink: &mut dyn RecordSink,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, AdmitError> {
+        let layout = self.reader.layout;
+        let mut guard = RecordGuard::new(&self.header);
+        let mut witness = Witness::new(self.header.record_count);
+        let mut number = 0;
+        while let Some(chunk) = self.reader.next_chunk()? {
+            for octets in chunk.chunks_exact(layout.record_octets()) {
+                number += 1;
+                let record = layout
+                    .record(octets)
+                    .expect("chunks have the record's width");
+                let place = guard
+                    .admit(&record)
+                    .map_err(|fault| BatchRefusal::Record { number, fault })?;
+                witness
+                    .see(&self.header, &self.responders, &record)
+                    .map_err(|fault| BatchRefusal::Witness { number, fault })?;
+                if let Some(agreement) = &mut agreement {
+                    agreement.see(place, &record).map_err(BatchRefusal::from)?;
+                }
+                sink.take(place, &record)?;
+            }
+            progress(number);
+        }
+        if let Some(agreement) = agreement {
+            agreement.finish().map_err(BatchRefusal::from)?;
+        }
+        Ok(witness.verified)
+    }
+}
+
+fn check_place(
+    header: &Header,
+    issuer: IssuerId,
+    number: u64,
+    floor: &Floor,
+) -> Result<(), BatchRefusal> {
+    if header.issuer_id != issuer || header.number != number {
+        return Err(BatchRefusal::Misplaced {
+            number: header.number,
+            issuer: header.issuer_id.to_string(),
+        });
+    }
+    if number <= floor.number {
+        return Err(BatchRefusal::LowerNumber {
+            number,
+            last: floor.number,
+        });
+    }
+    let last = match header.kind {
+        Kind::Full | Kind::Shard => floor.base_revision,
+        Kind::Delta => floor.top_revision,
+        Kind::Documents => 0,
+    };
+    if header.revision < last {
+        return Err(BatchRefusal::LowerRevision {
+            revision: header.revision,
+            last,
+        });
+    }
+    if header.kind != Kind::Documents && header.variants.is_empty() {
+        return Err(BatchRefusal::NoVariants);
+    }
+    Ok(())
+}
+
+/// The loader's own copy of the CRL a batch repeats.
+struct OwnReading {
+    staged: staged::Staged,
+    judging: Judging,
+}
+
+impl OwnReading {
+    /// Finds it; none for the signer's own registry.
+    fn of(header: &Header, gate: &Gate<'_>) -> Result<Option<Self>, BatchRefusal> {
+        let Source::ForeignCrl { blake3, as_of, .. } = header.source else {
+            return Ok(None);
+        };
+        if header.kind == Kind::Documents {
+            return Ok(None);
+        }
+        let not_staged = |why: String| BatchRefusal::NotStaged { why };
+        let staged = staged::read(gate.data, &header.issuer_id.to_string())
+            .map_err(|error| not_staged(error.to_string()))?
+            .ok_or_else(|| not_staged("there is none of this issuer".to_owned()))?;
+        if staged.options.crl_blake3 != blake3 {
+            return Err(not_staged("the one staged is another".to_owned()));
+        }
+        if staged.options.as_of != as_of {
+            return Err(not_staged("it was staged with another --as-of".to_owned()));
+        }
+        let weak = WeakPolicy::of(staged.options.allow_weak);
+        Ok(Some(Self {
+            staged,
+            judging: Judging {
+                now: gate.now,
+                as_of,
+                weak,
+            },
+        }))
+    }
+
+    /// Judges it anew, indexed in the batch's order.
+    fn judge(&self, header: &Header, issuer: &Certificate) -> Result<Judged<'_>, BatchRefusal> {
+        let judged = judge(&self.staged.crl, issuer, &self.judging, header.hash_key)
+            .map_err(BatchRefusal::Crl)?;
+        // A window ends no later than its CRL's nextUpdate; a replay lifts this.
+        match (judged.crl.next_update, latest_end(header)) {
+            (Some(next_update), Some(end)) if end > next_update && self.judging.as_of.is_none() => {
+                Err(BatchRefusal::PastCrl)
+            }
+            _ => Ok(judged),
+        }
+    }
+}
+
+/// Documents are served as they are, so they are read here once: a CRL must verify, a certificate must be one.
+fn check_documents(
+    header: &Header,
+    issuer: &Certificate,
+) -> Result<Vec<(Document, DocumentNote)>, BatchRefusal> {
+    let certificates: Vec<Certificate> = header
+        .documents
+        .iter()
+        .filter(|document| document.kind != DocumentKind::Crl)
+        .filter_map(|document| Certificate::from_der(&document.octets).ok())
+        .collect();
+    let mut checked = Vec::with_capacity(header.documents.len());
+    for document in &header.documents {
+        let refuse = |why: String| BatchRefusal::Document {
+            name: document.name.clone(),
+            why,
+        };
+        if !is_plain_name(&document.name) {
+            return Err(refuse(
+                "its name is not plain letters, digits, '.', '_' and '-'".to_owned(),
+            ));
+        }
+        let note = match document.kind {
+            DocumentKind::Crl => check_crl(
+                &document.octets,
+                std::iter::once(issuer).chain(&certificates),
+            )
+            .map_err(refuse)?,
+            DocumentKind::IssuerCertificate | DocumentKind::OtherCertificate => {
+                let certificate = Certificate::from_der(&document.octets)
+                    .map_err(|error| refuse(error.to_string()))?;
+                DocumentNote {
+                    last_modified: certificate.not_before,
+                    expires: None,
+                }
+            }
+        };
+        checked.push((document.clone(), note));
+    }
+    Ok(checked)
+}
+
+fn check_crl<'a>(
+    octets: &[u8],
+    certificates: impl Iterator<Item = &'a Certificate>,
+) -> Result<DocumentNote, String> {
+    let crl = Crl::parse(octets).map_err(|error| error.to_string())?;
+    let algorithm = recognise(crl.algorithm).map_err(|error| error.to_string())?;
+    let mut why = "no certificate of its issuer came with the batch".to_owned();
+    for certificate in certificates
+        .filter(|certificate| certificate.subject_is(crl.issuer) != NameMatch::Different)
+    {
+        // Whether weak algorithms are read was decided when the list was staged; here only octets are compared.
+        match certificate
+            .key
+            .verify(algorithm, WeakPolicy::Allow, crl.tbs, crl.signature)
+        {
+            Ok(()) => {
+                return Ok(DocumentNote {
+                    last_modified: crl.this_update,
+                    expires: crl.next_update,
+                });
+            }
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}

@@ -1,0 +1,261 @@
+//! Is this CRL that CA's, whole, and fit to be believed at a given moment?
+//!
+//! `judge` goes through RFC 5280 §6.3.3 as far as it concerns one complete list and a trust anchor named by the operator:
+//! name, right to sign CRLs, algorithm, signature, dates, critical extensions, scope, entries. The first rule broken
+//! refuses the list whole. What is unusual but allowed is noted in `odd`.
+//!
+//! Next door: `wire::crl` reads the octets, `check.rs` settles recurring serials, `file.rs` finds, stages and reports.
+
+use wire::algorithm::ForeignAlgorithm;
+use wire::crl::{Crl, Scope};
+use wire::serial::SerialHashKey;
+use wire::time::UnixSeconds;
+
+use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
+use super::check::{EntryFault, EntryIndex};
+use super::refusal::CrlRefusal;
+use super::trust::WeakPolicy;
+
+/// The moment and the leniency a list is judged with.
+#[derive(Debug, Clone, Copy)]
+pub struct Judging {
+    /// The clock; unix seconds.
+    pub now: UnixSeconds,
+    /// Replaces the clock for this list and its issuer certificate, nowhere else (`--as-of`).
+    pub as_of: Option<UnixSeconds>,
+    /// Whether SHA-1 and short RSA keys are read.
+    pub weak: WeakPolicy,
+}
+
+impl Judging {
+    fn moment(&self) -> UnixSeconds {
+        self.as_of.unwrap_or(self.now)
+    }
+}
+
+/// A list that passed: only `judge` makes one.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Judged<'a> {
+    /// The list.
+    pub crl: Crl<'a>,
+    /// The algorithm its signature was made with.
+    pub algorithm: ForeignAlgorithm,
+    /// Which entries count.
+    pub index: EntryIndex,
+    /// What is unusual but allowed, in sentences.
+    pub odd: Vec<String>,
+}
+
+/// Judges `der` against the certificate of its alleged issuer. Entries are indexed under `key`.
+pub fn judge<'a>(
+    der: &'a [u8],
+    issuer: &Certificate,
+    judging: &Judging,
+    key: SerialHashKey,
+) -> Result<Judged<'a>, CrlRefusal> {
+    let crl = Crl::parse(der)?;
+    let mut odd = Vec::new();
+    check_issuer(&crl, issuer, &mut odd)?;
+    let algorithm = check_signature(&crl, issuer, judging.weak, &mut odd)?;
+    check_dates(&crl, issuer, judging, &mut odd)?;
+    check_scope(&crl, &mut odd)?;
+    let index = EntryIndex::build(&crl, key)?;
+    note_entries(&index, &mut odd);
+    Ok(Judged {
+        crl,
+        algorithm,
+        index,
+        odd,
+    })
+}
+
+/// RFC 5280 §6.3.3 (b)(1) and (f): same name, and a certificate that may sign CRLs.
+fn check_issuer(
+    crl: &Crl<'_>,
+    issuer: &Certificate,
+    odd: &mut Vec<String>,
+) -> Result<(), CrlRefusal> {
+    match issuer.subject_is(crl.issuer) {
+        NameMatch::Identical => {}
+        NameMatch::Equivalent => {
+            odd.push("the issuer's name is spelt otherwise than in its certificate".to_owned());
+        }
+        NameMatch::Different => {
+            return Err(CrlRefusal::WrongIssuer {
+                certificate: issuer.subject_text.clone(),
+                crl: super::certificate::name_text(crl.issuer),
+            });
+        }
+    }
+    match issuer.authority {
+        Authority::Ca => {}
+        Authority::EndEntity => return Err(CrlRefusal::NotACa),
+        Authority::Unsaid if issuer.before_version_3 => {
+            odd.push(
+                "the issuer's certificate is of a version before 3 and cannot say that it is a CA"
+                    .to_owned(),
+            );
+        }
+        Authority::Unsaid => {
+            odd.push("the issuer's certificate does not say that it is a CA".to_owned());
+        }
+    }
+    match issuer.crl_signing {
+        CrlSigning::Named => {}
+        CrlSigning::Unrestricted if issuer.before_version_3 => {}
+        CrlSigning::Unrestricted => odd.push("the issuer's certificate has no keyUsage".to_owned()),
+        CrlSigning::Forbidden => return Err(CrlRefusal::MayNotSignCrls),
+    }
+    Ok(())
+}
+
+fn check_signature(
+    crl: &Crl<'_>,
+    issuer: &Certificate,
+    weak: WeakPolicy,
+    odd: &mut Vec<String>,
+) -> Result<ForeignAlgorithm, CrlRefusal> {
+    let algorithm = super::trust::recognise(crl.algorithm)?;
+    issuer.key.verify(algorithm, weak, crl.tbs, crl.signature)?;
+    if issuer.key.is_weak_with(algorithm) {
+        odd.push(format!(
+            "weak: {} with a {} key, read because --allow-weak says so",
+            algorithm.name(),
+            issuer.key.kind()
+        ));
+    }
+    Ok(algorithm)
+}
+
+fn check_dates(
+    crl: &Crl<'_>,
+    issuer: &Certificate,
+    judging: &Judging,
+    odd: &mut Vec<String>,
+) -> Result<(), CrlRefusal> {
+    let moment = judging.moment();
+    // A judging moment far ahead of the clock would take lists that do not exist yet for stale ones.
+    if let Some(as_of) = judging
+        .as_of
+        .filter(|&as_of| as_of > judging.now + CLOCK_LEEWAY)
+    {
+        return Err(CrlRefusal::AsOfAhead {
+            as_of,
+            now: judging.now,
+        });
+    }
+    if crl.this_update > moment + CLOCK_LEEWAY {
+        return Err(CrlRefusal::NotYet {
+            this_update: crl.this_update,
+            moment,
+        });
+    }
+    match crl.next_update {
+        Some(next_update) if next_update < moment => {
+            return Err(CrlRefusal::Stale {
+                next_update,
+                moment,
+                this_update: crl.this_update,
+            });
+        }
+        Some(_) => {}
+        None => odd.push(
+            "it has no nextUpdate (RFC 5280 §5.1.2.5 wants one): it never says when it is stale"
+                .to_owned(),
+        ),
+    }
+    // A CA renews its certificate under the same name and key, and a later one is not always at hand. Replaying history,
+    // the key that signed counts more than the date its certificate bore; today it is the operator who must know better.
+    let expired = moment > issuer.not_after;
+    if expired && judging.as_of.is_some() {
+        odd.push(format!(
+            "the issuer's certificate had expired by then, on {}",
+            crate::staged::rfc3339(issuer.not_after)
+        ));
+    } else if !issuer.is_valid_at(moment) {
+        return Err(CrlRefusal::IssuerNotValid {
+            not_before: issuer.not_before,
+            not_after: issuer.not_after,
+            moment,
+        });
+    }
+    if crl.this_update < issuer.not_before {
+        odd.push("thisUpdate lies before the issuer certificate's validity".to_owned());
+    }
+    if judging.as_of.is_some() {
+        odd.push(format!(
+            "judged as of {}: answers from it are replayed, and marked so",
+            crate::staged::rfc3339(moment)
+        ));
+    }
+    Ok(())
+}
+
+/// Complete, direct lists only; what a list leaves out by its scope is noted (RFC 5280 §5.2.4, §5.2.5).
+fn check_scope(crl: &Crl<'_>, odd: &mut Vec<String>) -> Result<(), CrlRefusal> {
+    let extensions = &crl.extensions;
+    if let Some(oid) = extensions.unknown_critical {
+        return Err(CrlRefusal::UnknownCritical {
+            oid: super::trust::oid_text(oid),
+        });
+    }
+    if crl.is_delta() {
+        return Err(CrlRefusal::Delta);
+    }
+    if extensions.number.is_none() {
+        odd.push("it has no CRL number (RFC 5280 §5.2.3 wants one)".to_owned());
+    }
+    let Some(point) = &extensions.distribution_point else {
+        return Ok(());
+    };
+    if point.is_indirect {
+        return Err(CrlRefusal::Indirect);
+    }
+    if point.scope == Scope::AttributeCertificates {
+        return Err(CrlRefusal::AttributeCertificates);
+    }
+    for (restricts, what) in [
+        (
+            point.scope == Scope::UserCertificates,
+            "only certificates of users",
+        ),
+        (
+            point.scope == Scope::CaCertificates,
+            "only certificates of CAs",
+        ),
+        (point.only_some_reasons.is_some(), "only some reasons"),
+        (point.name.is_some(), "one distribution point"),
+    ] {
+        if restricts {
+            odd.push(format!(
+                "its issuingDistributionPoint restricts it to {what}: not on the list is not good"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn note_entries(index: &EntryIndex, odd: &mut Vec<String>) {
+    if index.removals > 0 {
+        odd.push(format!(
+            "{} entries say removeFromCRL, which belongs in delta lists: they clear",
+            index.removals
+        ));
+    }
+    if !index.recurrences.is_empty() {
+        odd.push(format!(
+            "{} serials stand there more than once: the latest date counts",
+            index.recurrences.len()
+        ));
+    }
+}
+
+impl From<EntryFault> for CrlRefusal {
+    fn from(fault: EntryFault) -> Self {
+        Self::Entry(fault)
+    }
+}
+
+/// How far a thisUpdate may lie ahead of the clock; seconds.
+pub const CLOCK_LEEWAY: u64 = 300;

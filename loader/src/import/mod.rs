@@ -1,0 +1,29 @@
+//! Import: what comes from outside, judged before anything is built from it.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`file`] | `import --crl`: two files in, one staged folder and a report out |
+//! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
+//! | [`check`] | what must hold between a list's entries |
+//! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
+//! | [`refusal`] | why a list was refused, and what to do |
+//! | [`batch`] | the signer's batch file, read once from front to back |
+//! | [`admit`] | may this batch in? |
+//! | [`guard`] | what must hold of and between a batch's records |
+//! | [`responder`], [`witness`] | who signs the answers, and spot checks that they verify |
+//! | [`agree`] | does a batch say what our own reading of the staged CRL says? |
+//!
+//! A CRL is refused whole, a batch is set aside whole; there is no half an import.
+
+pub mod admit;
+pub mod agree;
+pub mod batch;
+pub mod certificate;
+pub mod check;
+pub mod crl;
+pub mod file;
+pub mod guard;
+pub mod refusal;
+pub mod responder;
+pub mod trust;
+pub mod witness;

@@ -1,0 +1,145 @@
+//! Why a CRL was refused: the rule, the place, and what to do about it.
+
+use wire::DecodeError;
+use wire::time::UnixSeconds;
+
+use super::check::EntryFault;
+use super::trust::TrustError;
+use crate::staged::rfc3339;
+
+/// A rule a CRL broke. `Display` is one sentence a person can act on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CrlRefusal {
+    /// Not a CRL, or not wholly.
+    #[error("not a CRL as RFC 5280 has it: {0}")]
+    Decode(#[from] DecodeError),
+    /// Another CA's list.
+    #[error(
+        "it was issued by {crl}, but the certificate given is of {certificate}; give the certificate of its issuer"
+    )]
+    WrongIssuer {
+        /// The certificate's subject.
+        certificate: String,
+        /// The list's issuer.
+        crl: String,
+    },
+    /// basicConstraints says cA = FALSE.
+    #[error("the issuer's certificate says it is not a CA (basicConstraints, RFC 5280 §4.2.1.9)")]
+    NotACa,
+    /// keyUsage leaves cRLSign out.
+    #[error(
+        "the issuer's certificate may not sign CRLs (keyUsage without cRLSign, RFC 5280 §4.2.1.3)"
+    )]
+    MayNotSignCrls,
+    /// The signature, its algorithm or the key.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The judging moment lies in the future.
+    #[error("--as-of {} lies after the clock, which says {}; it is meant for replaying the past", rfc3339(*.as_of), rfc3339(*.now))]
+    AsOfAhead {
+        /// What was asked for.
+        as_of: UnixSeconds,
+        /// The clock.
+        now: UnixSeconds,
+    },
+    /// thisUpdate lies ahead.
+    #[error("thisUpdate {} lies more than five minutes after {}; check the clock", rfc3339(*.this_update), rfc3339(*.moment))]
+    NotYet {
+        /// The list's date.
+        this_update: UnixSeconds,
+        /// The judging moment.
+        moment: UnixSeconds,
+    },
+    /// nextUpdate has passed.
+    #[error("nextUpdate {} has passed (judged at {}); fetch a newer list, or replay this one with --as-of {}", rfc3339(*.next_update), rfc3339(*.moment), rfc3339(*.this_update))]
+    Stale {
+        /// When a newer list was due.
+        next_update: UnixSeconds,
+        /// The judging moment.
+        moment: UnixSeconds,
+        /// A moment at which it would be taken.
+        this_update: UnixSeconds,
+    },
+    /// The issuer certificate has not begun or has ended.
+    #[error("the issuer's certificate is valid from {} to {}, not at {}", rfc3339(*.not_before), rfc3339(*.not_after), rfc3339(*.moment))]
+    IssuerNotValid {
+        /// First second.
+        not_before: UnixSeconds,
+        /// Last second.
+        not_after: UnixSeconds,
+        /// The judging moment.
+        moment: UnixSeconds,
+    },
+    /// RFC 5280 §5.2: must not use a list with a critical extension one cannot process.
+    #[error(
+        "it has a critical extension {oid} that is not known here, so its meaning is not (RFC 5280 §5.2)"
+    )]
+    UnknownCritical {
+        /// The extension, dotted.
+        oid: String,
+    },
+    /// A delta list.
+    #[error(
+        "it is a delta list (deltaCRLIndicator) and says nothing without its base; import the CA's complete list"
+    )]
+    Delta,
+    /// An indirect list.
+    #[error(
+        "it is an indirect list (entries of several issuers); only lists a CA signs for its own certificates are read"
+    )]
+    Indirect,
+    /// Attribute certificates.
+    #[error(
+        "it lists attribute certificates only, whose serials OCSP for certificates must not answer about"
+    )]
+    AttributeCertificates,
+    /// An entry.
+    #[error("{}", entry_sentence(.0))]
+    Entry(EntryFault),
+    /// thisUpdate lower than what is staged.
+    #[error("thisUpdate {} lies before the staged list's {}; a list never goes backwards, the staged one stays", rfc3339(*.this_update), rfc3339(*.staged))]
+    Older {
+        /// The new list's date.
+        this_update: UnixSeconds,
+        /// The staged list's.
+        staged: UnixSeconds,
+    },
+    /// CRL number lower than what is staged.
+    #[error(
+        "CRL number {number} is below the staged list's {staged}; a list never goes backwards, the staged one stays"
+    )]
+    LowerNumber {
+        /// The new list's number, hexadecimal.
+        number: String,
+        /// The staged list's.
+        staged: String,
+    },
+    /// A list of another scope is staged.
+    #[error(
+        "a list of another scope (issuingDistributionPoint) of this CA is staged; remove {folder} first if this one shall replace it"
+    )]
+    OtherScope {
+        /// The staged folder.
+        folder: String,
+    },
+}
+
+fn entry_sentence(fault: &EntryFault) -> String {
+    match fault {
+        EntryFault::Decode { number, error } => format!("entry {number}, {error}"),
+        EntryFault::Contradiction { serial, at } => format!(
+            "serial {serial} stands there twice with the date {} and different reasons: the list contradicts itself",
+            rfc3339(*at)
+        ),
+        EntryFault::Critical {
+            number,
+            serial,
+            oid,
+        } => format!(
+            "entry {number} (serial {serial}) has a critical extension {oid} that is not known here (RFC 5280 §5.3)"
+        ),
+        EntryFault::OtherIssuer { number, serial } => format!(
+            "entry {number} (serial {serial}) names another issuer (certificateIssuer) in a list that is not indirect"
+        ),
+    }
+}

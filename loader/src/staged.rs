@@ -1,0 +1,300 @@
+//! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with `crl.der`, `issuer.der` and `options.toml`.
+//!
+//! `import --crl` writes a folder whole and swaps it in; signer and loader each read it for themselves. The options
+//! carry the CRL's BLAKE3, so a reader that catches two files of different swaps, or a flipped bit, notices and says so.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wire::time::UnixSeconds;
+
+use crate::digest::encode_hex;
+
+/// One staged CRL, read back.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// The folder it came from.
+    pub folder: PathBuf,
+    /// The CRL, DER.
+    pub crl: Vec<u8>,
+    /// The issuer's certificate, DER.
+    pub issuer: Vec<u8>,
+    /// How the operator had it judged.
+    pub options: Options,
+}
+
+/// How the operator had a CRL judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The moment that replaces the clock when judging this CRL and its issuer certificate (`--as-of`); unix seconds.
+    pub as_of: Option<UnixSeconds>,
+    /// SHA-1 and short RSA keys may be read (`--allow-weak`).
+    pub allow_weak: bool,
+    /// BLAKE3 of `crl.der`.
+    pub crl_blake3: [u8; 32],
+    /// When it was staged; unix seconds.
+    pub imported_at: UnixSeconds,
+}
+
+/// Why the staging folder could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StagedError {
+    /// The operating system refused.
+    #[error("{action} {path}")]
+    Io {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// To which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `options.toml` does not say what it should.
+    #[error("{path}: {why}; import the CRL again")]
+    Options {
+        /// The options file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `crl.der` is not the file that was imported.
+    #[error("{path} has another BLAKE3 than {options}; it was changed after import: import it again", options = OPTIONS_FILE)]
+    Changed {
+        /// The CRL file.
+        path: PathBuf,
+    },
+}
+
+/// `options.toml` as it stands on disk.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OptionsFile {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<String>,
+    allow_weak: bool,
+    crl_blake3: String,
+    imported_at: String,
+}
+
+/// The folder of one issuer under a data folder; `issuer_id` is its 32 hexadecimal digits.
+pub fn folder_of(data: &Path, issuer_id: &str) -> PathBuf {
+    data.join(STAGED_FOLDER).join(issuer_id)
+}
+
+/// Stages one CRL, replacing what that issuer had staged before: all three files or none.
+pub fn write(
+    data: &Path,
+    issuer_id: &str,
+    crl: &[u8],
+    issuer: &[u8],
+    options: &Options,
+) -> Result<PathBuf, StagedError> {
+    let staged = data.join(STAGED_FOLDER);
+    let target = staged.join(issuer_id);
+    let temp = staged.join(format!(".{issuer_id}.{}.new", std::process::id()));
+    make_folder(&staged)?;
+    remove_if_there(&temp)?;
+    make_folder(&temp)?;
+    let text = toml::to_string(&options.to_file()).expect("strings and a bool are always TOML");
+    write_synced(&temp.join(CRL_FILE), crl)?;
+    write_synced(&temp.join(ISSUER_FILE), issuer)?;
+    write_synced(&temp.join(OPTIONS_FILE), text.as_bytes())?;
+    sync_folder(&temp)?;
+    swap_in(&temp, &target)?;
+    sync_folder(&staged)?;
+    // After the swap the temp name holds what was staged before, if anything was.
+    remove_if_there(&temp)?;
+    Ok(target)
+}
+
+/// Reads what is staged for one issuer; `None` when nothing is.
+pub fn read(data: &Path, issuer_id: &str) -> Result<Option<Staged>, StagedError> {
+    let folder = folder_of(data, issuer_id);
+    let options_path = folder.join(OPTIONS_FILE);
+    let text = match fs::read_to_string(&options_path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(StagedError::Io {
+                action: "reading",
+                path: options_path,
+                source,
+            });
+        }
+    };
+    let options = Options::parse(&text).map_err(|why| StagedError::Options {
+        path: options_path,
+        why,
+    })?;
+    let crl = read_file(&folder.join(CRL_FILE))?;
+    let issuer = read_file(&folder.join(ISSUER_FILE))?;
+    if blake3::hash(&crl) != options.crl_blake3 {
+        return Err(StagedError::Changed {
+            path: folder.join(CRL_FILE),
+        });
+    }
+    Ok(Some(Staged {
+        folder,
+        crl,
+        issuer,
+        options,
+    }))
+}
+
+/// The issuers that have something staged, in order of their ids.
+pub fn issuers(data: &Path) -> Result<Vec<String>, StagedError> {
+    let staged = data.join(STAGED_FOLDER);
+    let entries = match fs::read_dir(&staged) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            return Err(StagedError::Io {
+                action: "listing",
+                path: staged,
+                source,
+            });
+        }
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    // Names with a dot are swaps under way.
+    let mut names: Vec<String> = names.filter(|name| is_issuer_id(name)).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a folder's name is an issuer id: 32 lower-case hexadecimal digits.
+pub fn is_issuer_id(name: &str) -> bool {
+    name.len() == 32
+        && name
+            .bytes()
+            .all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+impl Options {
+    fn to_file(self) -> OptionsFile {
+        OptionsFile {
+            as_of: self.as_of.map(rfc3339),
+            allow_weak: self.allow_weak,
+            crl_blake3: encode_hex(&self.crl_blake3),
+            imported_at: rfc3339(self.imported_at),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: OptionsFile = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+        let crl_blake3 =
+            blake3::Hash::from_hex(&file.crl_blake3).map_err(|e| format!("crl_blake3: {e}"))?;
+        Ok(Self {
+            as_of: file
+                .as_of
+                .as_deref()
+                .map(parse_rfc3339)
+                .transpose()
+                .map_err(|e| format!("as_of: {e}"))?,
+            allow_weak: file.allow_weak,
+            crl_blake3: *crl_blake3.as_bytes(),
+            imported_at: parse_rfc3339(&file.imported_at)
+                .map_err(|e| format!("imported_at: {e}"))?,
+        })
+    }
+}
+
+/// A moment as RFC 3339 in UTC, as people type and read it.
+pub fn rfc3339(time: UnixSeconds) -> String {
+    i64::try_from(time)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| format!("@{time}"), |moment| moment.to_string())
+}
+
+/// Reads RFC 3339 (`2022-03-11T00:00:00Z`), a bare date (its first second, UTC), or unix seconds behind an `@`.
+pub fn parse_rfc3339(text: &str) -> Result<UnixSeconds, String> {
+    if let Some(seconds) = text.strip_prefix('@') {
+        return seconds
+            .parse()
+            .map_err(|_| format!("“{text}” is not @ and a count of seconds"));
+    }
+    let moment = text
+        .parse::<jiff::Timestamp>()
+        .or_else(|_| format!("{text}T00:00:00Z").parse::<jiff::Timestamp>())
+        .map_err(|_| {
+            format!("“{text}” is no time; write 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800")
+        })?;
+    UnixSeconds::try_from(moment.as_second()).map_err(|_| format!("“{text}” lies before 1970"))
+}
+
+/// Puts `temp` where `target` is. Readers see the old folder or the new one, never neither.
+fn swap_in(temp: &Path, target: &Path) -> Result<(), StagedError> {
+    if target.exists() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, temp, CWD, target, RenameFlags::EXCHANGE).map_err(|e| StagedError::Io {
+            action: "swapping in",
+            path: target.to_owned(),
+            source: e.into(),
+        })
+    } else {
+        fs::rename(temp, target).map_err(|source| StagedError::Io {
+            action: "renaming to",
+            path: target.to_owned(),
+            source,
+        })
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StagedError> {
+    fs::create_dir_all(path).map_err(|source| StagedError::Io {
+        action: "making folder",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StagedError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StagedError::Io {
+            action: "removing",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn write_synced(path: &Path, octets: &[u8]) -> Result<(), StagedError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(octets)?;
+        file.sync_all()
+    };
+    write().map_err(|source| StagedError::Io {
+        action: "writing",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn sync_folder(path: &Path) -> Result<(), StagedError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| StagedError::Io {
+            action: "syncing",
+            path: path.to_owned(),
+            source,
+        })
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, StagedError> {
+    fs::read(path).map_err(|source| StagedError::Io {
+        action: "reading",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Folder of all staged CRLs under a data folder.
+pub const STAGED_FOLDER: &str = "staged";
+const CRL_FILE: &str = "crl.der";
+const ISSUER_FILE: &str = "issuer.der";
+const OPTIONS_FILE: &str = "options.toml";
