@@ -8,23 +8,47 @@
 //! | [`store`] | a generation's files in a folder | both |
 //! | [`snapshot`] | all files of a generation, mapped; lookup | read |
 //! | [`durable`], [`object`], [`publish`] | writing a generation so that a crash leaves it whole or absent | publish |
+//! | [`staged`], [`import`], [`spool`] | other CAs' CRLs and the signer's batches, judged | publish |
+//! | [`home`], [`build`], [`merge`], [`draft`], [`run`] | from the spool to the next generation, a pass at a time | publish |
+//! | [`verify`] | everything read again, records held against CRLs | publish |
+//! | [`cli`] | the words of the command line | publish |
 //! | [`follow`], [`scrub`] | copying a store to an edge, verified; looking for damage later | publish |
 //!
 //! The responder links this crate without the feature `publish` and gets the read half: it can write no file.
 
+#[cfg(feature = "publish")]
+pub mod build;
+#[cfg(feature = "publish")]
+pub mod cli;
 pub mod digest;
+#[cfg(feature = "publish")]
+pub mod draft;
 #[cfg(feature = "publish")]
 pub mod durable;
 pub mod error;
+#[cfg(feature = "publish")]
+pub mod home;
+#[cfg(feature = "publish")]
+pub mod import;
 pub mod manifest;
+#[cfg(feature = "publish")]
+pub mod merge;
 #[cfg(feature = "publish")]
 pub mod object;
 pub mod pack;
 #[cfg(feature = "publish")]
 pub mod publish;
+#[cfg(feature = "publish")]
+pub mod run;
 pub mod seal;
 pub mod snapshot;
 #[cfg(test)]
 #[cfg(feature = "publish")]
 mod specimen;
+#[cfg(feature = "publish")]
+pub mod spool;
+#[cfg(feature = "publish")]
+pub mod staged;
 pub mod store;
+#[cfg(feature = "publish")]
+pub mod verify;

@@ -1,0 +1,255 @@
+//! `hufu-loader …` and `hufu loader …`: one program. Verbs live next door, one file each; this file has the words of the
+//! command line, and the one place where errors become text and exit codes.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused while others went on.
+
+mod import;
+mod publish;
+mod start;
+mod verify;
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use wire::time::UnixSeconds;
+
+/// Runs the program with its arguments, the name first.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help asked for goes to standard output with code 0, mistakes to standard error with code 2.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    if let Err(error) = start::begin(&cli.common) {
+        return fail(error.as_ref());
+    }
+    let outcome = match &cli.verb {
+        Verb::Import(args) => import::run(args),
+        Verb::Init(args) => publish::init(args),
+        Verb::Publish(args) => publish::once(args),
+        Verb::Run(args) => publish::forever(args),
+        Verb::Verify(args) => verify::run(args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => fail(error.as_ref()),
+    }
+}
+
+/// Prints an error with everything behind it, one line.
+fn fail(error: &dyn Error) -> ExitCode {
+    eprintln!("error: {}", sentence(error));
+    ExitCode::from(REFUSED)
+}
+
+/// An error and its sources, each told once: `transparent` errors repeat the text of what they hold.
+fn sentence(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
+}
+
+/// The outcome of a verb: a code, or an error that ends it.
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// Imports status, packs it, seals and publishes generations; follows a store; looks inside and proves.
+#[derive(Debug, Parser)]
+#[command(name = "hufu-loader", version, about, after_help = EXAMPLES, infer_subcommands = false)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Write log lines to standard error as JSON
+    #[arg(long, global = true)]
+    log_json: bool,
+    /// End when the process with this id, our parent, does
+    #[arg(long, global = true, hide = true, value_name = "PID")]
+    exit_with_parent: Option<i32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check another CA's CRL against its certificate and stage it
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import(ImportArgs),
+    /// Make the sealing key and pin the signer's batch key
+    #[command(after_help = INIT_EXAMPLES)]
+    Init(InitArgs),
+    /// Take what lies in the spool into a new generation, once
+    #[command(after_help = PUBLISH_EXAMPLES)]
+    Publish(PublishArgs),
+    /// Publish whenever there is something new or a re-seal is due, until stopped
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Read everything again and prove that CRLs and records agree
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// The CRL, DER or PEM
+    #[arg(long, value_name = "FILE")]
+    crl: PathBuf,
+    /// The certificate of the CA that signed it, DER or PEM
+    #[arg(long, value_name = "CERT")]
+    issuer: PathBuf,
+    /// Judge CRL and certificate as of this moment instead of now: 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    as_of: Option<UnixSeconds>,
+    /// Read SHA-1 signatures and RSA keys under 2048 bits too
+    #[arg(long)]
+    allow_weak: bool,
+    /// Print the report as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Data {
+    /// The data folder
+    #[arg(long = "data", value_name = "DIR")]
+    folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// The signer's public batch key (64 hexadecimal digits) [default: DIR/signer/batch.pub]
+    #[arg(long, value_name = "FILE")]
+    batch_key: Option<PathBuf>,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct PublishArgs {
+    /// Print what was done as one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    sealing: Sealing,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// How often the spool is looked at
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+    every: u64,
+    /// Print one JSON object a line for each generation
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    sealing: Sealing,
+    #[command(flatten)]
+    data: Data,
+}
+
+#[derive(Debug, Args)]
+struct Sealing {
+    /// How long a generation is valid after sealing
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    valid_for: u64,
+    /// Seal anew after this long without a change
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
+    reseal_after: u64,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: Data,
+}
+
+fn moment(text: &str) -> Result<UnixSeconds, String> {
+    crate::staged::parse_rfc3339(text)
+}
+
+/// The clock. Read in main loops only, and passed on.
+fn now() -> UnixSeconds {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+const REFUSED: u8 = 1;
+const USAGE: u8 = 2;
+const PARTIAL: u8 = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  hufu-loader init --data hufu-data                      make the sealing key, pin the signer's batch key
+  hufu-loader import --crl ca.crl --issuer ca.pem --data hufu-data
+  hufu-loader run --data hufu-data                       spool → packs → generations, until stopped
+  hufu-loader follow --store hufu-data/store --edge hufu-data/edge --pin hufu-data/loader/seal.pub
+  hufu-loader inspect --data hufu-data                   what is served now
+  hufu-loader verify --data hufu-data                    prove CRLs and records agree
+
+Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused while others went on.";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  A CA's current list:
+    hufu-loader import --crl ca.crl --issuer ca.pem --data hufu-data
+  A list past its nextUpdate, replayed as of the day it was made (answers are marked as replayed):
+    hufu-loader import --crl old.crl --issuer ca.pem --as-of 2022-03-11 --data hufu-data
+  A list from the days of SHA-1:
+    hufu-loader import --crl older.crl --issuer ca.pem --as-of 2013-07-12 --allow-weak --data hufu-data
+
+It is verified, staged under DIR/staged/, and reported. `hufu-signer adopt` then signs answers for it.
+A list that breaks a rule is refused whole, and what was staged before stays.";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  On the signer's machine:
+    hufu-loader init --data hufu-data
+  Elsewhere, with the signer's batch.pub brought over by hand:
+    hufu-loader init --data hufu-data --batch-key batch.pub
+
+What is there already stays as it is. Edges pin DIR/loader/seal.pub.";
+
+const PUBLISH_EXAMPLES: &str = "\
+Examples:
+  hufu-loader publish --data hufu-data
+  hufu-loader publish --data hufu-data --json | jq .refused
+
+A batch that breaks a rule is set aside in DIR/spool/<issuer>/refused/ with its reason; the others go on (exit code 3).";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  hufu-loader run --data hufu-data
+  hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  hufu-loader verify --data hufu-data && echo proved
+
+Exit code 1 names the first differences.";

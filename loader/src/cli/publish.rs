@@ -1,0 +1,208 @@
+//! `init`, `publish`, `run`: keys, one pass, passes without end.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{InitArgs, Outcome, PARTIAL, PublishArgs, RunArgs, Sealing, now, sentence};
+use crate::durable::FsDisk;
+use crate::home::Home;
+use crate::manifest::Manifest;
+use crate::run::{PassReport, Terms, open};
+use crate::staged::rfc3339;
+
+pub(super) fn init(args: &InitArgs) -> Outcome {
+    let home = Home::at(&args.data.folder);
+    let keys = home.keys(&FsDisk, args.batch_key.as_deref())?;
+    println!(
+        "seal key   {}  {}",
+        keys.seal.public(),
+        home.seal_pin().display()
+    );
+    println!("batch key  {}  {}", keys.batch, home.batch_pin().display());
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn once(args: &PublishArgs) -> Outcome {
+    let mut line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    let mut bar = Bar::default();
+    let report = line.pass(now(), &mut |read, all| bar.tell(read, all))?;
+    bar.end();
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print!("{}", text(&report));
+    }
+    Ok(if report.refused.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(PARTIAL)
+    })
+}
+
+pub(super) fn forever(args: &RunArgs) -> Outcome {
+    let mut line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    if let Some(current) = line.publisher().current() {
+        warn_of_replays(current);
+    }
+    let mut bar = Bar::default();
+    let mut failure = Failure::default();
+    loop {
+        match line.pass(now(), &mut |read, all| bar.tell(read, all)) {
+            Ok(report) => {
+                bar.end();
+                failure.over();
+                if !report.is_quiet() {
+                    log(&report);
+                    if args.json {
+                        println!("{}", serde_json::to_string(&report)?);
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(args.every));
+            }
+            Err(error) => {
+                bar.end();
+                failure.tell(&sentence(&error));
+                std::thread::sleep(failure.pause());
+            }
+        }
+    }
+}
+
+fn terms(sealing: &Sealing) -> Terms {
+    Terms {
+        valid_for_secs: sealing.valid_for,
+        reseal_after_secs: sealing.reseal_after,
+    }
+}
+
+/// Said on every start: what is answered of these issuers is history.
+fn warn_of_replays(current: &Manifest) {
+    for replay in &current.replayed {
+        tracing::warn!(
+            issuer = %replay.issuer.0,
+            as_of = %rfc3339(replay.as_of),
+            "a CRL past its nextUpdate is replayed: present windows, past status"
+        );
+    }
+}
+
+fn log(report: &PassReport) {
+    for taken in &report.taken {
+        tracing::info!(
+            issuer = %taken.issuer,
+            number = taken.number,
+            kind = taken.kind,
+            records = taken.records,
+            revision = taken.revision,
+            verified = taken.verified,
+            "batch taken"
+        );
+    }
+    if let Some(generation) = report.generation {
+        tracing::info!(
+            generation,
+            resealed = report.resealed,
+            batches = report.taken.len(),
+            "generation published"
+        );
+    }
+    if report.acknowledged_late > 0 {
+        tracing::info!(
+            batches = report.acknowledged_late,
+            "acknowledged what an earlier run had published"
+        );
+    }
+}
+
+fn text(report: &PassReport) -> String {
+    let mut lines = String::new();
+    for taken in &report.taken {
+        lines.push_str(&format!(
+            "taken    {} number {} ({}): {} records, revision {}, {} signatures verified\n",
+            taken.issuer, taken.number, taken.kind, taken.records, taken.revision, taken.verified
+        ));
+    }
+    for refused in &report.refused {
+        lines.push_str(&format!(
+            "refused  {} number {}: {}\n",
+            refused.issuer, refused.number, refused.reason
+        ));
+    }
+    match report.generation {
+        Some(generation) if report.resealed => {
+            lines.push_str(&format!("generation {generation} sealed anew\n"));
+        }
+        Some(generation) => lines.push_str(&format!("generation {generation} published\n")),
+        None => lines.push_str("nothing new\n"),
+    }
+    lines
+}
+
+/// A bar for batches that take long, if a person is looking.
+#[derive(Default)]
+struct Bar {
+    bar: Option<ProgressBar>,
+}
+
+impl Bar {
+    fn tell(&mut self, read: u64, all: u64) {
+        if all < WORTH_A_BAR || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let style = "{bar:40} {human_pos} of {human_len} records, {per_sec}, {eta} left";
+            let style = ProgressStyle::with_template(style).expect("the template is a constant");
+            ProgressBar::new(all).with_style(style)
+        });
+        bar.set_length(all);
+        bar.set_position(read);
+        if read == all {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A pass that fails is tried again, less and less often; the same words are logged once a minute.
+#[derive(Default)]
+struct Failure {
+    in_a_row: u32,
+    told: Option<(String, Instant)>,
+}
+
+impl Failure {
+    fn tell(&mut self, what: &str) {
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        let fresh = self
+            .told
+            .as_ref()
+            .is_some_and(|(told, when)| told == what && when.elapsed() < ONE_MINUTE);
+        if !fresh {
+            tracing::error!(error = what, "the pass failed and will be tried again");
+            self.told = Some((what.to_owned(), Instant::now()));
+        }
+    }
+
+    fn over(&mut self) {
+        if self.in_a_row > 0 {
+            tracing::info!(failures = self.in_a_row, "passes go on again");
+        }
+        *self = Self::default();
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(100 << self.in_a_row.min(6))
+    }
+}
+
+const ONE_MINUTE: Duration = Duration::from_secs(60);
+/// Fewer records are done before a bar could be read.
+const WORTH_A_BAR: u64 = 500_000;

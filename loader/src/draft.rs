@@ -1,0 +1,440 @@
+//! The next generation while it is put together: what stays of the current one, and what comes.
+
+use std::path::{Path, PathBuf};
+
+use wire::batch::{DocumentKind, Header, Kind, Source};
+use wire::cert_id::IssuerId;
+use wire::time::UnixSeconds;
+
+use crate::build::Built;
+use crate::digest::Digest;
+use crate::durable::{At as _, Disk, DiskError};
+use crate::import::admit::Floor;
+use crate::import::batch::BatchRefusal;
+use crate::manifest::{
+    BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, PackNote, ReplayNote, Role, SourceNote,
+};
+use crate::merge::{Behind, Merged, merge};
+use crate::object::Sealed;
+use crate::pack::{Pack, PackError, WriteError};
+use crate::publish::Edition;
+use crate::store::Store;
+
+/// What the next generation will hold.
+#[derive(Debug)]
+pub struct Draft {
+    kept: Vec<ObjectEntry>,
+    added: Vec<Sealed>,
+    replayed: Vec<ReplayNote>,
+    issuers: Vec<IssuerNote>,
+    /// Issuers that changed.
+    touched: Vec<IssuerId>,
+}
+
+/// Why deltas could not be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum DraftError {
+    /// A pack of the current generation cannot be opened.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The joined pack cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+impl Draft {
+    /// Begins with the current generation, if there is one.
+    pub fn of(current: Option<&Manifest>) -> Self {
+        Self {
+            kept: current.map_or_else(Vec::new, |manifest| manifest.objects.clone()),
+            added: Vec::new(),
+            replayed: current.map_or_else(Vec::new, |manifest| manifest.replayed.clone()),
+            issuers: current.map_or_else(Vec::new, |manifest| {
+                let unchanged = |note: &IssuerNote| IssuerNote {
+                    imported: Vec::new(),
+                    ..note.clone()
+                };
+                manifest.issuers.iter().map(unchanged).collect()
+            }),
+            touched: Vec::new(),
+        }
+    }
+
+    /// Whether anything came.
+    pub fn is_changed(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// What the next batch of `issuer` must be above.
+    pub fn floor(&self, issuer: IssuerId) -> Floor {
+        let note = self.issuers.iter().find(|note| note.issuer.0 == issuer);
+        let mut floor = Floor {
+            number: note.map_or(0, |note| note.last_number),
+            ..Floor::default()
+        };
+        for entry in self.entries_of(issuer) {
+            match &entry.role {
+                Role::Base(note) => {
+                    floor.base_revision = floor.base_revision.max(note.revision);
+                    floor.top_revision = floor.top_revision.max(note.revision);
+                }
+                Role::Delta(note) => floor.top_revision = floor.top_revision.max(note.revision),
+                Role::Crl(_) | Role::Certificate(_) => {}
+            }
+        }
+        floor
+    }
+
+    /// Whether a batch fits what is there: its shards, and the names of its documents.
+    pub fn check(&self, header: &Header) -> Result<(), BatchRefusal> {
+        if header.kind == Kind::Shard {
+            let base = self
+                .entries_of(header.issuer_id)
+                .find_map(|entry| match &entry.role {
+                    Role::Base(note) => Some(note.shards),
+                    _ => None,
+                });
+            if base != Some(header.shards) {
+                return Err(BatchRefusal::OtherShards {
+                    batch: header.shards,
+                    base: base.unwrap_or(0),
+                });
+            }
+        }
+        for document in &header.documents {
+            let blake3 = Digest::of(&document.octets);
+            let taken = self.all().any(|entry| {
+                entry.issuer.0 != header.issuer_id
+                    && entry.name == document.name
+                    && is_crl(&entry.role) == Some(document.kind == DocumentKind::Crl)
+                    && entry.blake3 != blake3
+            });
+            if taken {
+                let why = "another issuer has a document of this name".to_owned();
+                return Err(BatchRefusal::Document {
+                    name: document.name.clone(),
+                    why,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a batch in: its packs and `documents` replace what they are newer than.
+    pub fn take(
+        &mut self,
+        disk: &dyn Disk,
+        built: Built,
+        documents: Vec<Sealed>,
+    ) -> Result<(), DiskError> {
+        let header = &built.admitted.header;
+        let issuer = header.issuer_id;
+        let age = (header.revision, header.number);
+        match header.kind {
+            Kind::Full => self.drop_where(disk, issuer, |role| match role {
+                Role::Base(_) => true,
+                // A full batch long in the making may be older than a delta: that one still counts.
+                Role::Delta(note) => (note.revision, note.batch) <= age,
+                Role::Crl(_) | Role::Certificate(_) => false,
+            })?,
+            Kind::Shard => self.drop_where(
+                disk,
+                issuer,
+                |role| matches!(role, Role::Base(note) if note.shard == header.shard),
+            )?,
+            Kind::Delta | Kind::Documents => {}
+        }
+        self.added.extend(built.packs);
+        if header.kind == Kind::Shard {
+            self.drop_outlived_deltas(disk, issuer)?;
+        }
+        self.add_documents(disk, issuer, documents)?;
+        self.note(header, built.admitted.digest);
+        Ok(())
+    }
+
+    /// Deltas that every base pack is newer than say nothing any more.
+    fn drop_outlived_deltas(&mut self, disk: &dyn Disk, issuer: IssuerId) -> Result<(), DiskError> {
+        let oldest_base = self
+            .entries_of(issuer)
+            .filter_map(|entry| match &entry.role {
+                Role::Base(note) => Some((note.revision, note.batch)),
+                _ => None,
+            });
+        let Some(oldest) = oldest_base.min() else {
+            return Ok(());
+        };
+        self.drop_where(
+            disk,
+            issuer,
+            |role| matches!(role, Role::Delta(note) if (note.revision, note.batch) <= oldest),
+        )
+    }
+
+    fn add_documents(
+        &mut self,
+        disk: &dyn Disk,
+        issuer: IssuerId,
+        documents: Vec<Sealed>,
+    ) -> Result<(), DiskError> {
+        for document in documents {
+            let entry = document.entry();
+            let path = entry.role.path(&entry.name);
+            let (name, blake3) = (entry.name.clone(), entry.blake3);
+            let same_path = |entry: &ObjectEntry| entry.role.path(&entry.name) == path;
+            if self
+                .all()
+                .any(|entry| same_path(entry) && entry.issuer.0 != issuer && entry.blake3 == blake3)
+            {
+                // Two issuers share it (a common root): once is enough.
+                remove_temp(disk, document.temp())?;
+                continue;
+            }
+            let crl = is_crl(&document.entry().role);
+            let mut gone = Vec::new();
+            self.kept.retain(|entry| {
+                !(entry.name == name && is_crl(&entry.role) == crl && crl.is_some())
+            });
+            self.added.retain(|sealed| {
+                let replaced = sealed.entry().name == name
+                    && crl.is_some()
+                    && is_crl(&sealed.entry().role) == crl;
+                if replaced && sealed.temp() != document.temp() {
+                    gone.push(sealed.temp().to_owned());
+                }
+                !replaced
+            });
+            for temp in gone {
+                remove_temp(disk, &temp)?;
+            }
+            if self
+                .added
+                .iter()
+                .any(|sealed| sealed.entry().blake3 == blake3)
+            {
+                // The same octets under another name: the file is placed once and named twice.
+                self.kept.push(document.entry().clone());
+            } else {
+                self.added.push(document);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the batch as taken. `imported` names the batches of exactly this generation, so that after a crash each of
+    /// them can still be acknowledged.
+    fn note(&mut self, header: &Header, blake3: Digest) {
+        let issuer = IssuerHex(header.issuer_id);
+        if !self.touched.contains(&header.issuer_id) {
+            self.touched.push(header.issuer_id);
+        }
+        let place = self
+            .issuers
+            .iter()
+            .position(|note| note.issuer == issuer)
+            .unwrap_or_else(|| {
+                self.issuers.push(IssuerNote {
+                    issuer,
+                    source: SourceNote::Registry,
+                    last_number: 0,
+                    revision: 0,
+                    imported: Vec::new(),
+                });
+                self.issuers.len() - 1
+            });
+        let note = &mut self.issuers[place];
+        note.source = match header.source {
+            Source::Registry => SourceNote::Registry,
+            Source::ForeignCrl { .. } => SourceNote::ForeignCrl,
+        };
+        note.last_number = header.number;
+        note.revision = note.revision.max(header.revision);
+        note.imported.push(BatchNote {
+            number: header.number,
+            blake3,
+        });
+        if header.kind == Kind::Full {
+            self.replayed.retain(|note| note.issuer != issuer);
+            if let Source::ForeignCrl {
+                blake3,
+                as_of: Some(as_of),
+                ..
+            } = header.source
+            {
+                self.replayed.push(ReplayNote {
+                    issuer,
+                    as_of,
+                    crl_blake3: Digest::from_octets(blake3),
+                });
+            }
+        }
+    }
+
+    fn drop_where(
+        &mut self,
+        disk: &dyn Disk,
+        issuer: IssuerId,
+        gone: impl Fn(&Role) -> bool,
+    ) -> Result<(), DiskError> {
+        let hit = |entry: &ObjectEntry| entry.issuer.0 == issuer && gone(&entry.role);
+        self.kept.retain(|entry| !hit(entry));
+        let mut temps = Vec::new();
+        self.added.retain(|sealed| {
+            if hit(sealed.entry()) {
+                temps.push(sealed.temp().to_owned());
+            }
+            !hit(sealed.entry())
+        });
+        temps.iter().try_for_each(|temp| remove_temp(disk, temp))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &ObjectEntry> {
+        self.kept.iter().chain(self.added.iter().map(Sealed::entry))
+    }
+
+    fn entries_of(&self, issuer: IssuerId) -> impl Iterator<Item = &ObjectEntry> {
+        self.all().filter(move |entry| entry.issuer.0 == issuer)
+    }
+
+    /// Joins neighbouring deltas of every issuer that changed until at most [`MOST_DELTAS`] are left.
+    pub fn join_deltas(&mut self, disk: &dyn Disk, store: &Store) -> Result<(), DraftError> {
+        for issuer in self.touched.clone() {
+            while self.join_two(disk, store, issuer)? {}
+        }
+        Ok(())
+    }
+
+    /// Joins the two neighbours that are smallest together; false when there is nothing to join.
+    fn join_two(
+        &mut self,
+        disk: &dyn Disk,
+        store: &Store,
+        issuer: IssuerId,
+    ) -> Result<bool, DraftError> {
+        let deltas = self.deltas(store, issuer);
+        if deltas.len() <= MOST_DELTAS {
+            return Ok(false);
+        }
+        let mut pairs: Vec<usize> = (0..deltas.len() - 1).collect();
+        pairs.sort_by_key(|&place| deltas[place].note.records + deltas[place + 1].note.records);
+        let packs = deltas
+            .iter()
+            .map(|delta| Pack::open(&delta.path))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut behind = Behind::new(self.bases(store, issuer)?);
+        for place in pairs {
+            let temp = store
+                .temp()
+                .join(format!("joined-{issuer}-{}", deltas[place + 1].note.batch));
+            behind.older = &packs[..place];
+            let joined = match merge(disk, &temp, &[&packs[place], &packs[place + 1]], &behind)? {
+                Merged::Unlike => continue,
+                Merged::Nothing => None,
+                Merged::Pack(sealed) => Some(sealed),
+            };
+            let gone = [deltas[place].blake3, deltas[place + 1].blake3];
+            self.replace(disk, &gone, joined)?;
+            return Ok(true);
+        }
+        tracing::warn!(%issuer, deltas = deltas.len(), "deltas cannot be joined; the next full batch ends this");
+        Ok(false)
+    }
+
+    fn replace(
+        &mut self,
+        disk: &dyn Disk,
+        gone: &[Digest],
+        joined: Option<Sealed>,
+    ) -> Result<(), DiskError> {
+        self.kept.retain(|entry| !gone.contains(&entry.blake3));
+        let mut temps = Vec::new();
+        self.added.retain(|sealed| {
+            let hit = gone.contains(&sealed.entry().blake3);
+            if hit {
+                temps.push(sealed.temp().to_owned());
+            }
+            !hit
+        });
+        self.added.extend(joined);
+        temps.iter().try_for_each(|temp| remove_temp(disk, temp))
+    }
+
+    /// The deltas of an issuer, oldest first.
+    fn deltas(&self, store: &Store, issuer: IssuerId) -> Vec<Delta> {
+        let mut deltas: Vec<Delta> = self
+            .with_paths(store)
+            .filter(|(entry, _)| entry.issuer.0 == issuer)
+            .filter_map(|(entry, path)| match &entry.role {
+                Role::Delta(note) => Some(Delta {
+                    note: note.clone(),
+                    blake3: entry.blake3,
+                    path,
+                }),
+                _ => None,
+            })
+            .collect();
+        deltas.sort_by_key(|delta| (delta.note.revision, delta.note.batch));
+        deltas
+    }
+
+    fn bases(&self, store: &Store, issuer: IssuerId) -> Result<Vec<Pack>, PackError> {
+        self.with_paths(store)
+            .filter(|(entry, _)| entry.issuer.0 == issuer && matches!(entry.role, Role::Base(_)))
+            .map(|(_, path)| Pack::open(&path))
+            .collect()
+    }
+
+    /// Every object and where its octets lie now.
+    fn with_paths<'s>(
+        &'s self,
+        store: &'s Store,
+    ) -> impl Iterator<Item = (&'s ObjectEntry, PathBuf)> {
+        let kept = self
+            .kept
+            .iter()
+            .map(|entry| (entry, store.object(entry.blake3)));
+        kept.chain(
+            self.added
+                .iter()
+                .map(|sealed| (sealed.entry(), sealed.temp().to_owned())),
+        )
+    }
+
+    /// The edition to be published.
+    pub fn into_edition(self, sealed_at: UnixSeconds, valid_for_secs: u64) -> Edition {
+        Edition {
+            kept: self.kept,
+            added: self.added,
+            replayed: self.replayed,
+            issuers: self.issuers,
+            sealed_at,
+            valid_for_secs,
+        }
+    }
+}
+
+/// A delta of the draft.
+struct Delta {
+    note: PackNote,
+    blake3: Digest,
+    path: PathBuf,
+}
+
+/// Some(true) for a CRL, Some(false) for a certificate, None for a pack: what shares a path prefix.
+fn is_crl(role: &Role) -> Option<bool> {
+    match role {
+        Role::Crl(_) => Some(true),
+        Role::Certificate(_) => Some(false),
+        Role::Base(_) | Role::Delta(_) => None,
+    }
+}
+
+fn remove_temp(disk: &dyn Disk, temp: &Path) -> Result<(), DiskError> {
+    disk.remove(temp).at("remove", temp)
+}
+
+/// Deltas an issuer keeps beside its base packs: each costs a lookup of an unchanged serial one filter word.
+pub const MOST_DELTAS: usize = 8;

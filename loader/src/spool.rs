@@ -1,0 +1,115 @@
+//! The spool: what the signer left for us, and what we leave in return.
+//!
+//! ```text
+//! DIR/spool/<issuer-id>/<number:020>.batch          the signer renames it in; it deletes it once acknowledged
+//! DIR/spool/<issuer-id>/<number:020>.ack            ours: the generation that holds it is published
+//! DIR/spool/<issuer-id>/refused/<number:020>.batch  set aside, with its reason in <number:020>.reason beside it
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wire::batch::{acknowledgement_name, parse_spool_name};
+use wire::cert_id::IssuerId;
+
+use crate::digest::Digest;
+use crate::durable::{At as _, Audience, Disk, DiskError, write_whole};
+
+/// A batch lying in the spool.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Waiting {
+    /// Whose folder it lies in.
+    pub issuer: IssuerId,
+    /// The number in its name.
+    pub number: u64,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// All batches that are not acknowledged, by issuer, then by number. A spool that is not there is an empty one.
+pub fn waiting(spool: &Path) -> Result<Vec<Waiting>, DiskError> {
+    let mut found = Vec::new();
+    for folder in names(spool)? {
+        let Some(issuer) = IssuerId::from_hex(&folder) else {
+            continue;
+        };
+        let folder = spool.join(folder);
+        for name in names(&folder)? {
+            let Some(number) = parse_spool_name(&name) else {
+                continue;
+            };
+            if !folder.join(acknowledgement_name(number)).exists() {
+                found.push(Waiting {
+                    issuer,
+                    number,
+                    path: folder.join(&name),
+                });
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Tells the signer that generation `generation` holds the batch.
+pub fn acknowledge(
+    disk: &dyn Disk,
+    batch: &Waiting,
+    blake3: Digest,
+    generation: u64,
+) -> Result<(), DiskError> {
+    let folder = batch
+        .path
+        .parent()
+        .expect("a waiting batch lies in its issuer's folder");
+    let path = folder.join(acknowledgement_name(batch.number));
+    let temp = folder.join(format!(".{:020}.ack", batch.number));
+    write_whole(
+        disk,
+        &temp,
+        &path,
+        format!("{blake3} {generation}\n").as_bytes(),
+        Audience::Everyone,
+    )
+}
+
+/// Moves a batch out of the way, with the reason beside it, and makes the move durable.
+pub fn set_aside(disk: &dyn Disk, batch: &Waiting, reason: &str) -> Result<PathBuf, DiskError> {
+    let folder = batch
+        .path
+        .parent()
+        .expect("a waiting batch lies in its issuer's folder");
+    let refused = folder.join("refused");
+    disk.create_folder(&refused)
+        .at("create the folder", &refused)?;
+    let target = refused.join(wire::batch::spool_name(batch.number));
+    let words = refused.join(format!("{:020}.reason", batch.number));
+    let temp = refused.join(format!(".{:020}.reason", batch.number));
+    write_whole(
+        disk,
+        &temp,
+        &words,
+        format!("{reason}\n").as_bytes(),
+        Audience::Everyone,
+    )?;
+    disk.rename(&batch.path, &target)
+        .at("set aside to", &target)?;
+    disk.sync_folder(&refused)
+        .at("fsync the folder", &refused)?;
+    disk.sync_folder(folder).at("fsync the folder", folder)?;
+    Ok(target)
+}
+
+/// Names in a folder; none if it is not there.
+fn names(folder: &Path) -> Result<Vec<String>, DiskError> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A file where a folder should be is none of ours.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Vec::new()),
+        other => other.at("list", folder)?,
+    };
+    Ok(entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect())
+}
