@@ -3,7 +3,10 @@
 pub mod adopt;
 pub mod batch;
 pub mod ca;
+pub mod cli;
+pub mod config;
 pub mod durable;
+pub mod error;
 pub mod home;
 pub mod key;
 pub mod office;

@@ -1,2 +1,5 @@
-//! Entry.
-fn main() {}
+//! The `hufu-signer` program.
+
+fn main() -> std::process::ExitCode {
+    hufu_signer::cli::run(std::env::args_os())
+}

@@ -17,7 +17,7 @@ use super::sheet::Sheet;
 use super::{application, column};
 use crate::registry::{
     Authority, By, NewItem, NewSubmission, RefusedRow, RegistryError, Store, SubjectKind,
-    SubmissionNumber,
+    SubmissionNumber, Submitted,
 };
 
 /// What is handed in at the counter.
@@ -43,8 +43,8 @@ pub struct HandedIn<'a> {
 /// What became of a submission.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Receipt {
-    /// Its number.
-    pub submission: SubmissionNumber,
+    /// Its number; none if it was only a preview.
+    pub submission: Option<SubmissionNumber>,
     /// Rows accepted, by line, with the subject's name.
     pub accepted: Vec<AcceptedRow>,
     /// Refusals, by line; a row may break several rules.
@@ -67,6 +67,30 @@ pub async fn submit<S: Store>(
     store: &S,
     handed: &HandedIn<'_>,
 ) -> Result<Receipt, SubmissionRefused> {
+    let new = judge_for(store, handed).await?;
+    let by = By::person(handed.clerk, handed.now);
+    let done = store.submit(&new, by).await.map_err(told_first)?;
+    Ok(Receipt {
+        submission: Some(done.number),
+        ..receipt(&new, &done)
+    })
+}
+
+/// Judges a submission to the end and records nothing.
+pub async fn preview<S: Store>(
+    store: &S,
+    handed: &HandedIn<'_>,
+) -> Result<Receipt, SubmissionRefused> {
+    let new = judge_for(store, handed).await?;
+    let by = By::person(handed.clerk, handed.now);
+    let would = store.preview(&new, by).await.map_err(told_first)?;
+    Ok(receipt(&new, &would))
+}
+
+async fn judge_for<S: Store>(
+    store: &S,
+    handed: &HandedIn<'_>,
+) -> Result<NewSubmission, SubmissionRefused> {
     // The same file is told so before anything else: its faults were named the first time.
     let file_blake3 = *blake3::hash(handed.schedule).as_bytes();
     if let Some(first) = store.submission_of_file(&file_blake3).await? {
@@ -78,14 +102,19 @@ pub async fn submit<S: Store>(
         .filter(|a| a.parent.is_some());
     let authority =
         authority.ok_or_else(|| SubmissionRefused::NoAuthority(handed.alias.to_owned()))?;
-    let new = judge(handed, &authority)?;
-    let by = By::person(handed.clerk, handed.now);
-    let done = store.submit(&new, by).await.map_err(|error| match error {
+    judge(handed, &authority)
+}
+
+fn told_first(error: RegistryError) -> SubmissionRefused {
+    match error {
         RegistryError::SameFile { first } => SubmissionRefused::SameFile { first },
         other => other.into(),
-    })?;
+    }
+}
+
+fn receipt(new: &NewSubmission, done: &Submitted) -> Receipt {
     let mut receipt = Receipt {
-        submission: done.number,
+        submission: None,
         accepted: Vec::new(),
         refused: new.refused.clone(),
     };
@@ -100,7 +129,7 @@ pub async fn submit<S: Store>(
         }
     }
     receipt.refused.sort_by_key(|row| row.line);
-    Ok(receipt)
+    receipt
 }
 
 /// Judges a submission as far as its files go.
@@ -286,5 +315,12 @@ impl Receipt {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.refused.is_empty()
+    }
+
+    /// Rows that were refused; each may have broken several rules.
+    #[must_use]
+    pub fn refused_rows(&self) -> usize {
+        // Sorted by line.
+        self.refused.chunk_by(|a, b| a.line == b.line).count()
     }
 }

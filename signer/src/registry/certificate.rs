@@ -1,10 +1,10 @@
-//! Certificates: `reserved → issued → (held) → revoked | expired | superseded` (DESIGN §6.2).
+//! Certificates: `reserved → issued → (held) → revoked | expired | superseded`.
 
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
 
-use super::{AuthorityId, ItemId, Revision, SubmissionNumber};
+use super::{AuthorityId, ItemId, Revision, SubjectKind, SubmissionNumber};
 
 /// Row number of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -177,6 +177,8 @@ pub struct Certificate {
     pub item: Option<(ItemId, SubmissionNumber)>,
     /// The subject's name as on the form; empty for our own.
     pub name: String,
+    /// What the subject is; none for our own.
+    pub subject_kind: Option<SubjectKind>,
     /// notBefore.
     pub not_before: UnixSeconds,
     /// notAfter.

@@ -61,7 +61,7 @@ pub enum RegistryError {
     },
     /// It was revoked before.
     #[error(
-        "certificate {serial} was revoked before, at {at} (Unix seconds) on the ground {ground}"
+        "certificate {serial} was revoked before, {when}, on the ground {ground} (已于此前撤销)", when = day(*at)
     )]
     AlreadyRevoked {
         /// Its serial, hexadecimal.
@@ -91,4 +91,12 @@ pub enum RegistryError {
     /// The runtime could not be built.
     #[error("no runtime for the registry")]
     Runtime(#[from] std::io::Error),
+}
+
+/// A moment as people read it, in UTC.
+fn day(at: UnixSeconds) -> String {
+    let stamp = i64::try_from(at)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok());
+    stamp.map_or_else(|| at.to_string(), |stamp| stamp.to_string())
 }

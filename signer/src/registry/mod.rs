@@ -52,7 +52,7 @@ pub type Revision = u64;
 /// What every method answers.
 pub type Answer<T> = Result<T, RegistryError>;
 
-/// The registry as the rest of the signer sees it (DESIGN §6.4).
+/// The registry as the rest of the signer sees it.
 ///
 /// Written for `S: Store`, never `dyn`: each backend keeps its own bulk paths.
 pub trait Store: Send + Sync + 'static {
@@ -98,6 +98,13 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a subject already holds a certificate of the kind (一人一证) is judged here, inside the
     /// transaction, so that two clerks cannot both be told yes. Refused if the same file was submitted.
     fn submit(
+        &self,
+        submission: &NewSubmission,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Submitted>> + Send;
+
+    /// What [`Self::submit`] would answer now; nothing is kept.
+    fn preview(
         &self,
         submission: &NewSubmission,
         by: By<'_>,

@@ -81,7 +81,7 @@ pub(super) const CHANGE_PAGE: &str =
     ORDER BY revision, id LIMIT $4";
 /// Begins a selection of certificates; conditions are appended.
 pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
-    i.submission, s.name, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
+    i.submission, s.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
     r.ground, r.officer
     FROM certificate c JOIN authority a ON a.id = c.authority
     LEFT JOIN item i ON i.id = c.item LEFT JOIN subject s ON s.id = c.subject

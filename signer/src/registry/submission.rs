@@ -78,7 +78,7 @@ stored_names!(Business {
     Unlock = "unlock",
 });
 
-/// Where an application is in its life (DESIGN §6.2). Stored state: add, never change.
+/// Where an application is in its life. Stored state: add, never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApplicationState {

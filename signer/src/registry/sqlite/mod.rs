@@ -178,6 +178,13 @@ impl Store for SqliteStore {
         in_one_transaction!(self, submission::submit, submission, by)
     }
 
+    async fn preview(&self, submission: &NewSubmission, by: By<'_>) -> Answer<Submitted> {
+        let mut tx = self.write().await?;
+        let answer = submission::submit(&mut tx, submission, by).await?;
+        tx.rollback().await?;
+        Ok(answer)
+    }
+
     async fn submission(&self, number: SubmissionNumber) -> Answer<Option<Submission>> {
         reading!(self, submission::one, number)
     }

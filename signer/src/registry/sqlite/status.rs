@@ -9,7 +9,7 @@ use super::row::{loaded, named, number, number_or_none, reason, serial, stored};
 use crate::registry::certificate::RevokedMark;
 use crate::registry::{
     Answer, AuthorityId, Certificate, CertificateFilter, CertificateId, CertificateKind,
-    CertificateState, ItemId, Revision, StatusRow, SubmissionNumber, sql,
+    CertificateState, ItemId, Revision, StatusRow, SubjectKind, SubmissionNumber, sql,
 };
 
 /// Rows read at a time: bounds what is in memory besides the caller's own.
@@ -163,6 +163,9 @@ fn certificate(row: &SqliteRow) -> Answer<Certificate> {
         name: row
             .try_get::<Option<String>, _>("name")?
             .unwrap_or_default(),
+        subject_kind: row
+            .try_get::<Option<String>, _>("subject_kind")?
+            .and_then(|kind| SubjectKind::from_name(&kind)),
         not_before: number(row, "not_before")?,
         not_after: number(row, "not_after")?,
         revoked,

@@ -46,6 +46,8 @@ pub(super) async fn submit(
         .iter()
         .filter(|o| matches!(o, ItemOutcome::Accepted(_)))
         .count();
+    // A row may have broken several rules.
+    let refused_rows = refused.chunk_by(|a, b| a.line == b.line).count();
     // A submission of which nothing is left is refused, and its file may come again.
     let state = if accepted == 0 {
         ApplicationState::Refused
@@ -55,7 +57,7 @@ pub(super) async fn submit(
     sqlx::query(sql::SUBMISSION_COUNTS)
         .bind(stored(number.0))
         .bind(stored(accepted as u64))
-        .bind(stored(refused.len() as u64))
+        .bind(stored(refused_rows as u64))
         .bind(state.name())
         .execute(&mut *db)
         .await?;
@@ -64,7 +66,7 @@ pub(super) async fn submit(
         object: format!("submission {number}"),
         detail: json!({ "file_blake3": blake3::Hash::from_bytes(new.file_blake3).to_hex().as_str(),
             "unit_code": new.unit_code, "alias": new.alias, "accepted": accepted,
-            "refused": refused.len(), "additional": new.additional, "state": state.name() }),
+            "refused": refused_rows, "additional": new.additional, "state": state.name() }),
         by,
         revision: None,
     };

@@ -1,0 +1,364 @@
+//! The words of the command line, each verb with an example to copy.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wire::serial::Serial;
+
+use crate::registry::{CertificateState, SubjectKind};
+
+/// Forms in; certificates, CRLs and OCSP responses signed ahead of time out
+#[derive(Debug, Parser)]
+#[command(name = "hufu-signer", version, after_help = EXAMPLES, infer_subcommands = false)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Read settings from this TOML file; without it, the defaults
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Write log lines to standard error as JSON
+    #[arg(long, global = true)]
+    pub(super) log_json: bool,
+    /// End when the process with this id, our parent, does
+    #[arg(long, global = true, hide = true, value_name = "PID")]
+    pub(super) exit_with_parent: Option<i32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Found two roots with an issuing authority each: ECDSA P-256 and SM2
+    #[command(after_help = FOUND)]
+    Found(FoundArgs),
+    /// Take in an application form with its schedule (提交, 受理)
+    #[command(after_help = SUBMIT)]
+    Submit(SubmitArgs),
+    /// Approve a submission as a second officer (审批)
+    #[command(after_help = APPROVE)]
+    Approve(ApproveArgs),
+    /// Make the certificates of an approved submission
+    #[command(after_help = ISSUE)]
+    Issue(IssueArgs),
+    /// Revoke a certificate on a ground (撤销)
+    #[command(after_help = REVOKE)]
+    Revoke(RevokeArgs),
+    /// Write and sign every authority's CRL now
+    Crl(PassArgs),
+    /// Sign everything that is due into the spool, once
+    #[command(after_help = SIGN)]
+    Sign(PassArgs),
+    /// Keep signing whatever changes or falls due, until stopped
+    #[command(after_help = SERVE)]
+    Serve(ServeArgs),
+    /// Verify the CRLs of other authorities that the loader staged, and sign their answers
+    #[command(after_help = ADOPT)]
+    Adopt(PassArgs),
+    /// List certificates, submissions or authorities
+    #[command(after_help = LIST)]
+    List(ListArgs),
+    /// Show all about one certificate or submission, or the audit trail
+    #[command(after_help = SHOW)]
+    Show(ShowArgs),
+    /// Write certificates as PEM
+    #[command(after_help = EXPORT)]
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Data {
+    /// The data folder
+    #[arg(long = "data", value_name = "DIR")]
+    pub(super) folder: PathBuf,
+    /// Print JSON for machines
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FoundArgs {
+    /// What the certificates say of where OCSP, CRLs and issuer certificates are; fixed for ever
+    #[arg(long, value_name = "URL")]
+    pub(super) public_url: String,
+    /// In whose name it is recorded
+    #[arg(long, value_name = "NAME", default_value = "founder")]
+    pub(super) officer: String,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubmitArgs {
+    /// The schedule (业务申请明细表), CSV
+    #[arg(long, value_name = "FILE")]
+    pub(super) form: PathBuf,
+    /// The application form (业务申请表), CSV of one row
+    #[arg(long, value_name = "FILE")]
+    pub(super) application: PathBuf,
+    /// What the schedule's rows are about
+    #[arg(long, value_enum)]
+    pub(super) kind: SubjectKind,
+    /// The authority that shall issue: p256 or sm2
+    #[arg(long, value_name = "ALIAS")]
+    pub(super) ca: String,
+    /// Where the CSR files named in the schedule are [default: the schedule's folder]
+    #[arg(long, value_name = "DIR")]
+    pub(super) csr_dir: Option<PathBuf>,
+    /// Who takes it in (受理人)
+    #[arg(long, value_name = "NAME")]
+    pub(super) clerk: String,
+    /// Another certificate for units or devices that hold one: they order and pay for more
+    #[arg(long)]
+    pub(super) additional: bool,
+    /// Judge and show only, record nothing
+    #[arg(long)]
+    pub(super) preview: bool,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApproveArgs {
+    /// The submission's number
+    pub(super) submission: u64,
+    /// Who approves (审核人); never the clerk
+    #[arg(long, value_name = "NAME")]
+    pub(super) officer: String,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IssueArgs {
+    /// The submission's number
+    pub(super) submission: u64,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// The issuing authority: p256 or sm2
+    #[arg(long, value_name = "ALIAS")]
+    pub(super) ca: Option<String>,
+    /// The certificate's serial number, hexadecimal
+    #[arg(long, value_name = "HEX", value_parser = serial)]
+    pub(super) serial: Option<Serial>,
+    /// The subject's name, as on the form
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The subject's number: identity number, unit code
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) number: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// 私钥泄露 key-compromise, 私钥遗失 key-lost, 被冒用 misused, 信息变更 information-changed,
+    /// 调动 moved, 离职 resigned, 合并重组 merged
+    #[arg(long, value_name = "GROUND", value_parser = ground)]
+    pub(super) ground: crate::ra::ground::Ground,
+    /// Who orders it
+    #[arg(long, value_name = "NAME")]
+    pub(super) officer: String,
+    /// Since when the key is thought bad (发生日期): 2026-09-29 or 2026-09-29T08:00:00+08:00
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(super) invalidity_date: Option<u64>,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PassArgs {
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Check the configuration and the registry, then stop
+    #[arg(long)]
+    pub(super) check: bool,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Submissions instead of certificates
+    #[arg(long, conflicts_with_all = ["authorities", "ca", "serial", "name", "number", "state", "submission", "all"])]
+    pub(super) submissions: bool,
+    /// Authorities instead of certificates
+    #[arg(long, conflicts_with_all = ["ca", "serial", "name", "number", "state", "submission", "all"])]
+    pub(super) authorities: bool,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Only those in this state
+    #[arg(long, value_name = "STATE", value_parser = state)]
+    pub(super) state: Option<CertificateState>,
+    /// Only those of this submission
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) submission: Option<u64>,
+    /// The signer's own certificates too: authorities, OCSP signers
+    #[arg(long)]
+    pub(super) all: bool,
+    /// At most so many; 0: all
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    pub(super) limit: u32,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["submission", "serial", "name", "audit"]))]
+pub(super) struct ShowArgs {
+    /// A submission: its state, its items, what was refused and why
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["serial", "name", "audit"])]
+    pub(super) submission: Option<u64>,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// The audit trail
+    #[arg(long, conflicts_with_all = ["serial", "name"])]
+    pub(super) audit: bool,
+    /// Audit entries after this number
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(super) after: u64,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+/// Which of an authority's own certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum What {
+    /// Its root.
+    Root,
+    /// The authority itself.
+    Issuer,
+    /// Itself and everything above it.
+    Chain,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Certificates of the authority --ca itself
+    #[arg(long, value_enum, requires = "ca", conflicts_with_all = ["serial", "name", "number"])]
+    pub(super) what: Option<What>,
+    /// Write to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+fn serial(text: &str) -> Result<Serial, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    digits
+        .parse()
+        .map_err(|_| "a serial number is up to 64 hexadecimal digits".to_owned())
+}
+
+fn ground(text: &str) -> Result<crate::ra::ground::Ground, String> {
+    crate::ra::ground::Ground::parse(text).ok_or_else(|| {
+        let known: Vec<_> = crate::ra::ground::Ground::ALL
+            .iter()
+            .map(|g| format!("{} {}", g.chinese(), g.english()))
+            .collect();
+        format!("a ground is one of {}", known.join(", "))
+    })
+}
+
+fn state(text: &str) -> Result<CertificateState, String> {
+    CertificateState::from_name(text).ok_or_else(|| {
+        let known: Vec<_> = CertificateState::ALL.iter().map(|s| s.name()).collect();
+        format!("a state is one of {}", known.join(", "))
+    })
+}
+
+/// A moment: RFC 3339, or a day, which begins at midnight in China.
+fn moment(text: &str) -> Result<u64, String> {
+    let stamp: Result<jiff::Timestamp, _> = text.parse();
+    let stamp = stamp.or_else(|_| format!("{text}T00:00:00+08:00").parse());
+    let seconds = stamp
+        .ok()
+        .and_then(|stamp| u64::try_from(stamp.as_second()).ok());
+    seconds.ok_or_else(|| "a time is 2026-09-29 or 2026-09-29T08:00:00+08:00".to_owned())
+}
+
+const EXAMPLES: &str = "\
+The straight way, from an empty folder:
+  hufu signer found   --data hufu-data --public-url http://127.0.0.1:2560
+  hufu signer submit  --data hufu-data --ca p256 --kind person --application application.csv --form schedule.csv --clerk 王受理
+  hufu signer approve --data hufu-data 1 --officer 李审核
+  hufu signer issue   --data hufu-data 1
+  hufu signer sign    --data hufu-data
+Then `hufu loader publish --data hufu-data` publishes what was signed.
+
+Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some rows refused while others went on.";
+
+const FOUND: &str = "\
+Example:
+  hufu signer found --data hufu-data --public-url http://127.0.0.1:2560";
+
+const SUBMIT: &str = "\
+Example:
+  hufu signer submit --data hufu-data --ca sm2 --kind device --application application.csv --form schedule.csv --csr-dir csr --clerk 王受理
+
+Both files are CSV in UTF-8 or GB18030, headers Chinese or English, columns in any order. An authority on P-256
+certifies P-256, P-384 and RSA keys, one on SM2 only SM2 keys. A row without a CSR is for demonstrations: the signer
+makes the key and delivers PKCS#12. Rows that fail are named by line, column and rule; the others go on (exit 3).";
+
+const APPROVE: &str = "\
+Example:
+  hufu signer show --data hufu-data --submission 1
+  hufu signer approve --data hufu-data 1 --officer 李审核";
+
+const ISSUE: &str = "\
+Example:
+  hufu signer issue --data hufu-data 1
+
+Killed half-way, run it again: what was reserved is finished, nothing is issued twice.";
+
+const REVOKE: &str = "\
+Examples:
+  hufu signer revoke --data hufu-data --serial 4f3a… --ground 私钥泄露 --officer 李审核
+  hufu signer revoke --data hufu-data --name 王小明 --number 11010519491231002X --ground resigned --officer 李审核";
+
+const SIGN: &str = "\
+Example:
+  hufu signer sign --data hufu-data && hufu loader publish --data hufu-data";
+
+const SERVE: &str = "\
+Example:
+  hufu signer serve --data hufu-data
+
+A revocation is in the spool within a fraction of a second; responses and CRLs are signed again at half of their life.";
+
+const ADOPT: &str = "\
+Example:
+  hufu loader import --data hufu-data --crl other.crl --issuer other.pem
+  hufu signer adopt --data hufu-data";
+
+const LIST: &str = "\
+Examples:
+  hufu signer list --data hufu-data --ca p256 --state revoked
+  hufu signer list --data hufu-data --submissions
+  hufu signer list --data hufu-data --authorities --json";
+
+const SHOW: &str = "\
+Examples:
+  hufu signer show --data hufu-data --submission 1
+  hufu signer show --data hufu-data --serial 4f3a…
+  hufu signer show --data hufu-data --audit --after 100";
+
+const EXPORT: &str = "\
+Examples:
+  hufu signer export --data hufu-data --ca p256 --what chain --out p256-chain.pem
+  hufu signer export --data hufu-data --serial 4f3a… --out wang.pem";

@@ -1,0 +1,208 @@
+//! `found`, `crl`, `sign`, `serve`, `adopt`: the verbs behind which keys work. Each opens the office, calls
+//! the room that does it, and says what was done.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_lc_rs::digest;
+use serde_json::json;
+use wire::time::UnixSeconds;
+
+use super::args::{Common, FoundArgs, PassArgs, ServeArgs};
+use super::say::say;
+use super::submit::progress;
+use super::{Outcome, open, table};
+use crate::ca::{crl as lists, found as founding};
+use crate::error::SignerError;
+use crate::registry::By;
+use crate::serve::{self as serving, Shift};
+
+pub(super) fn found(common: &Common, args: &FoundArgs, now: UnixSeconds) -> Outcome {
+    let office = open::new_office(common, &args.data.folder)?;
+    let by = By::person(&args.officer, now);
+    let authorities = founding::found(&office, &args.public_url, by)?;
+    let rows: Vec<_> = authorities
+        .iter()
+        .map(|issuer| {
+            (
+                issuer.alias().to_owned(),
+                fingerprint(&issuer.row.certificate),
+            )
+        })
+        .collect();
+    if args.data.json {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(alias, print)| json!({ "alias": alias, "sha256": print }))
+            .collect();
+        say!(
+            "{}",
+            json!({ "public_url": args.public_url, "authorities": rows })
+        );
+    } else {
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|(alias, print)| vec![alias, print])
+            .collect();
+        table::print(&["CA", "SHA-256 of the certificate 证书指纹"], &rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
+    let office = open::office(common, &args.data.folder)?;
+    let issuers = office.issuers()?;
+    let written = lists::write(&office, &issuers, lists::Urgency::Now, By::signer(now))?;
+    let alias = |id| {
+        issuers
+            .iter()
+            .find(|i| i.id() == id)
+            .map_or("", |i| i.alias())
+    };
+    if args.data.json {
+        let rows: Vec<_> = written
+            .iter()
+            .map(|crl| {
+                json!({ "ca": alias(crl.authority), "number": crl.number, "revision": crl.revision,
+                    "this_update": crl.this_update, "next_update": crl.next_update, "octets": crl.der.len() })
+            })
+            .collect();
+        say!("{}", json!(rows));
+    } else {
+        let rows: Vec<_> = written
+            .iter()
+            .map(|crl| {
+                let until = table::moment(crl.next_update);
+                vec![
+                    alias(crl.authority).to_owned(),
+                    crl.number.to_string(),
+                    until,
+                    crl.der.len().to_string(),
+                ]
+            })
+            .collect();
+        table::print(
+            &["CA", "编号 number", "下次更新 next update", "octets"],
+            &rows,
+        );
+        say!("next: hufu signer sign hands them to the loader (serve does so by itself)");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn sign(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
+    let office = open::office(common, &args.data.folder)?;
+    let mut shift = Shift::begin(&office).map_err(served_already)?;
+    let bar = progress(0, "responses signed");
+    let report = shift.pass(now, &|signed| bar.set_position(signed))?;
+    bar.finish_and_clear();
+    if args.data.json {
+        let rows: Vec<_> = report
+            .batches
+            .iter()
+            .map(|b| {
+                json!({ "issuer": b.issuer, "kind": format!("{:?}", b.kind).to_lowercase(),
+                    "number": b.number, "records": b.records, "revision": b.revision })
+            })
+            .collect();
+        say!(
+            "{}",
+            json!({ "batches": rows, "adoptions": report.adoptions.len() })
+        );
+    } else if report.batches.is_empty() {
+        say!("nothing was due");
+    } else {
+        let rows: Vec<_> = report
+            .batches
+            .iter()
+            .map(|b| {
+                let kind = format!("{:?}", b.kind).to_lowercase();
+                let numbers = [b.number, b.records, b.revision].map(|n| n.to_string());
+                [vec![b.issuer.clone(), kind], numbers.to_vec()].concat()
+            })
+            .collect();
+        table::print(&["issuer", "batch", "number", "records", "revision"], &rows);
+        say!(
+            "next: hufu loader publish --data {}",
+            args.data.folder.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn serve(common: &Common, args: &ServeArgs) -> Outcome {
+    let office = open::office(common, &args.data.folder)?;
+    if !founding::is_founded(&office)? {
+        return Err(SignerError::NotFounded(args.data.folder.clone()));
+    }
+    if args.check {
+        say!("configuration and registry are in order");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut shift = Shift::begin(&office)?;
+    let stop = stop_on_signal()?;
+    let authorities = office.issuers()?.len();
+    tracing::info!(authorities, data = %args.data.folder.display(), "signing whatever changes or falls due");
+    shift.run(serving::clock, || stop.load(Ordering::Relaxed));
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// True once SIGTERM or SIGINT came: the pass under way is finished, then the loop ends.
+fn stop_on_signal() -> Result<Arc<AtomicBool>, SignerError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = stop.clone();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(SignerError::Process)?;
+    let (mut term, mut interrupt) = {
+        let _inside = runtime.enter();
+        let listen = |kind| signal(kind).map_err(SignerError::Process);
+        (
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::interrupt())?,
+        )
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        });
+        told.store(true, Ordering::Relaxed);
+    });
+    Ok(stop)
+}
+
+pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
+    let office = open::office(common, &args.data.folder)?;
+    let mut shift = Shift::begin(&office).map_err(served_already)?;
+    let report = shift.pass(now, &|_| {})?;
+    say!("{} adopted", report.adoptions.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Only one process writes the spool; if `serve` is it, nothing is left to do by hand.
+fn served_already(error: serving::ServeError) -> SignerError {
+    if let serving::ServeError::Locked(_) = error {
+        eprintln!(
+            "note: `hufu signer serve` is at work on this folder; it signs and adopts by itself"
+        );
+    }
+    error.into()
+}
+
+/// SHA-256 of a certificate as people compare it.
+fn fingerprint(certificate: &[u8]) -> String {
+    let hash = digest::digest(&digest::SHA256, certificate);
+    let pairs: Vec<_> = hash
+        .as_ref()
+        .iter()
+        .map(|octet| format!("{octet:02X}"))
+        .collect();
+    pairs.join(":")
+}

@@ -1,0 +1,92 @@
+//! `revoke`: one certificate, by serial or by name and number, on a ground.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use wire::time::UnixSeconds;
+
+use super::args::{RevokeArgs, Which};
+use super::say::say;
+use super::{Outcome, open, table};
+use crate::error::SignerError;
+use crate::registry::{
+    Blocking, By, Certificate, CertificateFilter, CertificateKind, CertificateState, Revocation,
+    Store,
+};
+
+pub(super) fn revoke(args: &RevokeArgs, now: UnixSeconds) -> Outcome {
+    let registry = open::registry(&args.data.folder)?;
+    let found = one(&registry, &args.which)?;
+    let order = Revocation {
+        id: found.id,
+        reason: args.ground.reason(),
+        ground: args.ground.chinese().to_owned(),
+        at: now,
+        invalidity_date: args.invalidity_date,
+    };
+    let by = By::person(&args.officer, now);
+    let revision = registry.wait(|store| store.revoke(&order, by))?;
+    let (ground, reason) = (args.ground.chinese(), order.reason.name());
+    if args.data.json {
+        say!(
+            "{}",
+            json!({ "serial": found.serial.to_string(), "ca": found.alias, "name": found.name,
+            "ground": ground, "reason": reason, "at": now, "revision": revision })
+        );
+    } else {
+        say!(
+            "revoked 已撤销: {} {} {}",
+            found.alias,
+            found.serial,
+            found.name
+        );
+        say!(
+            "ground 原因: {ground} ({reason}); at {}; revision {revision}",
+            table::moment(now)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one certificate that is meant. By name and number the live one is meant, if there is one.
+pub(super) fn one<S: Store>(
+    registry: &Blocking<S>,
+    which: &Which,
+) -> Result<Certificate, SignerError> {
+    let mut found = registry.wait(|store| {
+        let filter = filter(which);
+        async move { store.certificates(&filter).await }
+    })?;
+    if which.serial.is_none() {
+        found.retain(|c| c.kind == CertificateKind::Subject);
+        let live =
+            |c: &Certificate| matches!(c.state, CertificateState::Issued | CertificateState::Held);
+        if found.iter().any(live) {
+            found.retain(live);
+        }
+    }
+    match found.len() {
+        0 => Err(SignerError::NoCertificate),
+        1 => Ok(found.remove(0)),
+        _ => {
+            let serials = found
+                .iter()
+                .map(|c| format!("{} {} ({})", c.alias, c.serial, c.state.name()));
+            Err(SignerError::SeveralCertificates(serials.collect()))
+        }
+    }
+}
+
+/// The filter these words ask for.
+pub(super) fn filter(which: &Which) -> CertificateFilter {
+    CertificateFilter {
+        alias: which.ca.clone(),
+        serial: which.serial,
+        name: which.name.clone(),
+        number: which
+            .number
+            .as_ref()
+            .map(|number| number.trim().to_ascii_uppercase()),
+        ..CertificateFilter::default()
+    }
+}
