@@ -27,6 +27,8 @@ pub mod draft;
 pub mod durable;
 pub mod error;
 #[cfg(feature = "publish")]
+pub mod follow;
+#[cfg(feature = "publish")]
 pub mod home;
 #[cfg(feature = "publish")]
 pub mod import;
@@ -50,5 +52,8 @@ pub mod spool;
 #[cfg(feature = "publish")]
 pub mod staged;
 pub mod store;
+#[cfg(test)]
+#[cfg(feature = "publish")]
+mod trial_disk;
 #[cfg(feature = "publish")]
 pub mod verify;

@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::error::StoreError;
+#[cfg(feature = "publish")]
+use crate::manifest::Previous;
 use crate::manifest::{MAX_MANIFEST_OCTETS, Manifest, TrustedManifest};
 use crate::seal::PublicKey;
 
@@ -109,6 +111,28 @@ impl Store {
         read_pointer(&self.highest())
     }
 
+    /// Reads a manifest that a trusted one names as its previous: the hash proves it, whoever sealed it.
+    #[cfg(feature = "publish")]
+    pub(crate) fn read_linked(&self, previous: Previous) -> Result<Manifest, StoreError> {
+        let path = self.manifest(previous.number);
+        let octets = read_hashed(&path, previous.blake3)?;
+        Manifest::parse_unsealed(&octets).map_err(|source| StoreError::Manifest { path, source })
+    }
+
+    /// What a manifest of our own folder names, for keeping files only: the seal is not checked.
+    #[cfg(feature = "publish")]
+    pub(crate) fn read_names(&self, number: u64) -> Result<Vec<Digest>, StoreError> {
+        let path = self.manifest(number);
+        let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
+        let manifest = Manifest::parse_unsealed(&octets)
+            .map_err(|source| StoreError::Manifest { path, source })?;
+        Ok(manifest
+            .objects
+            .iter()
+            .map(|object| object.blake3)
+            .collect())
+    }
+
     /// Reads the manifest a pointer names: hash, seal, number.
     pub fn read_manifest(
         &self,
@@ -116,15 +140,7 @@ impl Store {
         pins: &[PublicKey],
     ) -> Result<TrustedManifest, StoreError> {
         let path = self.manifest(pointer.number);
-        let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
-        let found = Digest::of(&octets);
-        if found != pointer.manifest {
-            return Err(StoreError::NotThatManifest {
-                path,
-                named: pointer.manifest,
-                found,
-            });
-        }
+        let octets = read_hashed(&path, pointer.manifest)?;
         let trusted = Manifest::open(octets, pins).map_err(|source| StoreError::Manifest {
             path: path.clone(),
             source,
@@ -207,6 +223,20 @@ fn read_pointer(path: &Path) -> Result<Option<Pointer>, StoreError> {
         .ok_or_else(|| StoreError::BadPointer {
             path: path.to_owned(),
         })
+}
+
+/// Reads a manifest's text and checks that it is the one that was named.
+fn read_hashed(path: &Path, named: Digest) -> Result<Vec<u8>, StoreError> {
+    let octets = read_bounded(path, MAX_MANIFEST_OCTETS as u64)?;
+    let found = Digest::of(&octets);
+    if found != named {
+        return Err(StoreError::NotThatManifest {
+            path: path.to_owned(),
+            named,
+            found,
+        });
+    }
+    Ok(octets)
 }
 
 /// Reads a file of at most `limit` octets, so that a file grown by accident or malice is not read into memory.

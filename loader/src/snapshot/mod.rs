@@ -50,8 +50,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Opens the newest generation in `edge`. Refused if its seal is by no key of `pins`, or its number below `highest`
-    /// or below what the folder's own `highest` file says.
+    /// Opens the newest generation in `edge`. Refused if its seal is by no key of `pins`, or its number below `highest`,
+    /// the highest this process has seen.
+    ///
+    /// The folder's own `highest` file is the follower's: it rises a moment before the pointer moves, and a kill in that
+    /// moment must not keep the responder from the generation that is in place.
     pub fn open(
         edge: &Path,
         pins: &[PublicKey],
@@ -174,8 +177,7 @@ fn open(
     let pointer = store.read_pointer()?.ok_or_else(|| OpenError::Empty {
         root: edge.to_owned(),
     })?;
-    let accepted = store.read_highest()?.map(|pointer| pointer.number);
-    if let Some(highest) = accepted.max(highest)
+    if let Some(highest) = highest
         && pointer.number < highest
     {
         return Err(OpenError::Lower {

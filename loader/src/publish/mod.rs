@@ -15,12 +15,17 @@
 //! run removes what lies in `tmp/`, takes a number above every manifest it sees, and goes on. One publisher a store: a
 //! lock on `lock`, which the kernel drops with the process, keeps a second one out.
 
+mod plan;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use wire::time::UnixSeconds;
+
+pub use plan::{Plan, Step};
 
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError, write_whole};
@@ -63,48 +68,6 @@ pub struct Edition {
     pub sealed_at: UnixSeconds,
     /// For how long it shall prove that nothing was revoked since; [`DEFAULT_VALID_FOR_SECS`].
     pub valid_for_secs: u64,
-}
-
-/// What will be done, in order; [`fmt::Display`] says it one line a step.
-#[derive(Debug)]
-#[must_use = "a plan does nothing until it is carried out"]
-pub struct Plan {
-    steps: Vec<Step>,
-    next: TrustedManifest,
-}
-
-/// One step of a plan.
-#[derive(Debug)]
-pub enum Step {
-    /// A sealed file gets its name.
-    Place {
-        /// In `tmp/`.
-        temp: PathBuf,
-        /// In `objects/`.
-        path: PathBuf,
-    },
-    /// The names in a folder become durable.
-    SyncFolder {
-        /// Which folder.
-        folder: PathBuf,
-    },
-    /// The manifest becomes durable.
-    WriteManifest {
-        /// In `manifests/`.
-        path: PathBuf,
-    },
-    /// The new generation is opened as a responder will.
-    Rehearse,
-    /// `current` names the new generation.
-    MovePointer {
-        /// Its two lines.
-        pointer: Pointer,
-    },
-    /// A file that no recent manifest names goes.
-    Retire {
-        /// Which.
-        path: PathBuf,
-    },
 }
 
 impl<'d> Publisher<'d> {
@@ -396,44 +359,6 @@ fn names(manifest: &Manifest) -> HashSet<Digest> {
         .iter()
         .map(|object| object.blake3)
         .collect()
-}
-
-impl Plan {
-    /// The number the generation will have.
-    pub fn number(&self) -> u64 {
-        self.next.manifest().number
-    }
-
-    /// The steps, in order.
-    pub fn steps(&self) -> &[Step] {
-        &self.steps
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |path: &Path| {
-            path.file_name()
-                .map(|name| name.to_string_lossy().into_owned())
-        };
-        let name = |path: &Path| name(path).unwrap_or_default();
-        match self {
-            Step::Place { temp, path } => {
-                write!(f, "place {} as objects/{}", name(temp), name(path))
-            }
-            Step::SyncFolder { folder } => write!(f, "sync {}/", name(folder)),
-            Step::WriteManifest { path } => write!(f, "write manifests/{}", name(path)),
-            Step::Rehearse => f.write_str("rehearse: open it as a responder will"),
-            Step::MovePointer { pointer } => write!(f, "point current at {}", pointer.number),
-            Step::Retire { path } => write!(f, "retire {}", name(path)),
-        }
-    }
 }
 
 /// Why nothing was published. Unless the pointer had already moved, the old generation is untouched.

@@ -1,0 +1,261 @@
+//! A crash at any act leaves generation N or N+1 servable, and the next run goes on.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
+use wire::cert_id::IssuerId;
+use wire::status::CertStatus;
+
+use super::{DEFAULT_VALID_FOR_SECS, Edition, KEEP_OBJECTS_OF, PublishError, Publisher};
+use crate::durable::{Disk, FsDisk};
+use crate::error::{Misfit, OpenError};
+use crate::manifest::Role;
+use crate::object::{DocumentKind, NewDocument, seal_document};
+use crate::pack::{PackWriter, Scope};
+use crate::seal::SealKey;
+use crate::snapshot::{Lookup, Snapshot};
+use crate::specimen::{NOW, serial, shared, signature, spec, write};
+use crate::store::Store;
+use crate::trial_disk::{Loss, TrialDisk};
+
+const WHOLE: Scope = Scope::Base {
+    shards: 1,
+    shard: 0,
+};
+
+fn key() -> SealKey {
+    // Any fixed key: PKCS#8 of Ed25519 with a seed of sevens is made anew for each test process.
+    static OCTETS: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    let octets = OCTETS.get_or_init(|| SealKey::generate().unwrap().1);
+    SealKey::from_pkcs8(octets, Path::new("test")).unwrap()
+}
+
+/// One base pack of `revision` records by `disk`, and a CRL whose octets name the revision.
+fn publish_revision(disk: &dyn Disk, root: &Path, revision: u64) -> Result<u64, String> {
+    let say = |error: &dyn std::error::Error| crate::follow::sentence(error);
+    let mut publisher =
+        Publisher::open(disk, Store::at(root), key(), &[]).map_err(|error| say(&error))?;
+    let temp = publisher.store().temp().join("pack");
+    let spec = spec(1, WHOLE, revision, shared(1, &[EcdsaP256Sha256], 1));
+    let mut writer = PackWriter::create(disk, &temp, &spec).map_err(|error| say(&error))?;
+    let octets = signature(&serial(5), EcdsaP256Sha256, revision);
+    writer
+        .push(&serial(5), CertStatus::Good, 0, &[&octets])
+        .map_err(|error| say(&error))?;
+    let pack = writer.finish().map_err(|error| say(&error))?;
+    let crl = format!("crl of {revision}");
+    let document = NewDocument {
+        kind: DocumentKind::Crl,
+        name: "one.crl",
+        issuer: IssuerId([1; 16]),
+        last_modified: NOW,
+        expires: Some(NOW + 1),
+        octets: crl.as_bytes(),
+    };
+    let crl = seal_document(disk, publisher.store(), &document).map_err(|error| say(&error))?;
+    let edition = Edition {
+        kept: Vec::new(),
+        added: vec![pack, crl],
+        ..publisher.same_again(NOW + revision)
+    };
+    let published = publisher.publish(&edition).map_err(|error| say(&error))?;
+    Ok(published.number)
+}
+
+/// Opens what is there and checks all of it; which revision it is.
+fn revision_served(root: &Path) -> u64 {
+    let snapshot = Snapshot::open(root, &[key().public()], None).unwrap();
+    let prefix = &shared(1, &[EcdsaP256Sha256], 1).variants[0].prefix;
+    let revision = snapshot.revision();
+    for (digest, pack) in snapshot.packs() {
+        assert_eq!(*digest, crate::digest::Digest::of(pack.octets()));
+        pack.verify().unwrap();
+    }
+    let Lookup::Found(found) = snapshot.lookup(prefix, serial(5).content()) else {
+        panic!("not found")
+    };
+    assert_eq!(
+        found.signature,
+        signature(&serial(5), EcdsaP256Sha256, revision)
+    );
+    let crl = snapshot.document("/crl/one.crl").unwrap();
+    assert_eq!(crl.body.as_ref(), format!("crl of {revision}").as_bytes());
+    revision
+}
+
+#[test]
+fn a_crash_at_any_act_leaves_the_old_or_the_new_generation_and_the_next_run_goes_on() {
+    for loss in [Loss::Nothing, Loss::Everything] {
+        let (mut old, mut new) = (0, 0);
+        for act in 1.. {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path();
+            publish_revision(&FsDisk, root, 1).unwrap();
+            let disk = TrialDisk::dying_at(Some(act));
+            let outcome = publish_revision(&disk, root, 2);
+            disk.crash(loss);
+            let served = revision_served(root);
+            let acts = disk.acts();
+            match served {
+                1 => old += 1,
+                2 => new += 1,
+                other => panic!("revision {other} after {:?}", acts.last()),
+            }
+            // Whoever was told that it is out can rely on it.
+            assert!(
+                outcome.is_err() || served == 2,
+                "act {act}: {:?}",
+                acts.last()
+            );
+            let number = publish_revision(&FsDisk, root, 3).unwrap();
+            assert!(number > served, "act {act}");
+            assert_eq!(revision_served(root), 3, "act {act}: {:?}", acts.last());
+            assert_eq!(Store::at(root).leftovers().unwrap().len(), 0);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        assert!(old > 15 && new >= 1, "{loss:?}: {old} old, {new} new");
+    }
+}
+
+#[test]
+fn the_acts_of_publishing_come_in_the_promised_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = TrialDisk::dying_at(None);
+    publish_revision(&disk, folder.path(), 1).unwrap();
+    let acts = disk.acts();
+    let place = |act: &str| {
+        acts.iter()
+            .position(|done| done == act)
+            .unwrap_or_else(|| panic!("{act} in {acts:#?}"))
+    };
+    let manifest = "00000000000000000001.manifest";
+    assert!(place("sync pack") < place("sync-folder objects"));
+    assert!(place("sync-folder objects") < place("sync manifest"));
+    assert!(place("sync manifest") < place(&format!("rename {manifest}")));
+    assert!(place(&format!("rename {manifest}")) < place("sync-folder manifests"));
+    assert!(place("sync-folder manifests") < place("create current"));
+    assert!(place("sync current") < place("rename current"));
+    let root = folder
+        .path()
+        .file_name()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned();
+    assert_eq!(
+        acts.last().unwrap(),
+        &format!("sync-folder {root}"),
+        "{acts:#?}"
+    );
+}
+
+#[test]
+fn a_second_publisher_is_kept_out_while_the_first_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Publisher::open(&FsDisk, Store::at(folder.path()), key(), &[]).unwrap();
+    let second = Publisher::open(&FsDisk, Store::at(folder.path()), key(), &[]);
+    assert!(matches!(second, Err(PublishError::Locked { .. })));
+    drop(first);
+    Publisher::open(&FsDisk, Store::at(folder.path()), key(), &[]).unwrap();
+}
+
+#[test]
+fn objects_go_when_no_recent_manifest_names_them_and_not_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let store = Store::at(root);
+    publish_revision(&FsDisk, root, 1).unwrap();
+    let first: HashSet<_> = store.object_digests().unwrap().into_iter().collect();
+    for revision in 2..=KEEP_OBJECTS_OF as u64 {
+        publish_revision(&FsDisk, root, revision).unwrap();
+        assert!(
+            first.iter().all(|digest| store.object(*digest).exists()),
+            "revision {revision}"
+        );
+    }
+    publish_revision(&FsDisk, root, KEEP_OBJECTS_OF as u64 + 1).unwrap();
+    assert!(first.iter().all(|digest| !store.object(*digest).exists()));
+    assert_eq!(store.manifest_numbers().unwrap().len(), KEEP_OBJECTS_OF + 1);
+}
+
+#[test]
+fn a_re_seal_changes_number_and_time_and_keeps_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    publish_revision(&FsDisk, folder.path(), 1).unwrap();
+    let mut publisher = Publisher::open(&FsDisk, Store::at(folder.path()), key(), &[]).unwrap();
+    let before = publisher.current().unwrap().clone();
+    let plan = publisher.plan(&publisher.same_again(NOW + 1800)).unwrap();
+    let text = plan.to_string();
+    assert!(
+        text.contains("point current at 2") && !text.contains("place"),
+        "{text}"
+    );
+    publisher.carry_out(plan).unwrap();
+    let after = publisher.current().unwrap();
+    assert_eq!(
+        (after.number, &after.objects),
+        (before.number + 1, &before.objects)
+    );
+    assert_eq!(after.valid_until, NOW + 1800 + DEFAULT_VALID_FOR_SECS);
+    assert_eq!(after.previous.unwrap().number, before.number);
+}
+
+#[test]
+fn packs_that_cannot_be_asked_together_are_refused_before_the_pointer_moves() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    publish_revision(&FsDisk, root, 1).unwrap();
+    let refused = |scope, issuer, prefix_of, key_octet: Option<u8>| {
+        let mut publisher = Publisher::open(&FsDisk, Store::at(root), key(), &[]).unwrap();
+        let mut spec = spec(issuer, scope, 7, shared(prefix_of, &[EcdsaP256Sha256], 1));
+        if let Some(octet) = key_octet {
+            spec.hash_key.0 = [octet; 16];
+        }
+        let sealed = write(&publisher.store().temp().join("p"), &spec, &[].into()).unwrap();
+        let edition = Edition {
+            added: vec![sealed],
+            ..publisher.same_again(NOW)
+        };
+        let error = publisher.publish(&edition).unwrap_err();
+        assert_eq!(revision_served(root), 1);
+        match error {
+            PublishError::Rehearsal(OpenError::Misfit { misfit, .. }) => misfit,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(refused(Scope::Delta, 1, 1, Some(9)), Misfit::HashKey);
+    assert_eq!(refused(WHOLE, 1, 1, None), Misfit::ShardTwice);
+    assert_eq!(
+        refused(
+            Scope::Base {
+                shards: 2,
+                shard: 1
+            },
+            1,
+            1,
+            None
+        ),
+        Misfit::Shards
+    );
+    assert_eq!(refused(Scope::Delta, 2, 1, None), Misfit::Prefix);
+}
+
+#[test]
+fn what_a_manifest_says_of_its_packs_is_held_against_their_headers() {
+    let folder = tempfile::tempdir().unwrap();
+    publish_revision(&FsDisk, folder.path(), 1).unwrap();
+    let mut publisher = Publisher::open(&FsDisk, Store::at(folder.path()), key(), &[]).unwrap();
+    let mut edition = publisher.same_again(NOW);
+    for object in &mut edition.kept {
+        if let Role::Base(note) = &mut object.role {
+            note.revision += 1;
+        }
+    }
+    let error = publisher.publish(&edition).unwrap_err();
+    assert!(
+        matches!(error, PublishError::Rehearsal(OpenError::OtherPack { .. })),
+        "{error}"
+    );
+}
