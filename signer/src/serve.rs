@@ -56,6 +56,7 @@ pub struct Shift<'a, S> {
     office: &'a Office<S>,
     batch_key: Box<dyn Signer>,
     seen: Option<Revision>,
+    refused: adopt::Memory,
     _lock: File,
 }
 
@@ -81,6 +82,7 @@ impl<'a, S: Store> Shift<'a, S> {
             office,
             batch_key,
             seen: None,
+            refused: adopt::Memory::default(),
             _lock: lock,
         })
     }
@@ -119,17 +121,25 @@ impl<'a, S: Store> Shift<'a, S> {
             let written = self.own(issuer, &documents, Errand::Everything, now, progress)?;
             report.batches.extend(written);
         }
-        report.adoptions = adopt::pass(self.office, &*self.batch_key, now, progress)?;
-        report.batches.extend(
-            report
-                .adoptions
-                .iter()
-                .filter_map(adopt::Outcome::written)
-                .cloned(),
-        );
+        report.adoptions = self.adopt(now, progress)?;
+        let adopted = report.adoptions.iter().filter_map(adopt::Outcome::written);
+        report.batches.extend(adopted.cloned());
         self.sweep(&authorities)?;
         self.seen = Some(seen);
         Ok(report)
+    }
+
+    /// Adopts what is staged (`hufu-signer adopt`).
+    ///
+    /// # Errors
+    /// [`ServeError`]; a list that is not believed is an outcome.
+    pub fn adopt(
+        &mut self,
+        now: UnixSeconds,
+        progress: &dyn Fn(u64),
+    ) -> Result<Vec<adopt::Outcome>, ServeError> {
+        let (office, key) = (self.office, &*self.batch_key);
+        Ok(adopt::pass(office, key, &mut self.refused, now, progress)?)
     }
 
     fn own(

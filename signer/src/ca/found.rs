@@ -3,11 +3,12 @@
 //! Each step looks first whether it was done, so that a founding killed anywhere is finished by the next call: a key
 //! without a certificate is used, a reserved certificate is signed, a signed one becomes its authority.
 
-use super::lint::{Linted, Purpose, Signatory, lint};
+use super::lint::{Purpose, Signatory};
 use super::name::NameParts;
-use super::prepare::{self, Draft, Prepared};
+use super::prepare::{self, Draft};
+use super::sign::{checked, sign};
 use super::{CaError, Issuer, extension};
-use crate::key::{Signer, certify, verify};
+use crate::key::Signer;
 use crate::office::Office;
 use crate::registry::{
     By, CertificateFilter, CertificateKind, Issued, IssuerId, NewAuthority, Reservation, Store,
@@ -15,7 +16,6 @@ use crate::registry::{
 use aws_lc_rs::digest;
 use der::Decode;
 use wire::algorithm::SignatureAlgorithm;
-use wire::time::UnixSeconds;
 use x509_cert::Certificate;
 use x509_cert::name::Name;
 
@@ -101,8 +101,8 @@ fn root<S: Store>(
     let draft = Draft {
         subject: subject(office, &title)?,
         public_key_der: key.public_key_der().to_vec(),
-        not_before: start(by.at),
-        not_after: start(by.at) + ROOT_SECS,
+        not_before: prepare::start(by.at),
+        not_after: prepare::start(by.at) + ROOT_SECS,
         // One issuing authority below, none below that: the root itself need not repeat the limit.
         extensions: prepare::authority_extensions(1)?,
     };
@@ -186,8 +186,8 @@ fn certify_issuing<S: Store>(
     let draft = Draft {
         subject: subject(office, &title)?,
         public_key_der: key.public_key_der().to_vec(),
-        not_before: start(by.at),
-        not_after: start(by.at) + ISSUING_SECS,
+        not_before: prepare::start(by.at),
+        not_after: prepare::start(by.at) + ISSUING_SECS,
         extensions,
     };
     let prepared = prepare::prepare(root, &draft)?;
@@ -275,31 +275,6 @@ pub fn issuer_id(certificate: &[u8]) -> der::Result<IssuerId> {
     Ok(id)
 }
 
-/// Lints, with the artefact named in the error.
-pub(super) fn checked(
-    prepared: Prepared,
-    signatory: &Signatory<'_>,
-    purpose: Purpose,
-    artefact: &str,
-) -> Result<Linted, CaError> {
-    lint(prepared, signatory, purpose).map_err(|source| CaError::Lint {
-        artefact: format!("certificate of {artefact}"),
-        source,
-    })
-}
-
-/// Signs what was linted and checks the signature with another code path before anyone sees it.
-pub(super) fn sign(key: &dyn Signer, linted: &Linted, artefact: &str) -> Result<Vec<u8>, CaError> {
-    let raw = key.sign(linted.tbs())?;
-    verify::own(key.algorithm(), key.public_key_der(), linted.tbs(), &raw).map_err(|source| {
-        CaError::SelfCheck {
-            artefact: format!("certificate of {artefact}"),
-            source,
-        }
-    })?;
-    certify::assemble(linted.tbs(), key.algorithm(), &raw).map_err(CaError::encode("certificate"))
-}
-
 /// A key of that name, made now or by a founding that was killed.
 fn key<S: Store>(
     office: &Office<S>,
@@ -337,13 +312,6 @@ fn check_url(url: &str) -> Result<(), CaError> {
     }
 }
 
-/// notBefore: a little back, for clients whose clocks run late.
-pub(super) fn start(now: UnixSeconds) -> UnixSeconds {
-    now.saturating_sub(BACKDATE_SECS)
-}
-
-/// The largest clock error clients are forgiven.
-pub(super) const BACKDATE_SECS: u64 = 300;
 const ROOT_SECS: u64 = 20 * 366 * 86_400;
 const ISSUING_SECS: u64 = 10 * 366 * 86_400;
 

@@ -3,7 +3,7 @@
 //! The order is the promise (DESIGN §6.2): serial and to-be-signed octets are durable before the key is used, so a crash
 //! leaves a reservation that [`resume`] finishes, never a certificate nobody knows of.
 
-use super::found::sign;
+use super::sign::sign;
 use super::lint::{Linted, Purpose, Signatory, lint};
 use super::prepare::{self, Prepared};
 use super::{CaError, Issuer, delivery, subject};

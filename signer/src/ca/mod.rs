@@ -19,6 +19,7 @@ pub mod name;
 pub mod ocsp_signer;
 pub mod prepare;
 pub mod profile;
+pub(crate) mod sign;
 mod subject;
 
 pub use error::CaError;

@@ -6,7 +6,8 @@
 use super::lint::{Purpose, Signatory};
 use super::name::NameParts;
 use super::prepare::{self, Draft};
-use super::{CaError, Issuer, extension, found};
+use super::sign::{checked, sign};
+use super::{CaError, Issuer, extension};
 use crate::key::{KeyError, Signer};
 use crate::office::Office;
 use crate::registry::{By, CertificateKind, Issued, OcspSigner, Reservation, Store};
@@ -95,7 +96,7 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
         issuer.alias().to_uppercase(),
         wire_date(by.at)
     );
-    let not_before = found::start(by.at);
+    let not_before = prepare::start(by.at);
     let not_after = (not_before + office.settings.ocsp_signer_validity_secs).min(issuer.not_after);
     let encode = || CaError::encode("OCSP signer extensions");
     let draft = Draft {
@@ -118,7 +119,7 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
         ],
     };
     let prepared = prepare::prepare(issuer, &draft)?;
-    let linted = found::checked(
+    let linted = checked(
         prepared,
         &Signatory::from(issuer),
         Purpose::OcspSigner,
@@ -138,7 +139,7 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
     let ids = office
         .registry
         .wait(|store| store.reserve(&reservations, by))?;
-    let certificate = found::sign(&*issuer.open_key(&office.keyring)?, &linted, &title)?;
+    let certificate = sign(&*issuer.open_key(&office.keyring)?, &linted, &title)?;
     let issued: Vec<Issued> = ids
         .into_iter()
         .map(|id| Issued {

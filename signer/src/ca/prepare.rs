@@ -201,9 +201,16 @@ pub fn location_extensions(issuer: &Issuer) -> Result<[Extension; 2], CaError> {
     ])
 }
 
+/// notBefore: a little back, for clients whose clocks run late.
+pub(crate) fn start(now: UnixSeconds) -> UnixSeconds {
+    now.saturating_sub(BACKDATE_SECS)
+}
+
 /// Encodes a name for comparison with an issuer's.
 pub(super) fn name_der(name: &Name) -> Result<Vec<u8>, CaError> {
     name.to_der().map_err(CaError::encode("name"))
 }
 
 const SERIAL_OCTETS: usize = 16;
+/// The largest clock error clients are forgiven.
+const BACKDATE_SECS: u64 = 300;

@@ -10,7 +10,7 @@ use super::lint::family;
 use super::name::NameParts;
 use super::prepare::{self, Draft};
 use super::profile::{KeyFamily, Profile};
-use super::{CaError, Issuer, found};
+use super::{CaError, Issuer};
 use crate::office::Office;
 use crate::ra::approval::ApprovedItem;
 use crate::ra::row::{Device, Identity, Person, Row, Unit};
@@ -64,7 +64,7 @@ pub(super) fn draft<S>(
             }
         }
     };
-    let not_before = found::start(now);
+    let not_before = prepare::start(now);
     Ok(Draft {
         subject: names.build().map_err(CaError::encode("subject"))?,
         public_key_der,

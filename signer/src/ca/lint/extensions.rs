@@ -1,7 +1,7 @@
 //! RFC 5280 extensions, and RFC 6960's for OCSP signers.
 
 use super::{Case, LintError, Purpose, Rule, broken, must};
-use crate::ca::extension::{KP_OCSP_SIGNING, OCSP_NOCHECK};
+use crate::ca::extension::OCSP_NOCHECK;
 use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
 
 pub(super) const RULES: &[Rule] = &[
@@ -56,7 +56,7 @@ fn key_identifiers(case: &Case<'_>) -> Result<(), LintError> {
     )?;
     let named = authority == Some(case.signatory.key_identifier.as_slice());
     must(
-        named || (case.purpose == Purpose::Root && authority.is_none()),
+        named || (case.purpose.is_self_signed() && authority.is_none()),
         "the authority key identifier must name the signing key",
         clause,
     )
@@ -104,18 +104,17 @@ fn ocsp_signer(case: &Case<'_>) -> Result<(), LintError> {
         .extensions()
         .iter()
         .any(|extension| extension.oid.to_id_string() == OCSP_NOCHECK.to_string());
-    let is_delegate = case.purpose == Purpose::OcspSigner;
+    let is_delegate = case.purpose.is_responder();
     must(
         has_purpose == is_delegate && has_nocheck == is_delegate,
         "OCSP signers, and only they, have id-kp-OCSPSigning and ocsp-nocheck",
         clause,
     )?;
-    debug_assert_eq!(KP_OCSP_SIGNING.to_string(), "1.3.6.1.5.5.7.3.9");
     Ok(())
 }
 
 fn locations(case: &Case<'_>) -> Result<(), LintError> {
-    if matches!(case.purpose, Purpose::Root | Purpose::OcspSigner) {
+    if case.purpose == Purpose::Root || case.purpose.is_responder() {
         return Ok(());
     }
     let clause = "GM/T 0015 §5.2.4.2.11 and .13";

@@ -28,6 +28,8 @@ pub enum Purpose {
     Authority,
     /// A delegated OCSP signer.
     OcspSigner,
+    /// The self-signed responder for other authorities' lists.
+    LocalResponder,
     /// A person, unit or device.
     Subject,
 }
@@ -131,6 +133,18 @@ pub fn lint(
         rule(&case)?;
     }
     Ok(Linted { prepared })
+}
+
+impl Purpose {
+    /// Whether it signs itself.
+    fn is_self_signed(self) -> bool {
+        matches!(self, Self::Root | Self::LocalResponder)
+    }
+
+    /// Whether it answers OCSP.
+    fn is_responder(self) -> bool {
+        matches!(self, Self::OcspSigner | Self::LocalResponder)
+    }
 }
 
 /// What a rule looks at.

@@ -1,0 +1,102 @@
+//! What a foreign list says in the end of each serial.
+//!
+//! A serial may recur (hold, release, revoke): the latest revocationDate wins, removeFromCRL clears. Two entries of one
+//! serial and date that disagree have no order, so such a list is refused whole (DESIGN §3 "Other CAs").
+
+use super::Refusal;
+use crate::batch::Row;
+use wire::crl::Crl;
+use wire::serial::Serial;
+use wire::status::{CertStatus, RevocationReason};
+use wire::time::UnixSeconds;
+
+/// The serials that are revoked in the end, in order of serials.
+///
+/// # Errors
+/// [`Refusal`] if an entry cannot be read, is about another issuer, or contradicts another one.
+pub fn settle(crl: &Crl<'_>) -> Result<Vec<Row>, Refusal> {
+    let mut entries = Vec::with_capacity(crl.entries_octets() / SHORT_ENTRY_OCTETS);
+    for entry in crl.entries() {
+        let entry = entry.map_err(Refusal::Unreadable)?;
+        if entry.certificate_issuer.is_some() {
+            return Err(Refusal::Indirect);
+        }
+        if entry.unknown_critical.is_some() {
+            return Err(Refusal::CriticalEntry(entry.serial));
+        }
+        entries.push(Entry { serial: entry.serial, at: entry.revoked_at, reason: entry.reason });
+    }
+    entries.sort_unstable_by_key(|entry| (entry.serial, entry.at));
+    let mut rows = Vec::with_capacity(entries.len());
+    for group in entries.chunk_by(|one, other| one.serial == other.serial) {
+        if let Some(row) = last_word(group)? {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    serial: Serial,
+    at: UnixSeconds,
+    reason: Option<RevocationReason>,
+}
+
+/// Of entries of one serial in order of dates.
+fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
+    for pair in group.windows(2) {
+        if let [one, other] = pair
+            && one.at == other.at
+            && one.reason != other.reason
+        {
+            return Err(Refusal::Contradiction(one.serial));
+        }
+    }
+    let last = group.last().filter(|last| last.reason != Some(RevocationReason::RemoveFromCrl));
+    Ok(last.map(|last| Row {
+        serial: last.serial,
+        status: CertStatus::Revoked { at: last.at, reason: last.reason },
+    }))
+}
+
+/// Octets of an entry with a four-octet serial and nothing else: an upper bound on how many there are.
+const SHORT_ENTRY_OCTETS: usize = 23;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RevocationReason::{CertificateHold, KeyCompromise, RemoveFromCrl, Superseded};
+
+    fn group(entries: &[(UnixSeconds, Option<RevocationReason>)]) -> Result<Option<Row>, Refusal> {
+        let serial = Serial::from_content(&[7]).unwrap();
+        let entries: Vec<_> =
+            entries.iter().map(|&(at, reason)| Entry { serial, at, reason }).collect();
+        last_word(&entries)
+    }
+
+    fn status(row: Result<Option<Row>, Refusal>) -> Option<CertStatus> {
+        row.unwrap().map(|row| row.status)
+    }
+
+    #[test]
+    fn an_earlier_hold_does_not_hide_a_later_revocation() {
+        let said = status(group(&[(1, Some(CertificateHold)), (2, Some(KeyCompromise))]));
+        assert_eq!(said, Some(CertStatus::Revoked { at: 2, reason: Some(KeyCompromise) }));
+    }
+
+    #[test]
+    fn a_released_hold_is_not_reported_revoked() {
+        assert_eq!(status(group(&[(1, Some(CertificateHold)), (2, Some(RemoveFromCrl))])), None);
+        let again = [(1, Some(RemoveFromCrl)), (2, Some(Superseded))];
+        assert!(status(group(&again)).is_some());
+    }
+
+    #[test]
+    fn a_contradiction_is_not_resolved_by_chance() {
+        let split = [(1, Some(CertificateHold)), (1, Some(RemoveFromCrl)), (2, None)];
+        assert!(matches!(group(&split), Err(Refusal::Contradiction(_))));
+        assert!(matches!(group(&[(1, None), (1, Some(Superseded))]), Err(Refusal::Contradiction(_))));
+        assert!(status(group(&[(1, None), (1, None)])).is_some(), "the same said twice is no contradiction");
+    }
+}

@@ -1,0 +1,177 @@
+//! Is a staged list what it claims to be? Everything is verified here once more, whatever the loader found.
+//!
+//! RFC 5280 §6.3.3 as far as it concerns one complete list and an issuer the operator named: identity, right to sign lists,
+//! algorithm and signature, dates, scope, entries. `as_of` replaces the clock here and nowhere else.
+
+use super::entries::settle;
+use super::{Refusal, staged::Options};
+use crate::batch::Row;
+use crate::key::verify::{self, Weak};
+use aws_lc_rs::digest;
+use wire::algorithm::ForeignAlgorithm;
+use wire::cert_id::IssuerId;
+use wire::crl::{Crl, Scope};
+use wire::time::UnixSeconds;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
+
+/// A list that was found good.
+#[derive(Debug)]
+pub struct Judged {
+    /// Its issuer's Name as the certificate has it, DER.
+    pub name_der: Vec<u8>,
+    /// Content of the BIT STRING of the issuer's public key.
+    pub key_bits: Vec<u8>,
+    /// Whether the issuer's key is an SM2 key.
+    pub is_sm2: bool,
+    /// The issuer's Name for people.
+    pub name: String,
+    /// What is revoked, in order of serials.
+    pub rows: Vec<Row>,
+    /// thisUpdate.
+    pub this_update: UnixSeconds,
+    /// nextUpdate.
+    pub next_update: Option<UnixSeconds>,
+    /// CRLNumber, content octets.
+    pub number: Option<Vec<u8>>,
+}
+
+/// Judges.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn judge(
+    id: IssuerId,
+    issuer_der: &[u8],
+    crl_der: &[u8],
+    options: &Options,
+    now: UnixSeconds,
+) -> Result<Judged, Refusal> {
+    let (rest, issuer) =
+        X509Certificate::from_der(issuer_der).map_err(|_| Refusal::IssuerUnreadable)?;
+    if !rest.is_empty() || issuer_id(&issuer) != id {
+        return Err(Refusal::OtherIssuer);
+    }
+    let crl = Crl::parse(crl_der).map_err(Refusal::Unreadable)?;
+    names_match(crl.issuer, issuer.subject())?;
+    may_sign(&issuer)?;
+    signature(&crl, &issuer, options)?;
+    dates(&crl, &issuer, options, now)?;
+    scope(&crl)?;
+    let algorithm = ForeignAlgorithm::recognise(crl.algorithm).ok().flatten();
+    Ok(Judged {
+        name_der: issuer.subject().as_raw().to_vec(),
+        key_bits: issuer.public_key().subject_public_key.data.to_vec(),
+        is_sm2: algorithm == Some(ForeignAlgorithm::Sm2Sm3),
+        name: issuer.subject().to_string(),
+        rows: settle(&crl)?,
+        this_update: crl.this_update,
+        next_update: crl.next_update,
+        number: crl.extensions.number.map(<[u8]>::to_vec),
+    })
+}
+
+fn issuer_id(issuer: &X509Certificate<'_>) -> IssuerId {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(issuer.subject().as_raw());
+    context.update(issuer.public_key().raw);
+    let hash = context.finish();
+    let mut id = [0; 16];
+    id.copy_from_slice(hash.as_ref().get(..16).expect("SHA-256 has 32 octets"));
+    IssuerId(id)
+}
+
+/// Octet for octet, else by RFC 5280 §7.1: same attributes in the same order, string type, case and runs of spaces aside.
+fn names_match(in_list: &[u8], in_certificate: &X509Name<'_>) -> Result<(), Refusal> {
+    if in_list == in_certificate.as_raw() {
+        return Ok(());
+    }
+    let (_, in_list) = X509Name::from_der(in_list).map_err(|_| Refusal::Name)?;
+    let folded = |name: &X509Name<'_>| {
+        name.iter()
+            .map(|rdn| {
+                rdn.iter()
+                    .map(|attribute| {
+                        let text = attribute.as_str().ok()?;
+                        let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
+                        Some((attribute.attr_type().to_id_string(), words.join(" ")))
+                    })
+                    .collect::<Option<Vec<_>>>()
+            })
+            .collect::<Option<Vec<_>>>()
+    };
+    match (folded(&in_list), folded(in_certificate)) {
+        (Some(one), Some(other)) if one == other => Ok(()),
+        _ => Err(Refusal::Name),
+    }
+}
+
+/// RFC 5280 §4.2.1.3 and .9. Old authorities have neither extension; what is said must allow it.
+fn may_sign(issuer: &X509Certificate<'_>) -> Result<(), Refusal> {
+    let constraints = issuer.basic_constraints().map_err(|_| Refusal::IssuerUnreadable)?;
+    let usage = issuer.key_usage().map_err(|_| Refusal::IssuerUnreadable)?;
+    if constraints.is_some_and(|found| !found.value.ca)
+        || usage.is_some_and(|found| !found.value.crl_sign())
+    {
+        return Err(Refusal::MayNotSign);
+    }
+    Ok(())
+}
+
+fn signature(
+    crl: &Crl<'_>,
+    issuer: &X509Certificate<'_>,
+    options: &Options,
+) -> Result<(), Refusal> {
+    let algorithm = ForeignAlgorithm::recognise(crl.algorithm)
+        .map_err(Refusal::Unreadable)?
+        .ok_or(Refusal::Signature(verify::VerifyError::Unsupported))?;
+    let weak = if options.allow_weak { Weak::Allow } else { Weak::Refuse };
+    verify::foreign(algorithm, weak, issuer.public_key().raw, crl.tbs, crl.signature)
+        .map_err(Refusal::Signature)
+}
+
+fn dates(
+    crl: &Crl<'_>,
+    issuer: &X509Certificate<'_>,
+    options: &Options,
+    now: UnixSeconds,
+) -> Result<(), Refusal> {
+    if options.as_of.is_some_and(|as_of| as_of > now + CLOCK_LEEWAY_SECS) {
+        return Err(Refusal::AsOfAhead);
+    }
+    let moment = options.as_of.unwrap_or(now);
+    if crl.this_update > moment + CLOCK_LEEWAY_SECS {
+        return Err(Refusal::NotYet { this_update: crl.this_update });
+    }
+    if let Some(next_update) = crl.next_update.filter(|next| *next < moment) {
+        return Err(Refusal::Stale { next_update });
+    }
+    let validity = issuer.validity();
+    let moment = i64::try_from(moment).unwrap_or(i64::MAX);
+    // Authorities renew their certificate under one name and key. In a replay the key that signed counts more than the
+    // date its certificate bore; today the operator must name a certificate that is valid.
+    let expired = moment > validity.not_after.timestamp() && options.as_of.is_none();
+    if expired || moment < validity.not_before.timestamp() {
+        return Err(Refusal::IssuerNotValid);
+    }
+    Ok(())
+}
+
+fn scope(crl: &Crl<'_>) -> Result<(), Refusal> {
+    if crl.extensions.unknown_critical.is_some() {
+        return Err(Refusal::Critical);
+    }
+    if crl.is_delta() {
+        return Err(Refusal::Delta);
+    }
+    match &crl.extensions.distribution_point {
+        Some(point) if point.is_indirect => Err(Refusal::Indirect),
+        Some(point) if point.scope == Scope::AttributeCertificates => Err(Refusal::Attribute),
+        _ => Ok(()),
+    }
+}
+
+/// How far ahead another authority's clock may be.
+const CLOCK_LEEWAY_SECS: u64 = 300;

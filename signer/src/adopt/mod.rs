@@ -1,0 +1,402 @@
+//! Other authorities' lists: staged by the loader, judged here anew, signed ahead under the local responder.
+//!
+//! `staged.rs` reads what lies there, `judge.rs` and `entries.rs` decide whether it is true and what it says,
+//! `responder.rs` holds the certificate that answers. An adoption takes one registry revision; a list that did not change
+//! is not adopted again, only signed again when its windows are half over.
+
+pub mod entries;
+pub mod judge;
+pub mod responder;
+pub mod staged;
+
+use crate::batch::own::{Written, batch_kind};
+use crate::batch::{BatchError, Order, Subject, default_forms, make, plan};
+use crate::ca::CaError;
+use crate::key::Signer;
+use crate::key::keyring::hex;
+use crate::key::verify::VerifyError;
+use crate::office::Office;
+use crate::registry::{Adoption, BatchKind, BatchRecord, By, Foreign, Revision, Store};
+use aws_lc_rs::digest;
+use judge::Judged;
+use staged::{Options, Staged, StagedError};
+use std::collections::BTreeMap;
+use std::path::Path;
+use wire::DecodeError;
+use wire::batch::{Document, DocumentKind, Kind, Source, Window};
+use wire::cert_id::IssuerId;
+use wire::serial::{Serial, SerialHashKey};
+use wire::time::UnixSeconds;
+
+/// Why a staged list is not adopted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The issuer's certificate cannot be read.
+    #[error("the issuer's certificate cannot be read")]
+    IssuerUnreadable,
+    /// The folder's name is not that of the certificate in it.
+    #[error("the issuer's certificate is not the one the folder is named after")]
+    OtherIssuer,
+    /// The list cannot be read.
+    #[error("the list cannot be read")]
+    Unreadable(#[source] DecodeError),
+    /// The list names another issuer.
+    #[error("the list was issued by somebody else")]
+    Name,
+    /// cA or cRLSign is missing where it is asked for.
+    #[error("the issuer's certificate does not allow it to sign lists")]
+    MayNotSign,
+    /// The signature does not hold.
+    #[error("signature")]
+    Signature(#[source] VerifyError),
+    /// thisUpdate lies ahead.
+    #[error("thisUpdate ({this_update}) lies ahead of the clock")]
+    NotYet {
+        /// thisUpdate.
+        this_update: UnixSeconds,
+    },
+    /// nextUpdate has passed.
+    #[error("nextUpdate ({next_update}) has passed; a newer list is needed, or --as-of to replay this one")]
+    Stale {
+        /// nextUpdate.
+        next_update: UnixSeconds,
+    },
+    /// as_of lies ahead.
+    #[error("as_of lies ahead of the clock")]
+    AsOfAhead,
+    /// The issuer's certificate is not valid at that moment.
+    #[error("the issuer's certificate is not valid at that moment")]
+    IssuerNotValid,
+    /// RFC 5280 §5.2: such a list must not be used.
+    #[error("the list has a critical extension that is not known here")]
+    Critical,
+    /// RFC 5280 §5.3: such a list must not be used.
+    #[error("the entry of {0} has a critical extension that is not known here")]
+    CriticalEntry(Serial),
+    /// A delta says only what changed.
+    #[error("the list is a delta")]
+    Delta,
+    /// Entries may be about other issuers.
+    #[error("the list is indirect")]
+    Indirect,
+    /// About attribute certificates.
+    #[error("the list is about attribute certificates")]
+    Attribute,
+    /// Two entries of one serial and date disagree.
+    #[error("entries of {0} with the same date contradict each other")]
+    Contradiction(Serial),
+    /// The folder cannot be read.
+    #[error("staged folder")]
+    Staged(#[from] StagedError),
+}
+
+/// What became of one staged list.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome {
+    /// Taken now.
+    Adopted {
+        /// Issuer name and key, hashed.
+        issuer: IssuerId,
+        /// The issuer's Name.
+        name: String,
+        /// SHA-256 of the issuer's certificate: compare it with what the authority publishes.
+        fingerprint: [u8; 32],
+        /// The revision it took.
+        revision: Revision,
+        /// The clock it was judged by, if it is replayed.
+        as_of: Option<UnixSeconds>,
+        /// The batch that was written.
+        written: Written,
+    },
+    /// Adopted before, signed again.
+    Renewed(Written),
+    /// Adopted before, nothing due.
+    Unchanged(IssuerId),
+    /// Not believed.
+    Refused {
+        /// Issuer name and key, hashed.
+        issuer: IssuerId,
+        /// Why.
+        why: Refusal,
+    },
+    /// Not believed a moment ago, and not looked at again yet.
+    StillRefused(IssuerId),
+}
+
+/// Which staged lists were refused lately: judging a large list every second would only warm the room.
+#[derive(Debug, Default)]
+pub struct Memory(BTreeMap<IssuerId, (Options, UnixSeconds)>);
+
+impl Outcome {
+    /// The batch that was written, if one was.
+    #[must_use]
+    pub fn written(&self) -> Option<&Written> {
+        match self {
+            Self::Adopted { written, .. } | Self::Renewed(written) => Some(written),
+            Self::Unchanged(_) | Self::StillRefused(_) | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Looks at everything that is staged.
+///
+/// # Errors
+/// [`BatchError`] if registry, keys or spool fail; a list that is not believed is an [`Outcome`].
+pub fn pass<S: Store>(
+    office: &Office<S>,
+    batch_key: &dyn Signer,
+    memory: &mut Memory,
+    now: UnixSeconds,
+    progress: &dyn Fn(u64),
+) -> Result<Vec<Outcome>, BatchError> {
+    let folders = match staged::folders(&office.home.staged()) {
+        Ok(folders) => folders,
+        Err(StagedError::File { path, source }) => return Err(BatchError::File { path, source }),
+        Err(_) => Vec::new(),
+    };
+    if folders.is_empty() {
+        return Ok(Vec::new());
+    }
+    let known = office.registry.wait(|store| store.foreign())?;
+    let adopter = Adopter { office, batch_key, now, progress };
+    let mut outcomes = Vec::with_capacity(folders.len());
+    for (issuer, folder) in folders {
+        let options = Options::read(&folder);
+        if let (Ok(options), Some((refused, at))) = (&options, memory.0.get(&issuer))
+            && refused == options
+            && now < at + REFUSED_SECS
+        {
+            outcomes.push(Outcome::StillRefused(issuer));
+            continue;
+        }
+        memory.0.remove(&issuer);
+        let before = known.iter().find(|row| row.adoption.issuer == issuer.0);
+        outcomes.push(match adopter.look(issuer, &folder, before) {
+            Ok(outcome) => outcome,
+            Err(Fault::Refused(why)) => {
+                if let Ok(options) = options {
+                    memory.0.insert(issuer, (options, now));
+                }
+                Outcome::Refused { issuer, why }
+            }
+            Err(Fault::Fatal(error)) => return Err(error),
+        });
+    }
+    Ok(outcomes)
+}
+
+/// Tells the log what happened; silent about what did not.
+pub fn log(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Adopted { issuer, name, fingerprint, revision, as_of, written } => {
+                let (fingerprint, records) = (hex(fingerprint), written.records);
+                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
+            }
+            Outcome::Refused { issuer, why } => {
+                let why = crate::serve::chain(why);
+                tracing::error!(%issuer, why, "a staged CRL is not adopted");
+            }
+            Outcome::Renewed(_) | Outcome::Unchanged(_) | Outcome::StillRefused(_) => {}
+        }
+    }
+}
+
+/// One look at the staged folders.
+struct Adopter<'a, S> {
+    office: &'a Office<S>,
+    batch_key: &'a dyn Signer,
+    now: UnixSeconds,
+    progress: &'a dyn Fn(u64),
+}
+
+impl<S: Store> Adopter<'_, S> {
+    fn look(
+        &self,
+        issuer: IssuerId,
+        folder: &Path,
+        before: Option<&Foreign>,
+    ) -> Result<Outcome, Fault> {
+        let options = Options::read(folder).map_err(Refusal::from)?;
+        let same = before.filter(|row| {
+            row.adoption.crl_blake3 == options.crl_blake3
+                && row.adoption.as_of == options.as_of
+                && row.adoption.allow_weak == options.allow_weak
+        });
+        if let Some(row) = same {
+            let full = self.latest_full(issuer)?;
+            let fresh = |full: &BatchRecord| full.revision >= row.revision && self.now < full.renew_at;
+            if full.as_ref().is_some_and(fresh) {
+                return Ok(Outcome::Unchanged(issuer));
+            }
+        }
+        let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
+        let judged = judge::judge(issuer, &staged.issuer, &staged.crl, &options, self.now)?;
+        if let Some(row) = same {
+            let hash_key = row.adoption.hash_key;
+            let written = self.sign(issuer, hash_key, &staged, judged, &options, row.revision)?;
+            return Ok(Outcome::Renewed(written));
+        }
+        self.adopt(issuer, staged, judged, options, before)
+    }
+
+    fn adopt(
+        &self,
+        issuer: IssuerId,
+        staged: Staged,
+        judged: Judged,
+        options: Options,
+        before: Option<&Foreign>,
+    ) -> Result<Outcome, Fault> {
+        let mut hash_key = [0; 16];
+        match before {
+            Some(row) => hash_key = row.adoption.hash_key,
+            None => getrandom::fill(&mut hash_key)
+                .map_err(|_| BatchError::Key(crate::key::KeyError::Random))?,
+        }
+        let adoption = Adoption {
+            issuer: issuer.0,
+            certificate: staged.issuer.clone(),
+            hash_key,
+            crl_blake3: options.crl_blake3,
+            crl_number: judged.number.clone(),
+            this_update: judged.this_update,
+            next_update: judged.next_update,
+            as_of: options.as_of,
+            allow_weak: options.allow_weak,
+            records: judged.rows.len() as u64,
+        };
+        let by = By::signer(self.now);
+        let revision = self.office.registry.wait(|store| store.adopt(&adoption, by));
+        let revision = revision.map_err(BatchError::from)?;
+        let name = judged.name.clone();
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
+        let written = self.sign(issuer, hash_key, &staged, judged, &options, revision)?;
+        let as_of = options.as_of;
+        Ok(Outcome::Adopted { issuer, name, fingerprint, revision, as_of, written })
+    }
+
+    fn sign(
+        &self,
+        issuer: IssuerId,
+        hash_key: [u8; 16],
+        staged: &Staged,
+        judged: Judged,
+        options: &Options,
+        revision: Revision,
+    ) -> Result<Written, Fault> {
+        let by = By::signer(self.now);
+        let responder = responder::current(self.office, by).map_err(BatchError::from)?;
+        let validity = self.office.settings.response_validity_secs;
+        let limit = judged.next_update.filter(|_| options.as_of.is_none());
+        let mut window = plan::window(self.now, validity, responder.not_after, limit);
+        let renew_at = renew_at(&window, limit);
+        if options.as_of.is_none() {
+            // What the list says was true at its thisUpdate; present time is claimed for replays only, which are marked.
+            window.this_update = judged.this_update.max(responder.not_before).min(self.now);
+        }
+        let number = self.office.registry.wait(|store| store.next_batch_number(&issuer.0));
+        let number = number.map_err(BatchError::from)?;
+        let records = judged.rows.len() as u64;
+        let subject = Subject {
+            issuer_id: issuer,
+            hash_key: SerialHashKey(hash_key),
+            shards: 1,
+            issuer_certificate: staged.issuer.clone(),
+            name_der: judged.name_der,
+            key_bits: judged.key_bits,
+            forms: default_forms(judged.is_sm2),
+            source: Source::ForeignCrl {
+                blake3: options.crl_blake3,
+                next_update: judged.next_update,
+                as_of: options.as_of,
+            },
+        };
+        let order = Order {
+            subject: &subject,
+            kind: Kind::Full,
+            number,
+            revision,
+            now: self.now,
+            window,
+            responder: &responder,
+            rows: judged.rows,
+            documents: documents(issuer, staged),
+        };
+        let path = self.office.home.batch(&issuer.0, number);
+        make(order, path, self.batch_key, self.office.settings.threads(), self.progress)?;
+        let record = BatchRecord {
+            issuer: issuer.0,
+            number,
+            kind: batch_kind(Kind::Full),
+            shard: 0,
+            revision,
+            created_at: self.now,
+            next_update: window.next_update,
+            renew_at,
+            records,
+        };
+        let recorded = self.office.registry.wait(|store| store.record_batch(&record));
+        recorded.map_err(BatchError::from)?;
+        Ok(Written { issuer: issuer.to_string(), kind: Kind::Full, number, records, revision })
+    }
+
+    fn latest_full(&self, issuer: IssuerId) -> Result<Option<BatchRecord>, Fault> {
+        let latest =
+            self.office.registry.wait(|store| store.latest_batch(&issuer.0, BatchKind::Full, 0));
+        Ok(latest.map_err(BatchError::from)?)
+    }
+}
+
+/// At half of the window; but one that ends with its list gains nothing from being signed again.
+fn renew_at(window: &Window, limit: Option<UnixSeconds>) -> UnixSeconds {
+    match limit {
+        Some(limit) if window.next_update >= limit => limit,
+        _ => plan::renew_at(window),
+    }
+}
+
+fn documents(issuer: IssuerId, staged: &Staged) -> Vec<Document> {
+    vec![
+        Document {
+            kind: DocumentKind::Crl,
+            name: format!("{issuer}.crl"),
+            octets: staged.crl.clone(),
+        },
+        Document {
+            kind: DocumentKind::IssuerCertificate,
+            name: format!("{issuer}.cer"),
+            octets: staged.issuer.clone(),
+        },
+    ]
+}
+
+/// A refused list is judged again after so long: its issuer's certificate may have become valid.
+const REFUSED_SECS: u64 = 60;
+
+/// A list that is not believed, or a failure of ours.
+enum Fault {
+    Refused(Refusal),
+    Fatal(BatchError),
+}
+
+impl From<Refusal> for Fault {
+    fn from(why: Refusal) -> Self {
+        Self::Refused(why)
+    }
+}
+
+impl From<BatchError> for Fault {
+    fn from(error: BatchError) -> Self {
+        Self::Fatal(error)
+    }
+}
+
+impl From<CaError> for Fault {
+    fn from(error: CaError) -> Self {
+        Self::Fatal(error.into())
+    }
+}

@@ -1,0 +1,123 @@
+//! The local responder: one self-signed P-256 certificate that answers for other authorities' lists.
+//!
+//! RFC 6960 §2.2 (Trusted Responder): clients believe it because they were told to, nothing else makes them. Its key and
+//! certificate are made at the first adoption and recorded in the registry before anything is signed with them; the
+//! certificate is left as `DIR/demo/local-responder.pem` too.
+
+use crate::ca::lint::{Purpose, Signatory};
+use crate::ca::name::NameParts;
+use crate::ca::ocsp_signer::Responder;
+use crate::ca::prepare::{self, Draft};
+use crate::ca::sign::{checked, sign};
+use crate::ca::{CaError, extension};
+use crate::durable::{self, Existing, Secrecy};
+use crate::key::keyring::hex;
+use crate::office::Office;
+use crate::registry::{By, Store};
+use der::EncodePem;
+use der::{Decode, Encode};
+use wire::algorithm::SignatureAlgorithm;
+use wire::time::UnixSeconds;
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::KeyUsages;
+
+/// The certificate clients must be told to trust, DER; none before the first adoption.
+///
+/// # Errors
+/// [`CaError::Registry`].
+pub fn certificate<S: Store>(office: &Office<S>) -> Result<Option<Vec<u8>>, CaError> {
+    let stored = office.registry.wait(|store| store.setting(SETTING))?;
+    Ok(stored.as_deref().and_then(parse).map(|(_, der)| der))
+}
+
+/// The local responder, made if there is none or if it ends soon.
+///
+/// # Errors
+/// [`CaError`], see there.
+pub(super) fn current<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> {
+    let stored = office.registry.wait(|store| store.setting(SETTING))?;
+    if let Some((key_file, der)) = stored.as_deref().and_then(parse) {
+        let key = office.keyring.signer(&key_file, ALGORITHM)?;
+        let responder = Responder::new(key, der)?;
+        if responder.not_after > by.at + RENEW_BEFORE_SECS {
+            return Ok(responder);
+        }
+    }
+    make(office, by)
+}
+
+fn make<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> {
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|_| crate::key::KeyError::Random)?;
+    let key_file = format!("local-responder-{}", hex(&random));
+    let key = office.keyring.make(&key_file, ALGORITHM)?;
+    let encode = || CaError::encode("local responder");
+    let subject = NameParts {
+        country: "CN",
+        organisation: &office.settings.organisation,
+        unit: "",
+        common_name: "Hufu Local OCSP Responder",
+    }
+    .build()
+    .map_err(encode())?;
+    let not_before = prepare::start(by.at);
+    let draft = Draft {
+        public_key_der: key.public_key_der().to_vec(),
+        not_before,
+        not_after: not_before + LIFE_SECS,
+        extensions: vec![
+            extension::key_usage(KeyUsages::DigitalSignature, extension::Weight::Critical)
+                .map_err(encode())?,
+            extension::extended_key_usage(&[extension::KP_OCSP_SIGNING]).map_err(encode())?,
+            extension::ocsp_nocheck().map_err(encode())?,
+        ],
+        subject,
+    };
+    let name_der = draft.subject.to_der().map_err(encode())?;
+    let signatory = Signatory {
+        name_der: &name_der,
+        algorithm: ALGORITHM,
+        key_identifier: extension::key_identifier(key.public_key_der()).map_err(encode())?,
+        not_after: draft.not_after,
+    };
+    let prepared = prepare::prepare_root(ALGORITHM, &draft)?;
+    let linted = checked(prepared, &signatory, Purpose::LocalResponder, "local responder")?;
+    let certificate = sign(&*key, &linted, "local responder")?;
+    let value = format!("{key_file} {}", hex(&certificate));
+    office.registry.wait(|store| store.set_setting(SETTING, &value, by))?;
+    export(office, &certificate)?;
+    tracing::warn!(
+        "new local responder for other authorities' CRLs; clients must trust it explicitly: {}",
+        office.home.demo().join(FILE).display()
+    );
+    Responder::new(key, certificate)
+}
+
+fn export<S>(office: &Office<S>, der: &[u8]) -> Result<(), CaError> {
+    let certificate = Certificate::from_der(der).map_err(CaError::encode("local responder"))?;
+    let pem = certificate
+        .to_pem(der::pem::LineEnding::LF)
+        .map_err(CaError::encode("local responder"))?;
+    let path = office.home.demo().join(FILE);
+    std::fs::create_dir_all(office.home.demo())
+        .and_then(|()| durable::write(&path, pem.as_bytes(), Secrecy::Public, Existing::Replace))
+        .map_err(|source| CaError::File { path, source })
+}
+
+/// `<key file> <certificate, hexadecimal>`.
+fn parse(value: &str) -> Option<(String, Vec<u8>)> {
+    let (key_file, digits) = value.split_once(' ')?;
+    let pairs = digits.as_bytes().chunks_exact(2);
+    let der = pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+        .collect::<Option<Vec<_>>>()?;
+    Some((key_file.to_owned(), der))
+}
+
+const ALGORITHM: SignatureAlgorithm = SignatureAlgorithm::EcdsaP256Sha256;
+const SETTING: &str = "local_responder";
+const FILE: &str = "local-responder.pem";
+/// Long, because every client that trusts it was configured by hand.
+const LIFE_SECS: UnixSeconds = 5 * 366 * 86_400;
+/// Clients get a month to learn of the next one.
+const RENEW_BEFORE_SECS: UnixSeconds = 31 * 86_400;

@@ -1,0 +1,153 @@
+//! What the loader staged: `DIR/staged/<issuer-id>/` with `crl.der`, `issuer.der`, `options.toml`.
+//!
+//! The folder is exchanged whole by the loader; the hash in the options ties the three files together, so a folder that
+//! changes while it is read is noticed and looked at again.
+
+use serde::Deserialize;
+use std::io;
+use std::path::{Path, PathBuf};
+use wire::cert_id::IssuerId;
+use wire::time::UnixSeconds;
+
+/// What the operator asked for when importing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// The time that replaces the clock, if the list is replayed.
+    pub as_of: Option<UnixSeconds>,
+    /// Whether SHA-1 and short RSA keys are read.
+    pub allow_weak: bool,
+    /// BLAKE3 of `crl.der`.
+    pub crl_blake3: [u8; 32],
+}
+
+/// A staged folder, read whole.
+#[derive(Debug)]
+pub struct Staged {
+    /// The list, DER.
+    pub crl: Vec<u8>,
+    /// The issuer's certificate, DER.
+    pub issuer: Vec<u8>,
+}
+
+/// Why a folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StagedError {
+    /// The disk refuses.
+    #[error("{}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The options are not what the loader writes.
+    #[error("{}: {why}", path.display())]
+    Options {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// `crl.der` is not the list the options speak of; perhaps another is being staged just now.
+    #[error("{} is not the list that options.toml names", .0.display())]
+    OtherList(PathBuf),
+}
+
+/// The staged folders, in order of their names.
+///
+/// # Errors
+/// [`StagedError::File`]; a missing folder means nothing is staged.
+pub fn folders(staged: &Path) -> Result<Vec<(IssuerId, PathBuf)>, StagedError> {
+    let failed = |source| StagedError::File { path: staged.to_owned(), source };
+    let entries = match std::fs::read_dir(staged) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut folders = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        // Anything else in there is the loader's work in progress.
+        if let Some(id) = entry.file_name().to_str().and_then(IssuerId::from_hex) {
+            folders.push((id, entry.path()));
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+impl Options {
+    /// Reads `options.toml`.
+    ///
+    /// # Errors
+    /// [`StagedError::File`], [`StagedError::Options`].
+    pub fn read(folder: &Path) -> Result<Self, StagedError> {
+        let path = folder.join("options.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| StagedError::File { path: path.clone(), source })?;
+        Self::parse(&text).map_err(|why| StagedError::Options { path, why })
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: OptionsFile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let hash = blake3::Hash::from_hex(&file.crl_blake3);
+        let as_of = file.as_of.as_deref().map(|text| {
+            let moment: jiff::Timestamp = text.parse().map_err(|_| format!("as_of: {text:?}"))?;
+            u64::try_from(moment.as_second()).map_err(|_| format!("as_of: {text:?}"))
+        });
+        Ok(Self {
+            as_of: as_of.transpose()?,
+            allow_weak: file.allow_weak,
+            crl_blake3: *hash.map_err(|error| format!("crl_blake3: {error}"))?.as_bytes(),
+        })
+    }
+}
+
+impl Staged {
+    /// Reads the list and its issuer's certificate.
+    ///
+    /// # Errors
+    /// [`StagedError::OtherList`] if the list is not the one the options name.
+    pub fn read(folder: &Path, options: &Options) -> Result<Self, StagedError> {
+        let read = |name: &str| {
+            let path = folder.join(name);
+            std::fs::read(&path).map_err(|source| StagedError::File { path, source })
+        };
+        let staged = Self { issuer: read("issuer.der")?, crl: read("crl.der")? };
+        if *blake3::hash(&staged.crl).as_bytes() != options.crl_blake3 {
+            return Err(StagedError::OtherList(folder.join("crl.der")));
+        }
+        Ok(staged)
+    }
+}
+
+/// The file's keys; those of later versions are passed over.
+#[derive(Deserialize)]
+struct OptionsFile {
+    as_of: Option<String>,
+    #[serde(default)]
+    allow_weak: bool,
+    crl_blake3: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_that_say_nothing_clear_are_refused() {
+        let hash = "0".repeat(64);
+        let good = format!("as_of = \"2022-03-12T00:00:00Z\"\nallow_weak = true\ncrl_blake3 = \"{hash}\"\n");
+        let options = Options::parse(&good).unwrap();
+        assert_eq!((options.as_of, options.allow_weak), (Some(1_647_043_200), true));
+        for bad in [
+            "allow_weak = true".to_owned(),
+            format!("crl_blake3 = \"{}\"", &hash[1..]),
+            format!("as_of = \"yesterday\"\ncrl_blake3 = \"{hash}\""),
+            format!("as_of = \"1969-01-01T00:00:00Z\"\ncrl_blake3 = \"{hash}\""),
+        ] {
+            assert!(Options::parse(&bad).is_err(), "{bad}");
+        }
+    }
+}
