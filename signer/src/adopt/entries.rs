@@ -1,7 +1,7 @@
 //! What a foreign list says in the end of each serial.
 //!
 //! A serial may recur (hold, release, revoke): the latest revocationDate wins, removeFromCRL clears. Two entries of one
-//! serial and date that disagree have no order, so such a list is refused whole (DESIGN §3 "Other CAs").
+//! serial and date that disagree have no order, so such a list is refused whole.
 
 use super::Refusal;
 use crate::batch::Row;
@@ -24,7 +24,11 @@ pub fn settle(crl: &Crl<'_>) -> Result<Vec<Row>, Refusal> {
         if entry.unknown_critical.is_some() {
             return Err(Refusal::CriticalEntry(entry.serial));
         }
-        entries.push(Entry { serial: entry.serial, at: entry.revoked_at, reason: entry.reason });
+        entries.push(Entry {
+            serial: entry.serial,
+            at: entry.revoked_at,
+            reason: entry.reason,
+        });
     }
     entries.sort_unstable_by_key(|entry| (entry.serial, entry.at));
     let mut rows = Vec::with_capacity(entries.len());
@@ -53,10 +57,15 @@ fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
             return Err(Refusal::Contradiction(one.serial));
         }
     }
-    let last = group.last().filter(|last| last.reason != Some(RevocationReason::RemoveFromCrl));
+    let last = group
+        .last()
+        .filter(|last| last.reason != Some(RevocationReason::RemoveFromCrl));
     Ok(last.map(|last| Row {
         serial: last.serial,
-        status: CertStatus::Revoked { at: last.at, reason: last.reason },
+        status: CertStatus::Revoked {
+            at: last.at,
+            reason: last.reason,
+        },
     }))
 }
 
@@ -70,8 +79,10 @@ mod tests {
 
     fn group(entries: &[(UnixSeconds, Option<RevocationReason>)]) -> Result<Option<Row>, Refusal> {
         let serial = Serial::from_content(&[7]).unwrap();
-        let entries: Vec<_> =
-            entries.iter().map(|&(at, reason)| Entry { serial, at, reason }).collect();
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|&(at, reason)| Entry { serial, at, reason })
+            .collect();
         last_word(&entries)
     }
 
@@ -81,22 +92,47 @@ mod tests {
 
     #[test]
     fn an_earlier_hold_does_not_hide_a_later_revocation() {
-        let said = status(group(&[(1, Some(CertificateHold)), (2, Some(KeyCompromise))]));
-        assert_eq!(said, Some(CertStatus::Revoked { at: 2, reason: Some(KeyCompromise) }));
+        let said = status(group(&[
+            (1, Some(CertificateHold)),
+            (2, Some(KeyCompromise)),
+        ]));
+        assert_eq!(
+            said,
+            Some(CertStatus::Revoked {
+                at: 2,
+                reason: Some(KeyCompromise)
+            })
+        );
     }
 
     #[test]
     fn a_released_hold_is_not_reported_revoked() {
-        assert_eq!(status(group(&[(1, Some(CertificateHold)), (2, Some(RemoveFromCrl))])), None);
+        assert_eq!(
+            status(group(&[
+                (1, Some(CertificateHold)),
+                (2, Some(RemoveFromCrl))
+            ])),
+            None
+        );
         let again = [(1, Some(RemoveFromCrl)), (2, Some(Superseded))];
         assert!(status(group(&again)).is_some());
     }
 
     #[test]
     fn a_contradiction_is_not_resolved_by_chance() {
-        let split = [(1, Some(CertificateHold)), (1, Some(RemoveFromCrl)), (2, None)];
+        let split = [
+            (1, Some(CertificateHold)),
+            (1, Some(RemoveFromCrl)),
+            (2, None),
+        ];
         assert!(matches!(group(&split), Err(Refusal::Contradiction(_))));
-        assert!(matches!(group(&[(1, None), (1, Some(Superseded))]), Err(Refusal::Contradiction(_))));
-        assert!(status(group(&[(1, None), (1, None)])).is_some(), "the same said twice is no contradiction");
+        assert!(matches!(
+            group(&[(1, None), (1, Some(Superseded))]),
+            Err(Refusal::Contradiction(_))
+        ));
+        assert!(
+            status(group(&[(1, None), (1, None)])).is_some(),
+            "the same said twice is no contradiction"
+        );
     }
 }

@@ -94,7 +94,8 @@ fn names_match(in_list: &[u8], in_certificate: &X509Name<'_>) -> Result<(), Refu
                 rdn.iter()
                     .map(|attribute| {
                         let text = attribute.as_str().ok()?;
-                        let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
+                        let words: Vec<_> =
+                            text.split_whitespace().map(str::to_lowercase).collect();
                         Some((attribute.attr_type().to_id_string(), words.join(" ")))
                     })
                     .collect::<Option<Vec<_>>>()
@@ -109,7 +110,9 @@ fn names_match(in_list: &[u8], in_certificate: &X509Name<'_>) -> Result<(), Refu
 
 /// RFC 5280 §4.2.1.3 and .9. Old authorities have neither extension; what is said must allow it.
 fn may_sign(issuer: &X509Certificate<'_>) -> Result<(), Refusal> {
-    let constraints = issuer.basic_constraints().map_err(|_| Refusal::IssuerUnreadable)?;
+    let constraints = issuer
+        .basic_constraints()
+        .map_err(|_| Refusal::IssuerUnreadable)?;
     let usage = issuer.key_usage().map_err(|_| Refusal::IssuerUnreadable)?;
     if constraints.is_some_and(|found| !found.value.ca)
         || usage.is_some_and(|found| !found.value.crl_sign())
@@ -127,9 +130,19 @@ fn signature(
     let algorithm = ForeignAlgorithm::recognise(crl.algorithm)
         .map_err(Refusal::Unreadable)?
         .ok_or(Refusal::Signature(verify::VerifyError::Unsupported))?;
-    let weak = if options.allow_weak { Weak::Allow } else { Weak::Refuse };
-    verify::foreign(algorithm, weak, issuer.public_key().raw, crl.tbs, crl.signature)
-        .map_err(Refusal::Signature)
+    let weak = if options.allow_weak {
+        Weak::Allow
+    } else {
+        Weak::Refuse
+    };
+    verify::foreign(
+        algorithm,
+        weak,
+        issuer.public_key().raw,
+        crl.tbs,
+        crl.signature,
+    )
+    .map_err(Refusal::Signature)
 }
 
 fn dates(
@@ -138,12 +151,17 @@ fn dates(
     options: &Options,
     now: UnixSeconds,
 ) -> Result<(), Refusal> {
-    if options.as_of.is_some_and(|as_of| as_of > now + CLOCK_LEEWAY_SECS) {
+    if options
+        .as_of
+        .is_some_and(|as_of| as_of > now + CLOCK_LEEWAY_SECS)
+    {
         return Err(Refusal::AsOfAhead);
     }
     let moment = options.as_of.unwrap_or(now);
     if crl.this_update > moment + CLOCK_LEEWAY_SECS {
-        return Err(Refusal::NotYet { this_update: crl.this_update });
+        return Err(Refusal::NotYet {
+            this_update: crl.this_update,
+        });
     }
     if let Some(next_update) = crl.next_update.filter(|next| *next < moment) {
         return Err(Refusal::Stale { next_update });

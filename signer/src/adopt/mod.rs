@@ -57,7 +57,9 @@ pub enum Refusal {
         this_update: UnixSeconds,
     },
     /// nextUpdate has passed.
-    #[error("nextUpdate ({next_update}) has passed; a newer list is needed, or --as-of to replay this one")]
+    #[error(
+        "nextUpdate ({next_update}) has passed; a newer list is needed, or --as-of to replay this one"
+    )]
     Stale {
         /// nextUpdate.
         next_update: UnixSeconds,
@@ -160,7 +162,12 @@ pub fn pass<S: Store>(
         return Ok(Vec::new());
     }
     let known = office.registry.wait(|store| store.foreign())?;
-    let adopter = Adopter { office, batch_key, now, progress };
+    let adopter = Adopter {
+        office,
+        batch_key,
+        now,
+        progress,
+    };
     let mut outcomes = Vec::with_capacity(folders.len());
     for (issuer, folder) in folders {
         let options = Options::read(&folder);
@@ -191,7 +198,14 @@ pub fn pass<S: Store>(
 pub fn log(outcomes: &[Outcome]) {
     for outcome in outcomes {
         match outcome {
-            Outcome::Adopted { issuer, name, fingerprint, revision, as_of, written } => {
+            Outcome::Adopted {
+                issuer,
+                name,
+                fingerprint,
+                revision,
+                as_of,
+                written,
+            } => {
                 let (fingerprint, records) = (hex(fingerprint), written.records);
                 tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
             }
@@ -227,7 +241,8 @@ impl<S: Store> Adopter<'_, S> {
         });
         if let Some(row) = same {
             let full = self.latest_full(issuer)?;
-            let fresh = |full: &BatchRecord| full.revision >= row.revision && self.now < full.renew_at;
+            let fresh =
+                |full: &BatchRecord| full.revision >= row.revision && self.now < full.renew_at;
             if full.as_ref().is_some_and(fresh) {
                 return Ok(Outcome::Unchanged(issuer));
             }
@@ -269,14 +284,24 @@ impl<S: Store> Adopter<'_, S> {
             records: judged.rows.len() as u64,
         };
         let by = By::signer(self.now);
-        let revision = self.office.registry.wait(|store| store.adopt(&adoption, by));
+        let revision = self
+            .office
+            .registry
+            .wait(|store| store.adopt(&adoption, by));
         let revision = revision.map_err(BatchError::from)?;
         let name = judged.name.clone();
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
         let written = self.sign(issuer, hash_key, &staged, judged, &options, revision)?;
         let as_of = options.as_of;
-        Ok(Outcome::Adopted { issuer, name, fingerprint, revision, as_of, written })
+        Ok(Outcome::Adopted {
+            issuer,
+            name,
+            fingerprint,
+            revision,
+            as_of,
+            written,
+        })
     }
 
     fn sign(
@@ -298,7 +323,10 @@ impl<S: Store> Adopter<'_, S> {
             // What the list says was true at its thisUpdate; present time is claimed for replays only, which are marked.
             window.this_update = judged.this_update.max(responder.not_before).min(self.now);
         }
-        let number = self.office.registry.wait(|store| store.next_batch_number(&issuer.0));
+        let number = self
+            .office
+            .registry
+            .wait(|store| store.next_batch_number(&issuer.0));
         let number = number.map_err(BatchError::from)?;
         let records = judged.rows.len() as u64;
         let subject = Subject {
@@ -327,7 +355,13 @@ impl<S: Store> Adopter<'_, S> {
             documents: documents(issuer, staged),
         };
         let path = self.office.home.batch(&issuer.0, number);
-        make(order, path, self.batch_key, self.office.settings.threads(), self.progress)?;
+        make(
+            order,
+            path,
+            self.batch_key,
+            self.office.settings.threads(),
+            self.progress,
+        )?;
         let record = BatchRecord {
             issuer: issuer.0,
             number,
@@ -339,14 +373,25 @@ impl<S: Store> Adopter<'_, S> {
             renew_at,
             records,
         };
-        let recorded = self.office.registry.wait(|store| store.record_batch(&record));
+        let recorded = self
+            .office
+            .registry
+            .wait(|store| store.record_batch(&record));
         recorded.map_err(BatchError::from)?;
-        Ok(Written { issuer: issuer.to_string(), kind: Kind::Full, number, records, revision })
+        Ok(Written {
+            issuer: issuer.to_string(),
+            kind: Kind::Full,
+            number,
+            records,
+            revision,
+        })
     }
 
     fn latest_full(&self, issuer: IssuerId) -> Result<Option<BatchRecord>, Fault> {
-        let latest =
-            self.office.registry.wait(|store| store.latest_batch(&issuer.0, BatchKind::Full, 0));
+        let latest = self
+            .office
+            .registry
+            .wait(|store| store.latest_batch(&issuer.0, BatchKind::Full, 0));
         Ok(latest.map_err(BatchError::from)?)
     }
 }

@@ -81,10 +81,17 @@ fn make<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> 
         not_after: draft.not_after,
     };
     let prepared = prepare::prepare_root(ALGORITHM, &draft)?;
-    let linted = checked(prepared, &signatory, Purpose::LocalResponder, "local responder")?;
+    let linted = checked(
+        prepared,
+        &signatory,
+        Purpose::LocalResponder,
+        "local responder",
+    )?;
     let certificate = sign(&*key, &linted, "local responder")?;
     let value = format!("{key_file} {}", hex(&certificate));
-    office.registry.wait(|store| store.set_setting(SETTING, &value, by))?;
+    office
+        .registry
+        .wait(|store| store.set_setting(SETTING, &value, by))?;
     export(office, &certificate)?;
     tracing::warn!(
         "new local responder for other authorities' CRLs; clients must trust it explicitly: {}",

@@ -59,7 +59,10 @@ pub enum StagedError {
 /// # Errors
 /// [`StagedError::File`]; a missing folder means nothing is staged.
 pub fn folders(staged: &Path) -> Result<Vec<(IssuerId, PathBuf)>, StagedError> {
-    let failed = |source| StagedError::File { path: staged.to_owned(), source };
+    let failed = |source| StagedError::File {
+        path: staged.to_owned(),
+        source,
+    };
     let entries = match std::fs::read_dir(staged) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -84,8 +87,10 @@ impl Options {
     /// [`StagedError::File`], [`StagedError::Options`].
     pub fn read(folder: &Path) -> Result<Self, StagedError> {
         let path = folder.join("options.toml");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| StagedError::File { path: path.clone(), source })?;
+        let text = std::fs::read_to_string(&path).map_err(|source| StagedError::File {
+            path: path.clone(),
+            source,
+        })?;
         Self::parse(&text).map_err(|why| StagedError::Options { path, why })
     }
 
@@ -99,7 +104,9 @@ impl Options {
         Ok(Self {
             as_of: as_of.transpose()?,
             allow_weak: file.allow_weak,
-            crl_blake3: *hash.map_err(|error| format!("crl_blake3: {error}"))?.as_bytes(),
+            crl_blake3: *hash
+                .map_err(|error| format!("crl_blake3: {error}"))?
+                .as_bytes(),
         })
     }
 }
@@ -114,7 +121,10 @@ impl Staged {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|source| StagedError::File { path, source })
         };
-        let staged = Self { issuer: read("issuer.der")?, crl: read("crl.der")? };
+        let staged = Self {
+            issuer: read("issuer.der")?,
+            crl: read("crl.der")?,
+        };
         if *blake3::hash(&staged.crl).as_bytes() != options.crl_blake3 {
             return Err(StagedError::OtherList(folder.join("crl.der")));
         }
@@ -138,9 +148,14 @@ mod tests {
     #[test]
     fn options_that_say_nothing_clear_are_refused() {
         let hash = "0".repeat(64);
-        let good = format!("as_of = \"2022-03-12T00:00:00Z\"\nallow_weak = true\ncrl_blake3 = \"{hash}\"\n");
+        let good = format!(
+            "as_of = \"2022-03-12T00:00:00Z\"\nallow_weak = true\ncrl_blake3 = \"{hash}\"\n"
+        );
         let options = Options::parse(&good).unwrap();
-        assert_eq!((options.as_of, options.allow_weak), (Some(1_647_043_200), true));
+        assert_eq!(
+            (options.as_of, options.allow_weak),
+            (Some(1_647_043_200), true)
+        );
         for bad in [
             "allow_weak = true".to_owned(),
             format!("crl_blake3 = \"{}\"", &hash[1..]),

@@ -136,6 +136,8 @@ fn listed<S: Store>(
             }
         })
     })?;
+    // The registry promises no order; lists are sorted so that they compress and compare well.
+    listed.sort_unstable_by_key(|row| row.serial);
     Ok((revision, listed))
 }
 

@@ -1,6 +1,6 @@
 //! PKCS#12 deliveries of demonstration keys: `DIR/signer/out/<serial>.p12` and `<serial>.password` beside it, both 0600.
 //!
-//! A signing key belongs to its holder and should never pass through here (DESIGN §6.3); this is for trying things out.
+//! A signing key belongs to its holder and should never pass through here; this is for trying things out.
 
 use super::CaError;
 use crate::durable::{self, Existing, Secrecy};

@@ -1,18 +1,20 @@
 //! Approved applications become certificates: reserve, sign, store, deliver.
 //!
-//! The order is the promise (DESIGN §6.2): serial and to-be-signed octets are durable before the key is used, so a crash
+//! The order is the promise: serial and to-be-signed octets are durable before the key is used, so a crash
 //! leaves a reservation that [`resume`] finishes, never a certificate nobody knows of.
 
-use super::sign::sign;
 use super::lint::{Linted, Purpose, Signatory, lint};
 use super::prepare::{self, Prepared};
+use super::sign::sign;
 use super::{CaError, Issuer, delivery, subject};
 use crate::key::Signer;
 use crate::office::Office;
 use crate::ra::approval::{Approved, ApprovedItem};
 use crate::registry::{
-    By, CertificateId, CertificateKind, Issued, ItemId, Reservation, Reserved, Revision, Store,
+    By, CertificateFilter, CertificateId, CertificateKind, Issued, ItemId, Reservation, Reserved,
+    Revision, Store,
 };
+use wire::serial::Serial;
 
 /// What became of one submission.
 #[derive(Debug, Default)]
@@ -46,6 +48,13 @@ pub fn issue<S: Store>(
     Ok(report)
 }
 
+/// A reserved certificate that waits for its signature.
+struct Waiting {
+    id: CertificateId,
+    linted: Linted,
+    key_file: Option<String>,
+}
+
 /// Two transactions a chunk: one reserves, one stores.
 fn issue_chunk<S: Store>(
     office: &Office<S>,
@@ -55,6 +64,22 @@ fn issue_chunk<S: Store>(
     by: By<'_>,
     report: &mut IssueReport,
 ) -> Result<(), CaError> {
+    let waiting = reserve(office, issuer, items, by, report)?;
+    if !waiting.is_empty() {
+        let revision = finish(office, issuer, key, &waiting, by)?;
+        report.revision = report.revision.max(Some(revision));
+        report.issued += waiting.len() as u64;
+    }
+    Ok(())
+}
+
+fn reserve<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    items: &[ApprovedItem],
+    by: By<'_>,
+    report: &mut IssueReport,
+) -> Result<Vec<Waiting>, CaError> {
     let mut linted = Vec::with_capacity(items.len());
     let mut reservations = Vec::with_capacity(items.len());
     for item in items {
@@ -68,9 +93,9 @@ fn issue_chunk<S: Store>(
                     tbs: checked.tbs().to_vec(),
                     not_before: checked.not_before(),
                     not_after: checked.not_after(),
-                    key_file,
+                    key_file: key_file.clone(),
                 });
-                linted.push(checked);
+                linted.push((checked, key_file));
             }
             Err(fault @ (CaError::Lint { .. } | CaError::Encode { .. } | CaError::Builder(_))) => {
                 report.refused.push((item.id(), fault));
@@ -78,21 +103,29 @@ fn issue_chunk<S: Store>(
             Err(fatal) => return Err(fatal),
         }
     }
-    if reservations.is_empty() {
-        return Ok(());
-    }
-    let ids = office
-        .registry
-        .wait(|store| store.reserve(&reservations, by))?;
-    let work = ids.into_iter().zip(linted).zip(&reservations);
-    let work: Vec<_> = work
-        .map(|((id, linted), reserved)| (id, linted, reserved.key_file.clone()))
-        .collect();
-    report.revision = report
-        .revision
-        .max(Some(finish(office, issuer, key, &work, by)?));
-    report.issued += work.len() as u64;
-    Ok(())
+    let ids = match reservations.as_slice() {
+        [] => Vec::new(),
+        some => office.registry.wait(|store| store.reserve(some, by))?,
+    };
+    let waiting = ids.into_iter().zip(linted);
+    Ok(waiting
+        .map(|(id, (linted, key_file))| Waiting {
+            id,
+            linted,
+            key_file,
+        })
+        .collect())
+}
+
+/// What a process does that is killed between reserving and signing.
+#[cfg(test)]
+pub(super) fn reserve_only<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    items: &[ApprovedItem],
+    by: By<'_>,
+) {
+    reserve(office, issuer, items, by, &mut IssueReport::default()).expect("reserving works");
 }
 
 /// From an approved item to something that may be reserved. The name of the demonstration key, if we hold it.
@@ -105,7 +138,7 @@ fn draft_item<S: Store>(
     let (public_key_der, key_file) = match item.spki() {
         Some(spki) => (spki.to_vec(), None),
         None => {
-            let name = format!("item-{}", item.id().0);
+            let name = format!("{HOLDERS_KEY}{}", item.id().0);
             let key = if office.keyring.holds(&name) {
                 office.keyring.signer(&name, issuer.algorithm)?
             } else {
@@ -129,11 +162,11 @@ fn finish<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
     key: &dyn Signer,
-    work: &[(CertificateId, Linted, Option<String>)],
+    waiting: &[Waiting],
     by: By<'_>,
 ) -> Result<Revision, CaError> {
-    let mut issued = Vec::with_capacity(work.len());
-    for (id, linted, _) in work {
+    let mut issued = Vec::with_capacity(waiting.len());
+    for Waiting { id, linted, .. } in waiting {
         let certificate = sign(key, linted, &linted.serial().to_string())?;
         issued.push(Issued {
             id: *id,
@@ -144,22 +177,64 @@ fn finish<S: Store>(
         .registry
         .wait(|store| store.record_issued(&issued, by))?;
     let chain = chain(office, issuer)?;
-    for ((_, linted, key_file), issued) in work.iter().zip(&issued) {
-        let Some(key_file) = key_file.as_deref().filter(|name| name.starts_with("item-")) else {
-            continue;
-        };
-        let pkcs8 = office.keyring.load(key_file)?;
-        let mut certificates = vec![issued.certificate.as_slice()];
-        certificates.extend(chain.iter().map(Vec::as_slice));
-        delivery::deliver(
-            &office.home,
-            &linted.serial().to_string(),
-            &pkcs8,
-            &certificates,
-        )?;
-        office.keyring.remove(key_file)?;
+    for (
+        Waiting {
+            linted, key_file, ..
+        },
+        issued,
+    ) in waiting.iter().zip(&issued)
+    {
+        if let Some(key_file) = key_file
+            .as_deref()
+            .filter(|name| name.starts_with(HOLDERS_KEY))
+        {
+            deliver(
+                office,
+                key_file,
+                linted.serial(),
+                &issued.certificate,
+                &chain,
+            )?;
+        }
     }
     Ok(revision)
+}
+
+/// Packs a demonstration key for its holder and forgets it.
+fn deliver<S>(
+    office: &Office<S>,
+    key_file: &str,
+    serial: Serial,
+    certificate: &[u8],
+    chain: &[Vec<u8>],
+) -> Result<(), CaError> {
+    let pkcs8 = office.keyring.load(key_file)?;
+    let mut certificates = vec![certificate];
+    certificates.extend(chain.iter().map(Vec::as_slice));
+    delivery::deliver(&office.home, &serial.to_string(), &pkcs8, &certificates)?;
+    Ok(office.keyring.remove(key_file)?)
+}
+
+/// Delivers what a crash between storing and delivering left: a holder's key still here whose certificate is issued.
+fn deliver_rest<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<(), CaError> {
+    let left = office.keyring.names_beginning(HOLDERS_KEY)?;
+    if left.is_empty() {
+        return Ok(());
+    }
+    let filter = CertificateFilter {
+        alias: Some(issuer.alias().to_owned()),
+        kind: Some(CertificateKind::Subject),
+        ..CertificateFilter::default()
+    };
+    let chain = chain(office, issuer)?;
+    for row in office.registry.wait(|store| store.certificates(&filter))? {
+        if let (Some(key_file), Some(certificate)) = (&row.key_file, &row.certificate)
+            && left.contains(key_file)
+        {
+            deliver(office, key_file, row.serial, certificate, &chain)?;
+        }
+    }
+    Ok(())
 }
 
 /// The authority's certificate and those above it.
@@ -188,15 +263,21 @@ pub fn resume<S: Store>(
         .wait(|store| store.unfinished(issuer.id()))?;
     let mut report = IssueReport::default();
     if unfinished.is_empty() {
+        deliver_rest(office, issuer)?;
         return Ok(report);
     }
     let key = issuer.open_key(&office.keyring)?;
     for chunk in unfinished.chunks(CHUNK) {
-        let mut work = Vec::with_capacity(chunk.len());
+        let mut waiting = Vec::with_capacity(chunk.len());
         for reserved in chunk {
             match relint(issuer, reserved) {
                 Ok(linted) => {
-                    work.push((reserved.id, linted, reserved.reservation.key_file.clone()));
+                    let key_file = reserved.reservation.key_file.clone();
+                    waiting.push(Waiting {
+                        id: reserved.id,
+                        linted,
+                        key_file,
+                    });
                 }
                 Err(source) => {
                     let artefact = format!("reservation {}", reserved.reservation.serial);
@@ -209,14 +290,14 @@ pub fn resume<S: Store>(
                 }
             }
         }
-        if !work.is_empty() {
-            let revision = finish(office, issuer, &*key, &work, by)?;
+        if !waiting.is_empty() {
+            let revision = finish(office, issuer, &*key, &waiting, by)?;
             tracing::info!(
                 authority = issuer.alias(),
-                count = work.len(),
+                count = waiting.len(),
                 "finished reservations"
             );
-            report.issued += work.len() as u64;
+            report.issued += waiting.len() as u64;
             report.revision = Some(revision);
         }
     }
@@ -238,3 +319,5 @@ fn relint(issuer: &Issuer, reserved: &Reserved) -> Result<Linted, super::lint::L
 
 /// Certificates a transaction: large enough to share one fsync, small enough to show progress.
 const CHUNK: usize = 256;
+/// File names of keys made for their holders begin with this.
+const HOLDERS_KEY: &str = "item-";

@@ -1,6 +1,6 @@
 //! The certification authority: what turns approved applications into certificates, and registry states into CRLs.
 //!
-//! The way of a certificate, each arrow a type (RFC 5280 §4; DESIGN §6.2):
+//! The way of a certificate, each arrow a type (RFC 5280 §4):
 //! `prepare.rs` (facts + profile → [`prepare::Prepared`]) → `lint/` (→ [`lint::Linted`]) → `issue.rs` (reserve: serial and
 //! to-be-signed octets are in the database → sign → store). Nothing is signed that is not reserved, nothing reserved that is
 //! not linted. A crash leaves a reservation, which `issue::resume` finishes.

@@ -29,4 +29,3 @@ pub(crate) fn sign(key: &dyn Signer, linted: &Linted, artefact: &str) -> Result<
     })?;
     certify::assemble(linted.tbs(), key.algorithm(), &raw).map_err(CaError::encode("certificate"))
 }
-

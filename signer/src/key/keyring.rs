@@ -177,6 +177,27 @@ impl Keyring {
             .to_bytes())
     }
 
+    /// Names of stored keys that begin so.
+    ///
+    /// # Errors
+    /// [`KeyError::File`].
+    pub fn names_beginning(&self, prefix: &str) -> Result<Vec<String>, KeyError> {
+        let failed = |source| KeyError::File {
+            path: self.folder.clone(),
+            source,
+        };
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            let stem = name.to_str().and_then(|name| name.strip_suffix(".pk8"));
+            names.extend(
+                stem.filter(|stem| stem.starts_with(prefix))
+                    .map(str::to_owned),
+            );
+        }
+        Ok(names)
+    }
+
     /// Removes a key whose certificate will never be used again.
     ///
     /// # Errors

@@ -109,7 +109,10 @@ fn rsa(
     let key = SubjectPublicKeyInfoRef::try_from(public_key_der).map_err(|_| VerifyError::Key)?;
     // The bare RSAPublicKey: so a key marked id-RSASSA-PSS is read too.
     let key = key.subject_public_key.raw_bytes();
-    let short = RsaKey::from_der(key).map_err(|_| VerifyError::Key)?.modulus_len() < 256;
+    let short = RsaKey::from_der(key)
+        .map_err(|_| VerifyError::Key)?
+        .modulus_len()
+        < 256;
     if short && weak == Weak::Refuse {
         return Err(VerifyError::Weak);
     }
@@ -126,15 +129,27 @@ fn rsa(
         (ForeignAlgorithm::RsaPkcs1(Hash::Sha256), false) => &aws::RSA_PKCS1_2048_8192_SHA256,
         (ForeignAlgorithm::RsaPkcs1(Hash::Sha384), false) => &aws::RSA_PKCS1_2048_8192_SHA384,
         (ForeignAlgorithm::RsaPkcs1(Hash::Sha512), false) => &aws::RSA_PKCS1_2048_8192_SHA512,
-        (ForeignAlgorithm::RsaPss { hash: Hash::Sha256, salt: 32 }, false) => {
-            &aws::RSA_PSS_2048_8192_SHA256
-        }
-        (ForeignAlgorithm::RsaPss { hash: Hash::Sha384, salt: 48 }, false) => {
-            &aws::RSA_PSS_2048_8192_SHA384
-        }
-        (ForeignAlgorithm::RsaPss { hash: Hash::Sha512, salt: 64 }, false) => {
-            &aws::RSA_PSS_2048_8192_SHA512
-        }
+        (
+            ForeignAlgorithm::RsaPss {
+                hash: Hash::Sha256,
+                salt: 32,
+            },
+            false,
+        ) => &aws::RSA_PSS_2048_8192_SHA256,
+        (
+            ForeignAlgorithm::RsaPss {
+                hash: Hash::Sha384,
+                salt: 48,
+            },
+            false,
+        ) => &aws::RSA_PSS_2048_8192_SHA384,
+        (
+            ForeignAlgorithm::RsaPss {
+                hash: Hash::Sha512,
+                salt: 64,
+            },
+            false,
+        ) => &aws::RSA_PSS_2048_8192_SHA512,
         _ => return Err(VerifyError::Unsupported),
     };
     check(backend, key, message, signature)
@@ -142,7 +157,10 @@ fn rsa(
 
 fn ecdsa(public_key_der: &[u8], hash: Hash) -> Result<&'static dyn AwsAlgorithm, VerifyError> {
     let key = SubjectPublicKeyInfoRef::try_from(public_key_der).map_err(|_| VerifyError::Key)?;
-    let curve = key.algorithm.parameters_oid().map_err(|_| VerifyError::Key)?;
+    let curve = key
+        .algorithm
+        .parameters_oid()
+        .map_err(|_| VerifyError::Key)?;
     Ok(match (curve, hash) {
         (P256, Hash::Sha1) => &aws::ECDSA_P256_SHA1_ASN1,
         (P256, Hash::Sha256) => &aws::ECDSA_P256_SHA256_ASN1,

@@ -21,7 +21,7 @@ fn serial(case: &Case<'_>) -> Result<(), LintError> {
     must(
         content == case.prepared.serial.content(),
         "the serial must be the reserved one",
-        "DESIGN §6.2",
+        "reservation",
     )?;
     must(
         content.first().is_some_and(|first| *first < 0x80) && content.iter().any(|o| *o != 0),
@@ -109,7 +109,7 @@ fn validity(case: &Case<'_>) -> Result<(), LintError> {
                 Some(case.prepared.not_after),
             ),
         "the dates must be the reserved ones",
-        "DESIGN §6.2",
+        "reservation",
     )?;
     must(
         from < to,
