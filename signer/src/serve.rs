@@ -266,3 +266,6 @@ pub fn clock() -> UnixSeconds {
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests;

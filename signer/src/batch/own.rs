@@ -2,6 +2,7 @@
 
 use super::plan::{self, Situation, Work};
 use super::{BatchError, Order, Row, Subject, default_forms, make};
+use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer, ocsp_signer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::key::Signer;
@@ -144,12 +145,16 @@ impl<S: Store> Clerk<'_, S> {
             // Another authority's change took the revision.
             return Ok(None);
         }
-        self.put(Kind::Delta, revision, rows, Vec::new()).map(Some)
+        let responder = self.responder()?;
+        self.put(Kind::Delta, revision, rows, Vec::new(), &responder)
+            .map(Some)
     }
 
     fn everything(&self, documents: &[Document]) -> Result<Written, BatchError> {
+        // Before the rows are read: a new responder's own certificate is among them then.
+        let responder = self.responder()?;
         let (revision, rows) = self.rows(None)?;
-        let written = self.put(Kind::Full, revision, rows, documents.to_vec())?;
+        let written = self.put(Kind::Full, revision, rows, documents.to_vec(), &responder)?;
         self.note_documents(documents)?;
         Ok(written)
     }
@@ -161,9 +166,23 @@ impl<S: Store> Clerk<'_, S> {
             return Ok(None);
         }
         let revision = self.office.registry.wait(|store| store.revision())?;
-        let written = self.put(Kind::Documents, revision, Vec::new(), documents.to_vec())?;
+        let written = self.put(
+            Kind::Documents,
+            revision,
+            Vec::new(),
+            documents.to_vec(),
+            &self.responder()?,
+        )?;
         self.note_documents(documents)?;
         Ok(Some(written))
+    }
+
+    fn responder(&self) -> Result<Responder, BatchError> {
+        Ok(ocsp_signer::current(
+            self.office,
+            self.issuer,
+            By::signer(self.now),
+        )?)
     }
 
     fn rows(&self, since: Option<Revision>) -> Result<(Revision, Vec<Row>), BatchError> {
@@ -189,8 +208,8 @@ impl<S: Store> Clerk<'_, S> {
         revision: Revision,
         rows: Vec<Row>,
         documents: Vec<Document>,
+        responder: &Responder,
     ) -> Result<Written, BatchError> {
-        let responder = ocsp_signer::current(self.office, self.issuer, By::signer(self.now))?;
         let validity = self.office.settings.response_validity_secs;
         let window = plan::window(self.now, validity, responder.not_after, None);
         let subject = subject(self.issuer)?;
@@ -207,7 +226,7 @@ impl<S: Store> Clerk<'_, S> {
             revision,
             now: self.now,
             window,
-            responder: &responder,
+            responder,
             rows,
             documents,
         };
