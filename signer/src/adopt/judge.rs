@@ -193,3 +193,12 @@ fn scope(crl: &Crl<'_>) -> Result<(), Refusal> {
 
 /// How far ahead another authority's clock may be.
 const CLOCK_LEEWAY_SECS: u64 = 300;
+
+#[cfg(test)]
+pub(super) fn test_issuer_id(issuer_der: &[u8]) -> IssuerId {
+    issuer_id(
+        &X509Certificate::from_der(issuer_der)
+            .expect("a certificate")
+            .1,
+    )
+}

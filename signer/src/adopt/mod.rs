@@ -445,3 +445,6 @@ impl From<CaError> for Fault {
         Self::Fatal(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,3 +229,6 @@ pub fn make(
     })?;
     file.finish(&header, batch_key, &[&*order.responder.key])
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -332,7 +332,11 @@ fn an_expired_certificate_is_forgotten_too_early_or_never() {
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
     let end = certificates(&office, "p256")[0].not_after;
     let archived = end + office.settings.archive_secs;
-    let moments = [(end + 1, true), (archived - 1, true), (archived + 86_400, false)];
+    let moments = [
+        (end + 1, true),
+        (archived - 1, true),
+        (archived + 86_400, false),
+    ];
     for (number, (now, kept)) in (1..).zip(moments) {
         let _ = pass(&mut shift, now);
         let serials = Batch::read(&office, "p256", number).serials();

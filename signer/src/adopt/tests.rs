@@ -1,0 +1,314 @@
+//! Adopting lists of "another" authority (a second registry of ours) and, where it is at hand, of real ones.
+
+use super::*;
+use crate::batch::tests::read_batch;
+use crate::ca::crl::Urgency;
+use crate::ca::tests::{approve, certificates, founded, now, person};
+use crate::ca::{crl, found, issue};
+use crate::registry::{Revocation, SqliteStore};
+use crate::serve::Shift;
+use wire::status::{CertStatus, RevocationReason};
+
+/// An authority elsewhere: `revoked` of its three certificates are on its list.
+fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, Vec<Serial>) {
+    let office = founded(folder);
+    let rows = vec![
+        person("张三", "E1"),
+        person("李四", "E2"),
+        person("王五", "E3"),
+    ];
+    let approved = approve(&office, alias, rows);
+    let _ = issue::issue(&office, approved, By::signer(now()), |_| {}).unwrap();
+    let mut serials = Vec::new();
+    for row in certificates(&office, alias).into_iter().take(revoked) {
+        let revocation = Revocation {
+            id: row.id,
+            reason: RevocationReason::CessationOfOperation,
+            ground: "离职".to_owned(),
+            at: now(),
+            invalidity_date: None,
+        };
+        let store = office.registry.store();
+        office
+            .registry
+            .drive(store.revoke(&revocation, By::person("officer", now())))
+            .unwrap();
+        serials.push(row.serial);
+    }
+    let issuer = office.issuer(alias).unwrap();
+    let lists = crl::write(&office, &[issuer.clone()], Urgency::Now, By::signer(now())).unwrap();
+    serials.sort();
+    (
+        issuer.row.certificate.clone(),
+        lists[0].der.clone(),
+        serials,
+    )
+}
+
+fn stage(folder: &Path, issuer: &[u8], list: &[u8], as_of: Option<&str>) -> IssuerId {
+    let id = IssuerId(found::issuer_id(issuer).unwrap());
+    let staged = folder.join("staged").join(id.to_string());
+    std::fs::create_dir_all(&staged).unwrap();
+    std::fs::write(staged.join("issuer.der"), issuer).unwrap();
+    std::fs::write(staged.join("crl.der"), list).unwrap();
+    let as_of = as_of.map_or(String::new(), |as_of| format!("as_of = \"{as_of}\"\n"));
+    let options = format!(
+        "{as_of}allow_weak = false\ncrl_blake3 = \"{}\"\nimported_at = \"2026-11-22T00:00:00Z\"\n",
+        hex(blake3::hash(list).as_bytes())
+    );
+    std::fs::write(staged.join("options.toml"), options).unwrap();
+    id
+}
+
+fn adopt(shift: &mut Shift<'_, SqliteStore>, now: u64) -> Outcome {
+    let mut outcomes = shift.adopt(now, &|_| {}).unwrap();
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0)
+}
+
+#[test]
+fn a_staged_list_is_answered_otherwise_than_it_says() {
+    for (alias, variants) in [("p256", 2), ("sm2", 4)] {
+        let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (issuer, list, serials) = elsewhere(there.path(), alias, 2);
+        let office = founded(here.path());
+        let id = stage(here.path(), &issuer, &list, None);
+        let mut shift = Shift::begin(&office).unwrap();
+        let Outcome::Adopted {
+            revision,
+            written,
+            as_of: None,
+            ..
+        } = adopt(&mut shift, now())
+        else {
+            panic!("not adopted");
+        };
+        assert_eq!((written.records, written.kind), (2, Kind::Full));
+        let (header, records) = read_batch(&office.home.batch(&id.0, written.number));
+        assert_eq!(
+            (header.revision, header.variants.len()),
+            (revision, variants)
+        );
+        let read = wire::crl::Crl::parse(&list).unwrap();
+        let expected = Source::ForeignCrl {
+            blake3: *blake3::hash(&list).as_bytes(),
+            next_update: read.next_update,
+            as_of: None,
+        };
+        assert_eq!(header.source, expected);
+        assert!(header.windows[0].next_update <= read.next_update.unwrap());
+        let mut said: Vec<_> = records.iter().map(|record| record.0).collect();
+        said.sort();
+        assert_eq!(said, serials);
+        assert!(records.iter().all(|record| matches!(
+            record.1,
+            CertStatus::Revoked {
+                reason: Some(RevocationReason::CessationOfOperation),
+                ..
+            }
+        )));
+        let local = responder::certificate(&office).unwrap().unwrap();
+        assert_eq!(header.responders[0].certificate, local);
+        assert!(here.path().join("demo/local-responder.pem").exists());
+        assert!(matches!(adopt(&mut shift, now()), Outcome::Unchanged(_)));
+    }
+}
+
+#[test]
+fn a_list_without_entries_is_not_adopted() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (issuer, list, _) = elsewhere(there.path(), "p256", 0);
+    let office = founded(here.path());
+    stage(here.path(), &issuer, &list, None);
+    let mut shift = Shift::begin(&office).unwrap();
+    let outcome = adopt(&mut shift, now());
+    assert_eq!(outcome.written().map(|written| written.records), Some(0));
+}
+
+#[test]
+fn a_changed_list_is_not_adopted_or_loses_its_hash_key() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (issuer, list, _) = elsewhere(there.path(), "p256", 2);
+    let office = founded(here.path());
+    let id = stage(here.path(), &issuer, &list, None);
+    let mut shift = Shift::begin(&office).unwrap();
+    let first = adopt(&mut shift, now()).written().unwrap().number;
+    let time = jiff::Timestamp::from_second(now().cast_signed())
+        .unwrap()
+        .to_string();
+    stage(here.path(), &issuer, &list, Some(&time));
+    let Outcome::Adopted {
+        written,
+        as_of: Some(_),
+        ..
+    } = adopt(&mut shift, now())
+    else {
+        panic!("now it is a replay");
+    };
+    let (one, _) = read_batch(&office.home.batch(&id.0, first));
+    let (two, _) = read_batch(&office.home.batch(&id.0, written.number));
+    assert_eq!(one.hash_key, two.hash_key);
+    assert!(two.revision > one.revision);
+    assert!(matches!(
+        two.source,
+        Source::ForeignCrl { as_of: Some(_), .. }
+    ));
+}
+
+#[test]
+fn a_replayed_list_is_not_renewed_or_a_plain_one_outlives_itself() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
+    let office = founded(here.path());
+    let id = stage(here.path(), &issuer, &list, None);
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = adopt(&mut shift, now());
+    let week = now() + 7 * 86_400;
+    assert!(matches!(
+        adopt(&mut shift, week),
+        Outcome::Refused {
+            why: Refusal::Stale { .. },
+            ..
+        }
+    ));
+    assert!(matches!(
+        adopt(&mut shift, week + 1),
+        Outcome::StillRefused(_)
+    ));
+    let time = jiff::Timestamp::from_second(now().cast_signed())
+        .unwrap()
+        .to_string();
+    stage(here.path(), &issuer, &list, Some(&time));
+    let Outcome::Adopted { written, .. } = adopt(&mut shift, week) else {
+        panic!("a replay is taken")
+    };
+    let (header, _) = read_batch(&office.home.batch(&id.0, written.number));
+    assert_eq!(header.windows[0].this_update, week, "present-time windows");
+    assert!(matches!(
+        adopt(&mut shift, week + 50_000),
+        Outcome::Renewed(_)
+    ));
+}
+
+#[test]
+fn a_forged_list_is_adopted() {
+    let (there, other, here) = (
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+        tempfile::tempdir().unwrap(),
+    );
+    let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
+    let (_, foreign, _) = elsewhere(other.path(), "p256", 1);
+    let office = founded(here.path());
+    let mut shift = Shift::begin(&office).unwrap();
+
+    // The same name, another key.
+    stage(here.path(), &issuer, &foreign, None);
+    assert!(matches!(
+        adopt(&mut shift, now()),
+        Outcome::Refused {
+            why: Refusal::Signature(VerifyError::Mismatch),
+            ..
+        }
+    ));
+    let mut longer = list.clone();
+    longer.push(0);
+    stage(here.path(), &issuer, &longer, None);
+    assert!(matches!(
+        adopt(&mut shift, now()),
+        Outcome::Refused {
+            why: Refusal::Unreadable(_),
+            ..
+        }
+    ));
+    let mut flipped = list.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    stage(here.path(), &issuer, &flipped, None);
+    assert!(matches!(adopt(&mut shift, now()), Outcome::Refused { .. }));
+    // Options that name another list.
+    let id = stage(here.path(), &issuer, &list, None);
+    std::fs::write(
+        here.path()
+            .join("staged")
+            .join(id.to_string())
+            .join("crl.der"),
+        &foreign,
+    )
+    .unwrap();
+    assert!(matches!(
+        adopt(&mut shift, now()),
+        Outcome::Refused {
+            why: Refusal::Staged(StagedError::OtherList(_)),
+            ..
+        }
+    ));
+    assert_eq!(
+        office.registry.wait(|store| store.foreign()).unwrap().len(),
+        0
+    );
+}
+
+/// `HUFU_CORPUS`: every list that is marked as truly signed is believed, and what contradicts itself is not.
+#[test]
+fn a_real_list_is_refused() {
+    let Some(corpus) = std::env::var_os("HUFU_CORPUS").map(std::path::PathBuf::from) else {
+        return;
+    };
+    let manifest = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).unwrap();
+    let mut believed = 0;
+    for line in manifest
+        .lines()
+        .filter(|line| line.starts_with("crl-real/"))
+    {
+        let columns: Vec<_> = line.split('\t').collect();
+        let [name, .., signed, certificate, _] = columns[..] else {
+            panic!("{line}")
+        };
+        let list = std::fs::read(corpus.join(name)).unwrap();
+        let Ok(issuer) = std::fs::read_dir(corpus.join("issuers"))
+            .unwrap()
+            .find(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with(certificate)
+            })
+            .ok_or(())
+        else {
+            continue;
+        };
+        let issuer = std::fs::read(issuer.unwrap().path()).unwrap();
+        let Ok(read) = wire::crl::Crl::parse(&list) else {
+            assert_ne!(signed, "True", "{name}");
+            continue;
+        };
+        let options = Options {
+            as_of: Some(read.this_update),
+            allow_weak: true,
+            crl_blake3: *blake3::hash(&list).as_bytes(),
+        };
+        let id = judge::test_issuer_id(&issuer);
+        let judged = judge::judge(id, &issuer, &list, &options, now());
+        if signed == "True" {
+            let judged =
+                judged.unwrap_or_else(|why| panic!("{name}: {}", crate::serve::chain(&why)));
+            believed += 1;
+            let expected = match name {
+                name if name.contains("eidc201631") => Some(9_257),
+                name if name.contains("CA-5358AA45") => Some(195),
+                _ => None,
+            };
+            assert!(
+                expected.is_none_or(|count| count == judged.rows.len()),
+                "{name}: {}",
+                judged.rows.len()
+            );
+        } else {
+            println!("{name}: {:?}", judged.map(|judged| judged.rows.len()));
+        }
+    }
+    assert!(believed >= 33, "{believed}");
+}

@@ -1,0 +1,193 @@
+//! Order, ratio to the bare backend, and what happens when a thread fails.
+
+use super::*;
+use crate::batch::{own, plan};
+use crate::ca::ocsp_signer;
+use crate::ca::tests::{founded, now};
+use crate::registry::By;
+use std::time::Instant;
+use wire::status::RevocationReason;
+
+fn rows(count: u32) -> Vec<Row> {
+    let row = |number: u32| {
+        let hash = blake3::hash(&number.to_be_bytes());
+        let mut serial = [0; 16];
+        serial.copy_from_slice(&hash.as_bytes()[..16]);
+        serial[0] = (serial[0] & 0x3F) | 0x40;
+        let status = match number % 10 {
+            0 => CertStatus::Revoked {
+                at: 1_790_000_000 + u64::from(number),
+                reason: Some(RevocationReason::KeyCompromise),
+            },
+            _ => CertStatus::Good,
+        };
+        Row {
+            serial: Serial::from_content(&serial).unwrap(),
+            status,
+        }
+    };
+    (0..count).map(row).collect()
+}
+
+/// Header and statuses of a batch file.
+pub(crate) fn read_batch(path: &std::path::Path) -> (Header, Vec<(Serial, CertStatus)>) {
+    let octets = std::fs::read(path).unwrap();
+    let (header, from) = Header::parse(&octets).unwrap();
+    let layout = header.layout().unwrap();
+    let end = octets.len() - batch::TRAILER_OCTETS;
+    let records = octets[from..end]
+        .chunks(layout.record_octets())
+        .map(|record| {
+            let record = layout.record(record).unwrap();
+            (
+                Serial::from_content(record.serial_content()).unwrap(),
+                record.status().unwrap(),
+            )
+        });
+    let records = records.collect();
+    (header, records)
+}
+
+/// Signs `count` rows into a batch file and gives the seconds it took.
+fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let issuer = office.issuer(alias).unwrap();
+    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
+    let batch_key = office.keyring.batch_key().unwrap();
+    let subject = own::subject(&issuer).unwrap();
+    let variants = u32::try_from(subject.forms.len()).unwrap();
+    let order = Order {
+        subject: &subject,
+        kind: Kind::Full,
+        number: 1,
+        revision: 1,
+        now: now(),
+        window: plan::window(now(), 86_400, responder.not_after, None),
+        responder: &responder,
+        rows: rows(count),
+        documents: Vec::new(),
+    };
+    let start = Instant::now();
+    let path = folder.path().join("spool").join("1.batch");
+    make(order, path, &*batch_key, threads, &|_| {}).unwrap();
+    let whole = start.elapsed().as_secs_f64();
+
+    let message = [7; 230];
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut signature = [0; 64];
+                for _ in 0..count * variants / u32::try_from(threads).unwrap() {
+                    responder.key.sign_into(&message, &mut signature).unwrap();
+                }
+            });
+        }
+    });
+    (whole, start.elapsed().as_secs_f64(), count * variants)
+}
+
+/// `cargo test --release -p hufu-signer --lib -- --ignored --nocapture presigning`
+#[test]
+#[ignore = "a measurement: release build, quiet machine"]
+fn presigning_costs_more_than_its_signatures() {
+    let threads = std::thread::available_parallelism().unwrap().get();
+    for (alias, count, least) in [("p256", 200_000, 0.75), ("sm2", 10_000, 0.95)] {
+        let (whole, bare, signatures) = presign(alias, count, threads);
+        let rate = |seconds: f64| f64::from(signatures) / seconds;
+        println!(
+            "{alias}: {threads} threads, {signatures} signatures, end to end {:.0}/s, bare {:.0}/s, ratio {:.3}",
+            rate(whole),
+            rate(bare),
+            bare / whole
+        );
+        assert!(bare / whole >= least, "{alias}");
+    }
+}
+
+#[test]
+fn records_leave_in_another_order_than_the_loader_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let issuer = office.issuer("p256").unwrap();
+    let mut subject = own::subject(&issuer).unwrap();
+    subject.shards = 4;
+    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
+    let order = Order {
+        subject: &subject,
+        kind: Kind::Full,
+        number: 1,
+        revision: 1,
+        now: now(),
+        window: plan::window(now(), 86_400, responder.not_after, None),
+        responder: &responder,
+        rows: rows(1_000),
+        documents: Vec::new(),
+    };
+    let path = folder.path().join("spool").join("1.batch");
+    let key = office.keyring.batch_key().unwrap();
+    make(order, path.clone(), &*key, 3, &|_| {}).unwrap();
+    let octets = std::fs::read(path).unwrap();
+    let (header, from) = Header::parse(&octets).unwrap();
+    let layout = header.layout().unwrap();
+    let width = layout.record_octets();
+    let places: Vec<_> = octets[from..from + 1_000 * width]
+        .chunks(width)
+        .map(|record| {
+            let content = layout.record(record).unwrap().serial_content().to_vec();
+            (
+                shard(header.hash_key.hash(&content), header.shards),
+                content,
+            )
+        })
+        .collect();
+    assert!(places.is_sorted());
+    assert_eq!(places.iter().map(|place| place.0.0).max(), Some(3));
+}
+
+#[test]
+fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
+    struct Broken;
+    impl Signer for Broken {
+        fn algorithm(&self) -> SignatureAlgorithm {
+            SignatureAlgorithm::EcdsaP256Sha256
+        }
+        fn public_key_der(&self) -> &[u8] {
+            &[]
+        }
+        fn sign_into(&self, _: &[u8], _: &mut [u8]) -> Result<(), crate::key::KeyError> {
+            Err(crate::key::KeyError::Sign(
+                SignatureAlgorithm::EcdsaP256Sha256,
+            ))
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let issuer = office.issuer("p256").unwrap();
+    let subject = own::subject(&issuer).unwrap();
+    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
+    let broken = Responder {
+        key: Box::new(Broken),
+        ..responder
+    };
+    let order = Order {
+        subject: &subject,
+        kind: Kind::Full,
+        number: 1,
+        revision: 1,
+        now: now(),
+        window: plan::window(now(), 86_400, broken.not_after, None),
+        responder: &broken,
+        rows: rows(10_000),
+        documents: Vec::new(),
+    };
+    let path = folder.path().join("spool").join("1.batch");
+    let key = office.keyring.batch_key().unwrap();
+    let made = make(order, path.clone(), &*key, 2, &|_| {});
+    assert!(matches!(made, Err(BatchError::Key(_))));
+    assert_eq!(
+        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        0
+    );
+}
