@@ -112,7 +112,8 @@ fn application(cells: &mut Cells<'_>, line: u64, clerk: &str) -> Option<Applicat
     }
     renewal_mode(cells, business);
     point(cells, clerk);
-    (attested?, sealed?);
+    // The two cells hold no more than that they were there.
+    let ((), ()) = (attested?, sealed?);
     Some(Application {
         line,
         application_no: application_no?,

@@ -49,6 +49,7 @@ impl Sheet {
             .map(|record| record.map_err(|error| not_csv(&error)));
         let header = records.next().ok_or(FormRefused::Empty)??;
         let columns = columns(form, &header)?;
+        let mut counter = LineCounter::new(&text);
         let mut lines = Vec::new();
         for record in records {
             let cells = record?;
@@ -59,7 +60,7 @@ impl Sheet {
             if lines.len() == MAX_ROWS {
                 return Err(FormRefused::TooManyRows(MAX_ROWS));
             }
-            let number = cells.position().map_or(0, csv::Position::line);
+            let number = counter.line_of(&cells);
             lines.push(Line { number, cells });
         }
         if lines.is_empty() {
@@ -92,6 +93,44 @@ impl Line {
     #[must_use]
     pub fn cell(&self, place: usize) -> &str {
         self.cells.get(place).unwrap_or_default().trim()
+    }
+}
+
+/// Counts lines as an editor shows them. The csv crate's own count stops at the carriage return of a CRLF
+/// and is one short from the second row on.
+struct LineCounter<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl<'a> LineCounter<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text: text.as_bytes(),
+            at: 0,
+            line: 1,
+        }
+    }
+
+    /// The line a record begins on; records come in the order of the file.
+    fn line_of(&mut self, record: &StringRecord) -> u64 {
+        let from = record.position().map_or(0, csv::Position::byte);
+        let mut from = usize::try_from(from).unwrap_or(self.text.len());
+        // The ends of the line before, and blank lines, count towards this record's position.
+        while matches!(self.text.get(from), Some(b'\r' | b'\n')) {
+            from += 1;
+        }
+        while self.at < from {
+            let next = self.text.get(self.at + 1);
+            match self.text.get(self.at) {
+                Some(b'\n') => self.line += 1,
+                Some(b'\r') if next != Some(&b'\n') => self.line += 1,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.line
     }
 }
 

@@ -177,7 +177,9 @@ pub fn judge(
     })
 }
 
-type Judged = Result<(CheckedLine, Option<Vec<u8>>), Vec<RowRefusal>>;
+/// A line that holds, and the key it brought.
+type Keyed = (CheckedLine, Option<Vec<u8>>);
+type Judged = Result<Keyed, Vec<RowRefusal>>;
 
 /// The key of a row's CSR, if it names one.
 fn key(
@@ -212,10 +214,7 @@ fn key(
 }
 
 /// Rows whose number, subject and key no row before them has.
-fn once_each(
-    kind: SubjectKind,
-    judged: Vec<Judged>,
-) -> (Vec<(CheckedLine, Option<Vec<u8>>)>, Vec<RowRefusal>) {
+fn once_each(kind: SubjectKind, judged: Vec<Judged>) -> (Vec<Keyed>, Vec<RowRefusal>) {
     let (mut rows, mut refused) = (Vec::new(), Vec::new());
     let (mut numbers, mut subjects, mut keys) = (HashMap::new(), HashMap::new(), HashMap::new());
     for judged in judged {
@@ -324,3 +323,7 @@ impl Receipt {
         self.refused.chunk_by(|a, b| a.line == b.line).count()
     }
 }
+
+#[cfg(test)]
+#[path = "submit_tests.rs"]
+mod tests;

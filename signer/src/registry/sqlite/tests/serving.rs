@@ -1,0 +1,230 @@
+//! Authorities, OCSP signers, lists, batches, adoptions, the audit trail, two processes at once.
+
+use super::*;
+
+#[test]
+fn an_ocsp_signer_causes_a_delta() {
+    let rig = rig();
+    let mut new = reservation(rig.authority, 1, None);
+    new.kind = CertificateKind::OcspSigner;
+    new.key_file = Some("ocsp-1.pk8".to_owned());
+    let id = rig
+        .db
+        .drive(rig.db.store().reserve(&[new], By::signer(NOW)))
+        .unwrap()[0];
+    let lot = [Issued {
+        id,
+        certificate: vec![0x30, 1],
+    }];
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().record_issued(&lot, By::signer(NOW)))
+            .unwrap(),
+        0
+    );
+    let signers = rig
+        .db
+        .drive(rig.db.store().ocsp_signers(rig.authority, NOW))
+        .unwrap();
+    assert_eq!(
+        (signers[0].key_file.as_str(), signers.len()),
+        ("ocsp-1.pk8", 1)
+    );
+    assert!(
+        rig.db
+            .drive(rig.db.store().ocsp_signers(rig.authority, NOW + YEAR))
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[test]
+fn a_crl_or_batch_number_is_given_twice() {
+    let rig = rig();
+    let crl_numbers: Vec<_> = (0..3)
+        .map(|_| {
+            rig.db
+                .drive(rig.db.store().next_crl_number(rig.authority))
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(crl_numbers, [1, 2, 3]);
+    for (issuer, wanted) in [([1; 16], 1), ([1; 16], 2), ([2; 16], 1), ([1; 16], 3)] {
+        assert_eq!(
+            rig.db
+                .drive(rig.db.store().next_batch_number(&issuer))
+                .unwrap(),
+            wanted
+        );
+    }
+    let crl = |number| Crl {
+        authority: rig.authority,
+        number,
+        revision: 0,
+        this_update: NOW,
+        next_update: NOW + 86_400,
+        der: vec![0x30, 0x02],
+    };
+    rig.db
+        .drive(rig.db.store().record_crl(&crl(9), rig.by("signer")))
+        .unwrap();
+    rig.db
+        .drive(rig.db.store().record_crl(&crl(8), rig.by("signer")))
+        .unwrap();
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().latest_crl(rig.authority))
+            .unwrap(),
+        Some(crl(9))
+    );
+    let batch = |number, kind, shard| BatchRecord {
+        issuer: [1; 16],
+        number,
+        kind,
+        shard,
+        revision: 5,
+        created_at: NOW,
+        next_update: NOW + 86_400,
+        renew_at: NOW + 43_200,
+        records: 3,
+    };
+    for record in [batch(1, BatchKind::Full, 0), batch(2, BatchKind::Shard, 1)] {
+        rig.db.drive(rig.db.store().record_batch(&record)).unwrap();
+    }
+    let latest = rig
+        .db
+        .drive(rig.db.store().latest_batch(&[1; 16], BatchKind::Full, 0))
+        .unwrap();
+    assert_eq!(latest, Some(batch(1, BatchKind::Full, 0)));
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().latest_batch(&[1; 16], BatchKind::Shard, 0))
+            .unwrap(),
+        None
+    );
+}
+
+#[test]
+fn adopting_again_changes_the_hash_key() {
+    let rig = rig();
+    let adoption = |crl: u8, hash_key: u8| Adoption {
+        issuer: [9; 16],
+        certificate: vec![0x30],
+        hash_key: [hash_key; 16],
+        crl_blake3: [crl; 32],
+        crl_number: Some(vec![1, 2]),
+        this_update: NOW,
+        next_update: None,
+        as_of: Some(NOW),
+        allow_weak: true,
+        records: 5,
+    };
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().adopt(&adoption(1, 1), rig.by("officer")))
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().adopt(&adoption(2, 2), rig.by("officer")))
+            .unwrap(),
+        2
+    );
+    let foreign = rig.db.drive(rig.db.store().foreign()).unwrap();
+    assert_eq!(foreign.len(), 1);
+    assert_eq!(
+        (foreign[0].revision, &foreign[0].adoption),
+        (2, &adoption(2, 1))
+    );
+}
+
+#[test]
+fn a_change_leaves_no_audit_entry() {
+    let rig = rig();
+    let (number, id) = rig.issue(1, "a", 7);
+    rig.db
+        .drive(rig.db.store().revoke(&rig.order(id), rig.by("officer")))
+        .unwrap();
+    rig.db
+        .drive(
+            rig.db
+                .store()
+                .advance(number, ApplicationState::OnRecord, rig.by("clerk")),
+        )
+        .unwrap();
+    rig.db
+        .drive(
+            rig.db
+                .store()
+                .set_setting("public_url", "x", rig.by("clerk")),
+        )
+        .unwrap();
+    rig.db
+        .drive(rig.db.store().expire(By::signer(NOW + 2 * YEAR)))
+        .unwrap();
+    let wanted = [
+        "found", "submit", "approve", "reserve", "issue", "revoke", "advance", "set", "expire",
+    ];
+    assert_eq!(rig.acts(), wanted);
+    let entries = rig.db.drive(rig.db.store().audit(5, 1)).unwrap();
+    assert_eq!(entries[0].object, "certificate p256/07");
+    assert_eq!(
+        (entries[0].who.as_str(), entries[0].revision),
+        ("officer", Some(2))
+    );
+    // A refused change leaves none.
+    rig.db
+        .drive(rig.db.store().revoke(&rig.order(id), rig.by("officer")))
+        .unwrap_err();
+    assert_eq!(rig.acts().len(), wanted.len());
+}
+
+#[test]
+fn an_audit_entry_is_rewritten() {
+    let rig = rig();
+    for statement in ["UPDATE audit SET who = 'nobody'", "DELETE FROM audit"] {
+        let done = rig
+            .db
+            .drive(sqlx::query(statement).execute(&rig.db.store().writer));
+        assert!(done.is_err(), "{statement}");
+    }
+}
+
+#[test]
+fn the_same_authority_is_founded_twice() {
+    let rig = rig();
+    for new in [founded("p256", 5), founded("other", 1)] {
+        let error = rig
+            .db
+            .drive(rig.db.store().add_authority(&new, By::signer(NOW)))
+            .unwrap_err();
+        assert!(
+            matches!(error, RegistryError::AuthorityExists(_)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn two_processes_write_at_once_and_one_is_lost() {
+    let rig = rig();
+    let other = open(rig.folder.path());
+    std::thread::scope(|scope| {
+        for (start, db) in [(0, &rig.db), (1000, &other)] {
+            scope.spawn(move || {
+                for n in 0..20 {
+                    let lot = [reservation(AuthorityId(1), start + n + 1, None)];
+                    db.drive(db.store().reserve(&lot, By::signer(NOW))).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(
+        rig.db
+            .drive(rig.db.store().unfinished(rig.authority))
+            .unwrap()
+            .len(),
+        40
+    );
+}

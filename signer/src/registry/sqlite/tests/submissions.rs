@@ -1,0 +1,193 @@
+//! Submissions: what the registry itself refuses.
+
+use super::*;
+
+#[test]
+fn an_unapproved_item_gets_a_certificate() {
+    let rig = rig();
+    let (_, items) = rig.submit(1, &["a"]);
+    let lot = [reservation(rig.authority, 1, Some(items[0]))];
+    let error = rig
+        .db
+        .drive(rig.db.store().reserve(&lot, By::signer(NOW)))
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::ItemTaken), "{error}");
+}
+
+#[test]
+fn an_item_gets_two_certificates() {
+    let rig = rig();
+    let (number, items) = rig.submit(1, &["a"]);
+    rig.db
+        .drive(rig.db.store().approve(number, rig.by("officer")))
+        .unwrap();
+    let lot = [reservation(rig.authority, 1, Some(items[0]))];
+    rig.db
+        .drive(rig.db.store().reserve(&lot, By::signer(NOW)))
+        .unwrap();
+    let lot = [reservation(rig.authority, 2, Some(items[0]))];
+    let error = rig
+        .db
+        .drive(rig.db.store().reserve(&lot, By::signer(NOW)))
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::ItemTaken), "{error}");
+}
+
+#[test]
+fn the_clerk_approves_his_own_submission() {
+    let rig = rig();
+    let (number, _) = rig.submit(1, &["a"]);
+    let error = rig
+        .db
+        .drive(rig.db.store().approve(number, rig.by("clerk")))
+        .unwrap_err();
+    assert!(
+        matches!(error, RegistryError::SameOfficer { .. }),
+        "{error}"
+    );
+    rig.db
+        .drive(rig.db.store().approve(number, rig.by("officer")))
+        .unwrap();
+    let error = rig
+        .db
+        .drive(rig.db.store().approve(number, rig.by("officer")))
+        .unwrap_err();
+    assert!(
+        matches!(error, RegistryError::WrongState { .. }),
+        "approved twice: {error}"
+    );
+}
+
+#[test]
+fn the_same_file_is_submitted_twice() {
+    let rig = rig();
+    let (first, _) = rig.submit(1, &["a"]);
+    let again = form(1, vec![item(2, "z")]);
+    let error = rig
+        .db
+        .drive(rig.db.store().submit(&again, rig.by("clerk")))
+        .unwrap_err();
+    assert!(
+        matches!(error, RegistryError::SameFile { first: f } if f == first),
+        "{error}"
+    );
+    assert_eq!(rig.db.drive(rig.db.store().submissions()).unwrap().len(), 1);
+    // One that came to nothing does not block its file.
+    rig.db
+        .drive(
+            rig.db
+                .store()
+                .advance(first, ApplicationState::Withdrawn, rig.by("clerk")),
+        )
+        .unwrap();
+    rig.db
+        .drive(rig.db.store().submit(&again, rig.by("clerk")))
+        .unwrap();
+}
+
+#[test]
+fn a_person_gets_a_second_certificate() {
+    let rig = rig();
+    rig.issue(1, "a", 7);
+    let second = form(2, vec![item(2, "a"), item(3, "b")]);
+    let done = rig
+        .db
+        .drive(rig.db.store().submit(&second, rig.by("clerk")))
+        .unwrap();
+    assert_eq!(
+        done.items[0],
+        ItemOutcome::AlreadyHolds {
+            alias: "p256".to_owned(),
+            serial: "07".to_owned()
+        }
+    );
+    let refusals = rig.db.drive(rig.db.store().refusals(done.number)).unwrap();
+    assert_eq!(
+        (refusals[0].line, refusals[0].column.as_str()),
+        (2, "证件号码")
+    );
+    // While b waits, b cannot be submitted again either, even as an additional one.
+    let mut third = form(3, vec![item(2, "b"), item(3, "c")]);
+    third.additional = true;
+    let done = rig
+        .db
+        .drive(rig.db.store().submit(&third, rig.by("clerk")))
+        .unwrap();
+    assert!(matches!(done.items[0], ItemOutcome::AlreadyWaits { number } if number.0 == 2));
+    // After revocation the way is free.
+    let id = rig
+        .db
+        .drive(rig.db.store().certificates(&CertificateFilter::default()))
+        .unwrap()[0]
+        .id;
+    rig.db
+        .drive(rig.db.store().revoke(&rig.order(id), rig.by("officer")))
+        .unwrap();
+    let (_, items) = rig.submit(4, &["a"]);
+    assert_eq!(items.len(), 1);
+}
+
+#[test]
+fn an_additional_certificate_that_is_paid_for_is_refused() {
+    let rig = rig();
+    rig.issue(1, "a", 7);
+    let mut second = form(2, vec![item(2, "a")]);
+    second.additional = true;
+    let done = rig
+        .db
+        .drive(rig.db.store().submit(&second, rig.by("clerk")))
+        .unwrap();
+    assert!(matches!(done.items[0], ItemOutcome::Accepted(_)));
+}
+
+#[test]
+fn a_submission_without_a_good_row_blocks_its_file() {
+    let rig = rig();
+    let done = rig
+        .db
+        .drive(rig.db.store().submit(&form(1, Vec::new()), rig.by("clerk")))
+        .unwrap();
+    let stored = rig
+        .db
+        .drive(rig.db.store().submission(done.number))
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.state, ApplicationState::Refused);
+    let (number, _) = rig.submit(1, &["a"]);
+    assert_eq!(number.0, 2);
+}
+
+#[test]
+fn a_step_of_life_is_skipped() {
+    let rig = rig();
+    let (number, _) = rig.submit(1, &["a"]);
+    for to in [
+        ApplicationState::Approved,
+        ApplicationState::Delivered,
+        ApplicationState::Archived,
+    ] {
+        let error = rig
+            .db
+            .drive(rig.db.store().advance(number, to, rig.by("officer")))
+            .unwrap_err();
+        assert!(matches!(error, RegistryError::WrongState { .. }), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_authority_is_chosen() {
+    let rig = rig();
+    let mut unknown = form(1, vec![item(2, "a")]);
+    unknown.alias = "rsa".to_owned();
+    let error = rig
+        .db
+        .drive(rig.db.store().submit(&unknown, rig.by("clerk")))
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::NoAuthority(_)), "{error}");
+    assert!(
+        rig.db
+            .drive(rig.db.store().submissions())
+            .unwrap()
+            .is_empty()
+    );
+}
