@@ -1,1 +1,33 @@
-//! Under construction.
+//! Answers OCSP and CRL requests from a generation. Holds no key, writes no file, and between the octets of a request and
+//! the octets of its answer waits for nothing.
+//!
+//! The life of a request, with the file of each step:
+//!
+//! 1. `listen`, `server`: one listener, runtime and set of connections a core; accepted there, it stays there.
+//! 2. `connection`: octets in and out under hyper; deadlines; what a turn wrote is sent at its end.
+//! 3. `http`: which octets are the question: the path (`target`) or the body; or a document (`documents`).
+//! 4. `worker`: this core's view of the newest generation, its clock and buffers.
+//! 5. [`answer`]: the hot path, five steps, no await, lock, log line or allocation.
+//! 6. `http` again: status and headers (`caching`), [`metrics`](answer::Answer) counted per core.
+//!
+//! Beside it: `reload` swaps generations off the serving threads, `admin` tells metrics, health and readiness, [`config`]
+//! checks settings, [`cli`] starts and stops it all in order.
+#![forbid(unsafe_code)]
+
+pub mod answer;
+pub mod cli;
+pub mod config;
+
+mod admin;
+mod body;
+mod caching;
+mod connection;
+mod documents;
+mod http;
+mod listen;
+mod metrics;
+mod process;
+mod reload;
+mod server;
+mod target;
+mod worker;

@@ -1,0 +1,254 @@
+//! What tells caches how long an answer lives and whether theirs is still the same (RFC 9919 §6, RFC 9110 §13).
+//!
+//! Dates are formatted when a window is first met on this core and then kept, not formatted for each answer.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::header::{HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use wire::time::UnixSeconds;
+
+/// The header values that follow from a window.
+#[derive(Clone, Debug)]
+pub(crate) struct Freshness {
+    /// thisUpdate.
+    pub(crate) last_modified: HeaderValue,
+    /// nextUpdate.
+    pub(crate) expires: HeaderValue,
+    /// How long, and that nobody may alter it.
+    pub(crate) cache_control: HeaderValue,
+}
+
+impl Freshness {
+    /// Formats the values. RFC 9919 §6: max-age must end before a newer answer is due, and never after nextUpdate.
+    pub(crate) fn of(this_update: UnixSeconds, next_update: UnixSeconds, max_age: u64) -> Self {
+        Self {
+            last_modified: http_date(this_update),
+            expires: http_date(next_update),
+            cache_control: cache_control(max_age),
+        }
+    }
+}
+
+/// `max-age` for something that expires at `expires`: the policy, or less.
+pub(crate) fn max_age(policy_secs: u32, expires: UnixSeconds, now: UnixSeconds) -> u64 {
+    u64::from(policy_secs).min(expires.saturating_sub(now))
+}
+
+/// `Cache-Control` of everything that may be kept.
+pub(crate) fn cache_control(max_age: u64) -> HeaderValue {
+    let text = format!("max-age={max_age}, public, no-transform, must-revalidate");
+    HeaderValue::try_from(text).expect("letters and digits make a header value")
+}
+
+/// A date as HTTP writes it.
+pub(crate) fn http_date(time: UnixSeconds) -> HeaderValue {
+    HeaderValue::from_bytes(&wire::time::http_date(time)).expect("a date is ASCII")
+}
+
+/// The formatted windows of one core: direct-mapped, so that a lookup is one comparison and its size is fixed. max-age
+/// is part of the key; it stays at the policy for nearly all of a window's life.
+pub(crate) struct FreshnessCache {
+    slots: Box<[(Key, Option<Freshness>)]>,
+}
+
+type Key = (UnixSeconds, UnixSeconds, u64);
+
+impl FreshnessCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: vec![((0, 0, 0), None); SLOTS].into(),
+        }
+    }
+
+    /// The values for a window with this max-age, formatted only if they are not there already.
+    pub(crate) fn of(
+        &mut self,
+        this_update: UnixSeconds,
+        next_update: UnixSeconds,
+        max_age: u64,
+    ) -> &Freshness {
+        let key = (this_update, next_update, max_age);
+        // Windows of a rolling schedule differ by a few seconds: neighbours fall into different slots.
+        let index = (this_update ^ next_update.rotate_left(5)) as usize % SLOTS;
+        let slot = &mut self.slots[index];
+        if slot.0 != key {
+            *slot = (key, None);
+        }
+        slot.1
+            .get_or_insert_with(|| Freshness::of(this_update, next_update, max_age))
+    }
+}
+
+const SLOTS: usize = 1024;
+
+/// Octets of the tag of an answer, quotation marks included.
+const TAG_OCTETS: usize = 34;
+
+/// The strong tag of an answer: the identity of its pack and the first octets of its signature, so that nothing is hashed
+/// for a request. Two answers to one question differ in at least one of them.
+pub(crate) fn entity_tag((pack, signature): (u64, u64)) -> [u8; TAG_OCTETS] {
+    let mut tag = [b'"'; TAG_OCTETS];
+    tag[1..17].copy_from_slice(&hex(pack));
+    tag[17..33].copy_from_slice(&hex(signature));
+    tag
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    let mut text = [0; 16];
+    for (octet, pair) in number.to_be_bytes().iter().zip(text.chunks_exact_mut(2)) {
+        pair.copy_from_slice(&[
+            HEX_DIGITS[usize::from(octet >> 4)],
+            HEX_DIGITS[usize::from(octet & 15)],
+        ]);
+    }
+    text
+}
+
+const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// True if the client's copy, named by its conditions, is the one it would get: 304.
+///
+/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match.
+pub(crate) fn unchanged(headers: &HeaderMap, tag: &[u8], last_modified: UnixSeconds) -> bool {
+    if headers.contains_key(IF_NONE_MATCH) {
+        return headers
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .any(|value| names_tag(value.as_bytes(), tag));
+    }
+    headers
+        .get(IF_MODIFIED_SINCE)
+        .and_then(read_date)
+        .is_some_and(|since| last_modified <= since)
+}
+
+/// True if a list of tags holds `tag` or is `*`. Compared weakly (RFC 9110 §13.1.2): a `W/` in front is passed over, for
+/// caches that weaken tags when they compress. A tag holds no quotation mark, so what stands between them is a tag.
+fn names_tag(list: &[u8], tag: &[u8]) -> bool {
+    list.trim_ascii() == b"*" || list.windows(tag.len()).any(|candidate| candidate == tag)
+}
+
+/// Reads a date in any of the three forms HTTP has had; nothing if it is none, so that the condition is passed over.
+fn read_date(value: &HeaderValue) -> Option<UnixSeconds> {
+    let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
+    let since = date.duration_since(SystemTime::UNIX_EPOCH);
+    Some(since.unwrap_or(Duration::ZERO).as_secs())
+}
+
+/// A header value of octets that are known to be printable ASCII.
+pub(crate) fn ascii(octets: Bytes) -> HeaderValue {
+    HeaderValue::from_maybe_shared(octets).expect("digits and quotation marks make a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conditions(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    const TAG: &[u8; 5] = b"\"abc\"";
+
+    #[test]
+    fn cache_downloads_again_what_it_has() {
+        for value in [
+            "\"abc\"",
+            "*",
+            " * ",
+            "W/\"abc\"",
+            "\"x\", \"abc\"",
+            "\"x\",W/\"abc\" , \"y\"",
+        ] {
+            assert!(
+                unchanged(&conditions(&[("if-none-match", value)]), TAG, 5),
+                "{value}"
+            );
+        }
+        let two_lines = conditions(&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")]);
+        assert!(unchanged(&two_lines, TAG, 5));
+    }
+
+    #[test]
+    fn cache_keeps_what_has_changed() {
+        for value in ["\"abd\"", "abc", "\"abcd\"", "\"xabc\"", "", "\"\""] {
+            assert!(
+                !unchanged(&conditions(&[("if-none-match", value)]), TAG, 5),
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn date_condition_overrules_a_tag_that_differs() {
+        let both = conditions(&[
+            ("if-none-match", "\"other\""),
+            ("if-modified-since", "Fri, 31 Dec 2049 23:59:59 GMT"),
+        ]);
+        assert!(!unchanged(&both, TAG, 5));
+    }
+
+    #[test]
+    fn dates_of_old_clients_are_not_read() {
+        let at = 784_111_777;
+        for value in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
+            let condition = conditions(&[("if-modified-since", value)]);
+            assert!(unchanged(&condition, TAG, at), "{value}");
+            assert!(!unchanged(&condition, TAG, at + 1), "{value}");
+        }
+        assert!(!unchanged(
+            &conditions(&[("if-modified-since", "yesterday")]),
+            TAG,
+            5
+        ));
+    }
+
+    #[test]
+    fn dates_are_not_what_other_programs_write() {
+        for time in [0, 784_111_777, 951_782_400, 1_795_000_000, 4_102_444_799] {
+            let theirs =
+                httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(time));
+            assert_eq!(http_date(time), theirs);
+        }
+    }
+
+    #[test]
+    fn answer_outlives_its_next_update_in_a_cache() {
+        assert_eq!(max_age(300, 1_000, 990), 10);
+        assert_eq!(max_age(300, 1_000, 600), 300);
+        assert_eq!(max_age(300, 1_000, 1_001), 0);
+    }
+
+    #[test]
+    fn window_gets_the_dates_of_another() {
+        let mut cache = FreshnessCache::new();
+        for window in 0..5_000u64 {
+            let values = cache.of(window * 7, window * 7 + 86_400, 300).clone();
+            assert_eq!(values.last_modified, http_date(window * 7));
+            assert_eq!(values.expires, http_date(window * 7 + 86_400));
+        }
+        assert_eq!(
+            cache.of(1, 86_401, 299).cache_control,
+            "max-age=299, public, no-transform, must-revalidate"
+        );
+    }
+
+    #[test]
+    fn two_answers_share_a_tag() {
+        assert_eq!(
+            &entity_tag((1, 0xabc)),
+            b"\"00000000000000010000000000000abc\""
+        );
+        assert_ne!(entity_tag((1, 2)), entity_tag((2, 1)));
+    }
+}

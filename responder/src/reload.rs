@@ -1,0 +1,244 @@
+//! A new generation: noticed, opened aside, touched, swapped in; off the serving threads.
+//!
+//! `hufu-loader follow` moves the pointer in the edge folder once everything it names is there and verified. A thread
+//! here looks at the pointer ten times a second. What does not open (torn, not sealed by a pinned key, numbered lower
+//! than what is served) is refused: counted by reason, told in the log once, and the old generation serves on.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hufu_loader::error::{OpenError, StoreError};
+use hufu_loader::manifest::ManifestError;
+use hufu_loader::seal::PublicKey;
+use hufu_loader::snapshot::Snapshot;
+use hufu_loader::store::{Pointer, Store};
+
+use crate::worker::Current;
+
+/// What is served, and how the last changes went: written by the reload thread, read by workers and `admin`.
+#[derive(Default)]
+pub(crate) struct Edge {
+    pub(crate) current: Current,
+    /// Set when the process has been told to stop: not ready any more.
+    pub(crate) draining: AtomicBool,
+    taken: AtomicU64,
+    refused: [AtomicU64; Reason::ALL.len()],
+    refusal: Mutex<Option<String>>,
+}
+
+impl Edge {
+    /// The generation being served.
+    pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.current.load_full()
+    }
+
+    /// Generations taken since the start.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Generations refused since the start, by reason.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Reason::ALL.into_iter().map(|reason| {
+            (
+                reason.label(),
+                self.refused[reason as usize].load(Ordering::Relaxed),
+            )
+        })
+    }
+
+    /// Why what the pointer names now is not served; none if it is.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        self.refusal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_refusal(&self, refusal: Option<String>) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = refusal;
+    }
+}
+
+/// Why a generation is refused, as a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+enum Reason {
+    /// A file is missing or cannot be read.
+    Unreadable,
+    /// Octets are not what their hash, seal or form says.
+    Torn,
+    /// Sealed by a key that is not pinned.
+    UnknownKey,
+    /// Numbered lower than what has been accepted.
+    Lower,
+    /// Sealed and whole, but of a format or of contents this program cannot serve.
+    Unfit,
+}
+
+impl Reason {
+    const ALL: [Self; 5] = [
+        Self::Unreadable,
+        Self::Torn,
+        Self::UnknownKey,
+        Self::Lower,
+        Self::Unfit,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Torn => "torn",
+            Self::UnknownKey => "unknown_key",
+            Self::Lower => "lower",
+            Self::Unfit => "unfit",
+        }
+    }
+}
+
+impl From<&OpenError> for Reason {
+    fn from(error: &OpenError) -> Self {
+        use hufu_loader::pack::PackError;
+        match error {
+            OpenError::Empty { .. }
+            | OpenError::Store(StoreError::Unreadable { .. })
+            | OpenError::Pack(PackError::Unreadable { .. }) => Self::Unreadable,
+            OpenError::Store(StoreError::Manifest { source, .. }) => match source {
+                ManifestError::UnknownKey { .. } => Self::UnknownKey,
+                ManifestError::NoSeal | ManifestError::BadSeal { .. } => Self::Torn,
+                _ => Self::Unfit,
+            },
+            OpenError::Store(_) | OpenError::Object { .. } | OpenError::Pack(_) => Self::Torn,
+            OpenError::Lower { .. } => Self::Lower,
+            OpenError::OtherPack { .. } | OpenError::Misfit { .. } => Self::Unfit,
+        }
+    }
+}
+
+/// The watcher of the edge folder.
+pub(crate) struct Reload {
+    root: PathBuf,
+    store: Store,
+    pins: Vec<PublicKey>,
+    edge: Arc<Edge>,
+    serving: Option<Pointer>,
+    refused: Option<Refused>,
+    /// Generations that workers may still look into. Dropped here, where unmapping delays nobody.
+    retired: Vec<Arc<Snapshot>>,
+}
+
+struct Refused {
+    text: String,
+    retry_at: Instant,
+}
+
+impl Reload {
+    pub(crate) fn new(root: PathBuf, pins: Vec<PublicKey>, edge: Arc<Edge>) -> Self {
+        Self {
+            store: Store::at(&root),
+            root,
+            pins,
+            edge,
+            serving: None,
+            refused: None,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Looks every `poll`, until the other end of `stop` is gone.
+    pub(crate) fn run(mut self, poll: Duration, stop: &Receiver<()>) {
+        while stop.recv_timeout(poll) == Err(RecvTimeoutError::Timeout) {
+            self.look(Instant::now());
+        }
+    }
+
+    /// Takes the generation that the pointer names, if it is another than the one served.
+    pub(crate) fn look(&mut self, now: Instant) {
+        self.retired.retain(|old| Arc::strong_count(old) > 1);
+        if self
+            .refused
+            .as_ref()
+            .is_some_and(|refused| now < refused.retry_at)
+        {
+            return;
+        }
+        let outcome = match self.store.read_pointer() {
+            Ok(pointer) if pointer.is_some() && pointer == self.serving => {
+                self.refused = None;
+                self.edge.set_refusal(None);
+                return;
+            }
+            Ok(pointer) => self.open().map(|snapshot| (pointer, snapshot)),
+            Err(error) => Err(OpenError::Store(error)),
+        };
+        match outcome {
+            Ok((pointer, snapshot)) => self.take(pointer, snapshot),
+            Err(error) => self.refuse(&error, now),
+        }
+    }
+
+    /// Opens and touches; nobody is served from it yet.
+    fn open(&self) -> Result<Snapshot, OpenError> {
+        let previous = self.edge.snapshot();
+        let snapshot = match &previous {
+            Some(previous) => Snapshot::open_next(&self.root, &self.pins, previous)?,
+            None => {
+                // `open` itself looks at the highest number that `follow` has noted in the folder.
+                Snapshot::open(&self.root, &self.pins, None)?
+            }
+        };
+        snapshot.touch_new(previous.as_deref());
+        Ok(snapshot)
+    }
+
+    fn take(&mut self, pointer: Option<Pointer>, snapshot: Snapshot) {
+        tracing::info!(
+            generation = snapshot.number(),
+            revision = snapshot.revision(),
+            valid_until = snapshot.valid_until(),
+            "serving a new generation"
+        );
+        self.serving = pointer;
+        self.refused = None;
+        self.edge.set_refusal(None);
+        self.edge.taken.fetch_add(1, Ordering::Relaxed);
+        if let Some(old) = self.edge.current.swap(Some(Arc::new(snapshot))) {
+            self.retired.push(old);
+        }
+    }
+
+    /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place.
+    fn refuse(&mut self, error: &OpenError, now: Instant) {
+        let text = with_causes(error);
+        if self
+            .refused
+            .as_ref()
+            .is_none_or(|refused| refused.text != text)
+        {
+            let reason = Reason::from(error);
+            self.edge.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
+            tracing::error!(reason = reason.label(), error = text, "generation refused");
+            self.edge.set_refusal(Some(text.clone()));
+        }
+        self.refused = Some(Refused {
+            text,
+            retry_at: now + RETRY_AFTER,
+        });
+    }
+}
+
+/// An error with everything it says about its causes, in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,229 @@
+//! The serving threads: one a core, each with its own listener, its own runtime and its own connections.
+//!
+//! Nothing moves between them once they run. They end when told to drain: what is in progress is finished, what has
+//! been accepted by the kernel is answered once, and after the deadline the rest is dropped.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch;
+use tokio::task::spawn_local;
+
+use crate::config::Config;
+use crate::connection::Conversation;
+use crate::listen;
+use crate::metrics::{Counters, Event};
+use crate::worker::{Current, Policy, Worker};
+
+/// The running workers.
+pub(crate) struct Server {
+    address: SocketAddr,
+    drain: watch::Sender<bool>,
+    threads: Vec<JoinHandle<usize>>,
+    counters: Vec<Arc<Counters>>,
+}
+
+impl Server {
+    /// Binds the public address and starts the workers. Nothing runs if the address is taken.
+    pub(crate) fn start(config: &Config, current: &Current) -> io::Result<Self> {
+        let listeners = listen::listeners(config.ocsp, config.workers)?;
+        let address = listeners[0].local_addr()?;
+        let policy = Policy {
+            max_connections: config.max_connections / config.workers,
+            request_secs: config.request_secs,
+            idle_secs: config.idle_secs,
+            max_age_secs: config.max_age_secs,
+            past_valid_until: config.past_valid_until,
+        };
+        let cores = allowed_cores();
+        let (drain, drained) = watch::channel(false);
+        let mut server = Self {
+            address,
+            drain,
+            threads: Vec::new(),
+            counters: Vec::new(),
+        };
+        for (index, listener) in listeners.into_iter().enumerate() {
+            let counters = Arc::new(Counters::default());
+            server.counters.push(Arc::clone(&counters));
+            let mut start = Start {
+                core: cores.get(index % cores.len().max(1)).copied(),
+                listener,
+                policy,
+                counters,
+                current: Arc::clone(current),
+                drained: drained.clone(),
+                deadline: config.drain,
+            };
+            // With more workers than cores the kernel places them better than we do.
+            if config.workers > cores.len() {
+                start.core = None;
+            }
+            let thread = std::thread::Builder::new()
+                .name(format!("worker-{index}"))
+                .spawn(move || run(start))?;
+            server.threads.push(thread);
+        }
+        Ok(server)
+    }
+
+    /// Where it listens: what was asked for, or with port 0 what the kernel chose.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The cells of all workers.
+    pub(crate) fn counters(&self) -> Vec<Arc<Counters>> {
+        self.counters.clone()
+    }
+
+    /// True if a worker has ended without being told to.
+    pub(crate) fn lost_a_worker(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+
+    /// Stops accepting, lets what is in progress end until the deadline, and waits for it. How many connections the
+    /// deadline cut off.
+    pub(crate) fn drain(self) -> usize {
+        // Workers that have gone away need no telling.
+        let _ = self.drain.send(true);
+        let threads = self.threads.into_iter();
+        threads.map(|thread| thread.join().unwrap_or(0)).sum()
+    }
+}
+
+/// What a worker is given.
+struct Start {
+    core: Option<usize>,
+    listener: TcpListener,
+    policy: Policy,
+    counters: Arc<Counters>,
+    current: Current,
+    drained: watch::Receiver<bool>,
+    deadline: Duration,
+}
+
+/// The life of a serving thread; the connections it had to cut off in the end.
+fn run(start: Start) -> usize {
+    if let Some(core) = start.core {
+        pin_to(core);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build_local(LocalOptions::default())
+        .expect("a thread that has just started can have an epoll instance");
+    runtime.block_on(serve(start))
+}
+
+async fn serve(mut start: Start) -> usize {
+    let worker = Rc::new(Worker::new(start.policy, start.counters, start.current));
+    let listener = tokio::net::TcpListener::from_std(start.listener)
+        .map(Rc::new)
+        .expect("the listener is non-blocking and the runtime is there");
+    let accepting = spawn_local(accept(Rc::clone(&worker), Rc::clone(&listener)));
+    let sweeping = spawn_local(sweep(Rc::clone(&worker)));
+
+    // An error means that the server handle is gone: the same as being told.
+    let _ = start.drained.wait_for(|drained| *drained).await;
+
+    accepting.abort();
+    worker.connections.drain();
+    take_waiting(&worker, &listener).await;
+    drop(listener);
+    let _ = tokio::time::timeout(start.deadline, all_closed(&worker)).await;
+    sweeping.abort();
+    worker.connections.len()
+}
+
+/// Accepts for ever.
+async fn accept(worker: Rc<Worker>, listener: Rc<tokio::net::TcpListener>) {
+    let http = http_settings();
+    let limit = worker.policy.max_connections;
+    loop {
+        if worker.connections.len() >= limit {
+            worker.counters.count(Event::LimitReached);
+            std::future::poll_fn(|cx| worker.connections.poll_room(limit, cx)).await;
+        }
+        match listener.accept().await {
+            Ok((socket, _)) => converse(&worker, socket, &http),
+            Err(_) => {
+                // Out of descriptors or memory: trying again at once would only burn the core that has to free them.
+                worker.counters.count(Event::AcceptFailed);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn converse(worker: &Rc<Worker>, socket: tokio::net::TcpStream, http: &http1::Builder) {
+    worker.counters.count(Event::Accepted);
+    spawn_local(Conversation::new(worker, socket, http));
+}
+
+/// hyper as we need it. Deadlines and gathering are `connection`'s.
+fn http_settings() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_buf_size(MAX_BUFFER_OCTETS)
+        .header_read_timeout(None)
+        .half_close(true);
+    http
+}
+
+/// Once a second: deadlines, and letting go of a generation that has been replaced.
+async fn sweep(worker: Rc<Worker>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        seconds.tick().await;
+        worker.connections.sweep(&worker);
+        worker.with_snapshot(|_| ());
+    }
+}
+
+/// Takes the connections that the kernel has already accepted for us: to close the listener would reset them.
+async fn take_waiting(worker: &Rc<Worker>, listener: &tokio::net::TcpListener) {
+    let http = http_settings();
+    std::future::poll_fn(|cx| {
+        while let Poll::Ready(Ok((socket, _))) = listener.poll_accept(cx) {
+            converse(worker, socket, &http);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn all_closed(worker: &Worker) {
+    std::future::poll_fn(|cx| worker.connections.poll_room(1, cx)).await;
+}
+
+/// The cores this process may run on.
+fn allowed_cores() -> Vec<usize> {
+    let Ok(allowed) = sched_getaffinity(None) else {
+        return Vec::new();
+    };
+    (0..CpuSet::MAX_CPU)
+        .filter(|core| allowed.is_set(*core))
+        .collect()
+}
+
+/// Keeps this thread on one core, with its caches and its share of the connections. Failing that it runs anywhere.
+fn pin_to(core: usize) {
+    let mut only = CpuSet::new();
+    only.set(core);
+    if let Err(error) = sched_setaffinity(None, &only) {
+        tracing::warn!(core, %error, "cannot pin a worker to its core");
+    }
+}
+
+/// hyper's smallest.
+const MAX_BUFFER_OCTETS: usize = 8 * 1024;
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

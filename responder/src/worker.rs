@@ -1,0 +1,155 @@
+//! What one serving core has to itself: its view of the newest generation, its clock, its counters, its buffers.
+//!
+//! Nothing in here is shared with another core except by reading: the generation pointer is compared once for each
+//! request, the counters are written by this core alone.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::{ArcSwapOption, Cache};
+use bytes::{Bytes, BytesMut};
+use hufu_loader::snapshot::Snapshot;
+use wire::request::MAX_REQUEST_OCTETS;
+use wire::time::UnixSeconds;
+
+use crate::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
+use crate::caching::FreshnessCache;
+use crate::config::PastValidUntil;
+use crate::connection::Connections;
+use crate::metrics::{Counters, Event};
+use crate::target;
+
+/// The newest generation, as `reload` leaves it and workers find it. None until the first has been opened.
+pub(crate) type Current = Arc<ArcSwapOption<Snapshot>>;
+
+/// Limits and policies that a worker applies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// Connections open at once on this core.
+    pub(crate) max_connections: usize,
+    /// Seconds from a request's first octet to its last.
+    pub(crate) request_secs: u32,
+    /// Seconds without progress before a connection is closed.
+    pub(crate) idle_secs: u32,
+    /// Upper limit of `max-age`.
+    pub(crate) max_age_secs: u32,
+    /// What is answered past `valid_until`.
+    pub(crate) past_valid_until: PastValidUntil,
+}
+
+/// One core's state. Lives on its thread, shared by the connections there.
+pub(crate) struct Worker {
+    pub(crate) policy: Policy,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) connections: Connections,
+    /// Octets to send, gathered over one turn of one connection; empty between turns.
+    pub(crate) cork: RefCell<Vec<u8>>,
+    pub(crate) freshness: RefCell<FreshnessCache>,
+    now: Cell<UnixSeconds>,
+    view: RefCell<Cache<Current, Option<Arc<Snapshot>>>>,
+    scratch: RefCell<Scratch>,
+}
+
+struct Scratch {
+    request: Box<[u8; MAX_REQUEST_OCTETS]>,
+    answer: Box<[u8; MAX_ANSWER_OCTETS]>,
+    /// Where answers wait to be sent. Cut into pieces; once all pieces of a block are gone the block is used again, so
+    /// that answers cost no allocation.
+    arena: BytesMut,
+}
+
+impl Worker {
+    pub(crate) fn new(policy: Policy, counters: Arc<Counters>, current: Current) -> Self {
+        let worker = Self {
+            policy,
+            counters,
+            connections: Connections::default(),
+            cork: RefCell::default(),
+            freshness: RefCell::new(FreshnessCache::new()),
+            now: Cell::new(0),
+            view: RefCell::new(Cache::new(current)),
+            scratch: RefCell::new(Scratch {
+                request: Box::new([0; MAX_REQUEST_OCTETS]),
+                answer: Box::new([0; MAX_ANSWER_OCTETS]),
+                arena: BytesMut::new(),
+            }),
+        };
+        worker.read_clock();
+        worker
+    }
+
+    /// Reads the clock; once for each turn of a connection, not once for each of its pipelined requests.
+    pub(crate) fn read_clock(&self) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        self.now.set(since.map_or(0, |since| since.as_secs()));
+    }
+
+    /// The time of this turn.
+    pub(crate) fn now(&self) -> UnixSeconds {
+        self.now.get()
+    }
+
+    /// The newest generation; with it, one that has been replaced is let go.
+    pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(Option<&Snapshot>) -> T) -> T {
+        look(self.view.borrow_mut().load().as_deref())
+    }
+
+    /// Answers a request given as octets; the octets of a signed answer are in the returned handle.
+    pub(crate) fn answer(&self, request: &[u8]) -> (Answer, Bytes) {
+        let Scratch { answer, arena, .. } = &mut *self.scratch.borrow_mut();
+        self.answer_into(request, &mut answer[..], arena)
+    }
+
+    /// Answers a request given as the path of a GET.
+    pub(crate) fn answer_path(&self, path: &[u8]) -> (Answer, Bytes) {
+        let Scratch {
+            request,
+            answer,
+            arena,
+        } = &mut *self.scratch.borrow_mut();
+        // What is not base64 is not a request: let the parser refuse the empty one.
+        let octets = target::decode(path, &mut request[..]).unwrap_or(0);
+        self.answer_into(&request[..octets], &mut answer[..], arena)
+    }
+
+    fn answer_into(&self, request: &[u8], out: &mut [u8], arena: &mut BytesMut) -> (Answer, Bytes) {
+        let outcome = self.outcome(request, out);
+        self.counters.count(Event::from(&outcome));
+        let octets = match &outcome {
+            Answer::Signed(signed) => keep(arena, &out[..signed.octets]),
+            Answer::Refused(refusal) => Bytes::from_static(refusal.octets()),
+        };
+        (outcome, octets)
+    }
+
+    /// Who gets to see a generation at all, then [`answer`].
+    fn outcome(&self, request: &[u8], out: &mut [u8]) -> Answer {
+        self.with_snapshot(|snapshot| {
+            let Some(snapshot) = snapshot else {
+                return Answer::Refused(Refusal::NoGeneration);
+            };
+            let expired = self.now() > snapshot.valid_until();
+            if expired && self.policy.past_valid_until == PastValidUntil::TryLater {
+                return Answer::Refused(Refusal::PastValidUntil);
+            }
+            answer(request, snapshot, self.now(), out)
+        })
+    }
+
+    /// Short octets to keep until they are sent.
+    pub(crate) fn keep(&self, octets: &[u8]) -> Bytes {
+        keep(&mut self.scratch.borrow_mut().arena, octets)
+    }
+}
+
+fn keep(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
+    if arena.capacity() - arena.len() < octets.len() {
+        arena.reserve(ARENA_OCTETS.max(octets.len()));
+    }
+    arena.extend_from_slice(octets);
+    arena.split().freeze()
+}
+
+/// A block of the arena: some hundred answers.
+const ARENA_OCTETS: usize = 64 * 1024;

@@ -1,0 +1,170 @@
+//! Caches get what RFC 9919 §6 promises them.
+
+use crate::edge::{Edge, Generation, now, request};
+use crate::forms::{get, post};
+use crate::process::{Running, Says};
+
+fn with(request: &str, header: &str) -> String {
+    request.replace("Host: x\r\n", &format!("Host: x\r\n{header}\r\n"))
+}
+
+#[test]
+fn cache_downloads_an_unchanged_answer_again() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let full = responder.ask(get(1000));
+    let tag = full.header("etag").to_owned();
+    for condition in [
+        format!("If-None-Match: {tag}"),
+        format!("If-None-Match: \"other\", W/{tag}"),
+        "If-None-Match: *".to_owned(),
+        format!("If-Modified-Since: {}", full.header("last-modified")),
+    ] {
+        let mut wire = responder.connect();
+        // A second request proves that no body came with the 304.
+        wire.send(with(&get(1000), &condition) + &get(1007));
+        let response = wire.read();
+        assert_eq!(response.status, 304, "{condition}");
+        for name in ["etag", "expires", "cache-control", "last-modified"] {
+            assert_eq!(response.header(name), full.header(name), "{name}");
+        }
+        assert!(!response.headers.contains_key("content-type"));
+        assert_eq!(wire.read().says(), Says::Revoked);
+    }
+    assert_eq!(responder.metric("hufu_http_not_modified_total"), 4.0);
+}
+
+#[test]
+fn cache_keeps_a_good_that_has_become_revoked() {
+    let mut edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let before = responder.ask(get(1000));
+    let number = edge.publish(&Generation {
+        signed_with: 1,
+        ..Generation::default()
+    });
+    crate::reload::wait_until_served(&responder, number);
+    let conditional = with(
+        &get(1000),
+        &format!("If-None-Match: {}", before.header("etag")),
+    );
+    let after = responder.ask(conditional);
+    assert_eq!(after.status, 200);
+    assert_ne!(after.header("etag"), before.header("etag"));
+}
+
+#[test]
+fn two_answers_share_a_tag() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let one = responder.ask(get(1000));
+    let two = responder.ask(get(1001));
+    assert_ne!(one.header("etag"), two.header("etag"));
+    let crossed = with(
+        &get(1001),
+        &format!("If-None-Match: {}", one.header("etag")),
+    );
+    assert_eq!(responder.ask(crossed).status, 200);
+}
+
+#[test]
+fn post_is_answered_with_304() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let request = String::from_utf8_lossy(&post(b""))
+        .replace("Length: 0", &format!("Length: {}", request(1000).len()));
+    let conditional = with(&request, "If-None-Match: *");
+    let response = responder.ask([conditional.as_bytes(), &crate::edge::request(1000)].concat());
+    assert_eq!(response.says(), Says::Good);
+}
+
+#[test]
+fn answer_may_be_kept_past_its_next_update() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        window: (-60, 100),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    let response = responder.ask(get(1000));
+    let cache_control = response.header("cache-control");
+    let (age, rest) = cache_control
+        .strip_prefix("max-age=")
+        .unwrap()
+        .split_once(',')
+        .unwrap();
+    assert!(
+        (90..=100).contains(&age.parse::<u64>().unwrap()),
+        "{cache_control}"
+    );
+    assert_eq!(rest, " public, no-transform, must-revalidate");
+    let expires = httpdate::parse_http_date(response.header("expires")).unwrap();
+    let in_secs = expires
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        - now();
+    assert!((90..=100).contains(&in_secs), "{in_secs}");
+}
+
+#[test]
+fn policy_does_not_bound_max_age() {
+    let edge = Edge::filled();
+    let responder = Running::start_with(&edge, &["--max-age-secs", "42"]);
+    assert!(
+        responder
+            .ask(get(1000))
+            .header("cache-control")
+            .starts_with("max-age=42,")
+    );
+}
+
+#[test]
+fn stale_answer_is_served() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        window: (-100, 2),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    let mut wire = responder.connect();
+    wire.send(get(1000));
+    assert_eq!(wire.read().says(), Says::Good);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    wire.send(get(1000));
+    assert_eq!(wire.read().says(), Says::TryLater);
+    assert_eq!(
+        responder.metric("hufu_ocsp_responses_total{outcome=\"past_next_update\"}"),
+        1.0
+    );
+    let ready = responder.admin("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(
+        String::from_utf8(ready.body)
+            .unwrap()
+            .contains("past their nextUpdate")
+    );
+}
+
+#[test]
+fn answer_from_the_future_is_served() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        window: (200, 86_400),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    assert_eq!(
+        responder.ask(get(1000)).says(),
+        Says::Good,
+        "clocks differ by minutes"
+    );
+    drop(responder);
+    edge.publish(&Generation {
+        window: (400, 86_400),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    assert_eq!(responder.ask(get(1000)).says(), Says::TryLater);
+    assert_eq!(responder.admin("/readyz").status, 503);
+}

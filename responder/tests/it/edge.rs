@@ -1,0 +1,239 @@
+//! An edge folder with generations in it, published as `hufu-loader` does. Signatures are invented: nobody here checks
+//! them, only that the right one comes out.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use hufu_loader::durable::FsDisk;
+use hufu_loader::object::{DocumentKind, NewDocument, seal_document};
+use hufu_loader::pack::{PackSpec, PackWriter, Responder, Scope, Shared, Variant, Window};
+use hufu_loader::publish::{Edition, Publisher};
+use hufu_loader::seal::SealKey;
+use hufu_loader::store::Store;
+use tempfile::TempDir;
+use wire::algorithm::SignatureAlgorithm;
+use wire::cert_id::{CertIdForm, CertIdHash, IssuerId, Parameters, cert_id_prefix};
+use wire::request::build_request;
+use wire::serial::{Serial, SerialHashKey, shard};
+use wire::status::{CertStatus, RevocationReason};
+
+/// A folder that a responder can serve from.
+pub(crate) struct Edge {
+    folder: TempDir,
+    publisher: Publisher<'static>,
+}
+
+/// What a generation says.
+pub(crate) struct Generation {
+    pub(crate) records: Vec<(u64, CertStatus)>,
+    /// thisUpdate and nextUpdate, seconds from now.
+    pub(crate) window: (i64, i64),
+    /// `valid_until`, seconds from now.
+    pub(crate) valid_for: i64,
+    /// Added to every signature, so that the same record looks different in another generation.
+    pub(crate) signed_with: u8,
+    pub(crate) crl: Vec<u8>,
+}
+
+impl Default for Generation {
+    /// Serials 1000 to 1999; those that end in 7 are revoked.
+    fn default() -> Self {
+        Self {
+            records: (1000..2000)
+                .map(|serial| (serial, status_of(serial)))
+                .collect(),
+            window: (-60, 86_400),
+            valid_for: 3_600,
+            signed_with: 0,
+            crl: b"a CRL".to_vec(),
+        }
+    }
+}
+
+pub(crate) const REVOKED_AT: u64 = 1_700_000_000;
+
+fn status_of(serial: u64) -> CertStatus {
+    if serial % 10 == 7 {
+        CertStatus::Revoked {
+            at: REVOKED_AT,
+            reason: Some(RevocationReason::KeyCompromise),
+        }
+    } else {
+        CertStatus::Good
+    }
+}
+
+impl Edge {
+    /// An empty one.
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, _) = SealKey::generate().unwrap();
+        std::fs::write(
+            folder.path().join("seal.pub"),
+            format!("{}\n", key.public()),
+        )
+        .unwrap();
+        let publisher =
+            Publisher::open(&FsDisk, Store::at(folder.path().join("edge")), key, &[]).unwrap();
+        Self { folder, publisher }
+    }
+
+    /// One with a default generation.
+    pub(crate) fn filled() -> Self {
+        let mut edge = Self::new();
+        edge.publish(&Generation::default());
+        edge
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.folder.path().join("edge")
+    }
+
+    pub(crate) fn pin(&self) -> PathBuf {
+        self.folder.path().join("seal.pub")
+    }
+
+    /// Publishes; the new generation's number.
+    pub(crate) fn publish(&mut self, generation: &Generation) -> u64 {
+        let now = now();
+        let store = self.publisher.store().clone();
+        let pack = write_pack(&store.temp().join("pack"), generation, now);
+        let document = |kind, name, expires: Option<i64>, octets| {
+            let document = NewDocument {
+                kind,
+                name,
+                issuer: ISSUER,
+                last_modified: after(now, generation.window.0),
+                expires: expires.map(|seconds| after(now, seconds)),
+                octets,
+            };
+            seal_document(&FsDisk, &store, &document).unwrap()
+        };
+        let next_update = Some(generation.window.1);
+        let crl = document(
+            DocumentKind::Crl,
+            "test.crl",
+            next_update,
+            &generation.crl[..],
+        );
+        let certificate = document(
+            DocumentKind::Certificate,
+            "test.cer",
+            None,
+            b"a certificate",
+        );
+        let edition = Edition {
+            kept: vec![],
+            added: vec![pack, crl, certificate],
+            replayed: vec![],
+            issuers: vec![],
+            sealed_at: after(now, generation.valid_for.min(0) - 1),
+            valid_for_secs: generation.valid_for.max(0) as u64 + 1,
+        };
+        self.publisher.publish(&edition).unwrap().number
+    }
+}
+
+fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::object::Sealed {
+    let mut records: Vec<_> = generation
+        .records
+        .iter()
+        .map(|(number, status)| (serial(*number), *number, *status))
+        .collect();
+    records.sort_by_key(|(serial, ..)| (shard(HASH_KEY.hash(serial.content()), 1).1, *serial));
+    let spec = PackSpec {
+        issuer: ISSUER,
+        hash_key: HASH_KEY,
+        scope: Scope::Base {
+            shards: 1,
+            shard: 0,
+        },
+        revision: 1,
+        batch: 1,
+        created_at: now,
+        as_of: None,
+        crl_blake3: None,
+        records_about: records.len() as u64,
+        serial_octets: 8,
+        shared: shared(generation, now),
+    };
+    let mut writer = PackWriter::create(&FsDisk, path, &spec).unwrap();
+    for (serial, number, status) in records {
+        let [sha1, sha256] =
+            [0, 1].map(|variant| signature(number, variant, generation.signed_with));
+        writer.push(&serial, status, 0, &[&sha1, &sha256]).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+fn shared(generation: &Generation, now: u64) -> Shared {
+    let this_update = after(now, generation.window.0);
+    Shared {
+        issuer_certificate: b"\x30\x03\x02\x01\x01".to_vec(),
+        variants: [CertIdHash::Sha1, CertIdHash::Sha256]
+            .map(|hash| Variant {
+                form: CertIdForm::new(hash, Parameters::Null),
+                slot: 0,
+                algorithm: SignatureAlgorithm::EcdsaP256Sha256,
+                prefix: prefix(hash),
+            })
+            .to_vec(),
+        responders: vec![Responder {
+            algorithm: SignatureAlgorithm::EcdsaP256Sha256,
+            key_hash: [9; 20],
+            not_before: 0,
+            not_after: now + 10 * 86_400,
+            certs: vec![],
+        }],
+        slots: 1,
+        windows: vec![Window {
+            this_update,
+            next_update: after(now, generation.window.1),
+            produced_at: this_update,
+            group: 0,
+        }],
+    }
+}
+
+pub(crate) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+fn after(now: u64, seconds: i64) -> u64 {
+    now.saturating_add_signed(seconds)
+}
+
+pub(crate) fn serial(number: u64) -> Serial {
+    Serial::from_unsigned(&number.to_be_bytes()).unwrap()
+}
+
+/// 64 octets that name record, variant and generation.
+pub(crate) fn signature(number: u64, variant: u8, signed_with: u8) -> [u8; 64] {
+    let mut octets = [0x11; 64];
+    octets[0] = 0x40 + variant;
+    octets[1] = signed_with;
+    octets[2..8].copy_from_slice(&number.to_be_bytes()[2..]);
+    octets
+}
+
+/// The octets of a CertID before the serial.
+pub(crate) fn prefix(hash: CertIdHash) -> Vec<u8> {
+    let octets = hash.octets();
+    cert_id_prefix(
+        CertIdForm::new(hash, Parameters::Null),
+        &vec![1; octets],
+        &vec![2; octets],
+    )
+    .unwrap()
+}
+
+/// A request about a serial.
+pub(crate) fn request(number: u64) -> Vec<u8> {
+    build_request(&prefix(CertIdHash::Sha1), serial(number).content(), None)
+}
+
+pub(crate) const ISSUER: IssuerId = IssuerId([7; 16]);
+const HASH_KEY: SerialHashKey = SerialHashKey([3; 16]);

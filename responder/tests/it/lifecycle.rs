@@ -1,0 +1,136 @@
+//! Starting, refusing to start, and stopping without failing anyone.
+
+use std::fs;
+use std::process::Output;
+use std::thread;
+use std::time::Duration;
+
+use crate::edge::Edge;
+use crate::forms::{get, post};
+use crate::process::{Running, Says, command};
+
+fn text(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[test]
+fn second_instance_takes_half_of_the_connections() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    for (flag, other, address) in [
+        ("--ocsp", "--admin", responder.ocsp),
+        ("--admin", "--ocsp", responder.admin),
+    ] {
+        let output = command(&edge)
+            .args([flag, &address.to_string(), other, "127.0.0.1:0"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(
+            text(&output).contains("Address already in use"),
+            "{}",
+            text(&output)
+        );
+        assert!(
+            text(&output).contains(&address.to_string()),
+            "{}",
+            text(&output)
+        );
+    }
+}
+
+#[test]
+fn restart_drops_the_request_in_progress() {
+    let edge = Edge::filled();
+    let mut responder = Running::start(&edge);
+    let mut resting = responder.connect();
+    resting.send(get(1000));
+    assert_eq!(resting.read().says(), Says::Good);
+    let mut halfway = responder.connect();
+    let request = post(&crate::edge::request(1007));
+    halfway.send(&request[..request.len() / 2]);
+    thread::sleep(Duration::from_millis(100));
+
+    responder.terminate();
+    assert!(
+        resting.is_closed(),
+        "a resting connection is closed at once"
+    );
+    let ready = responder.admin("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(String::from_utf8(ready.body).unwrap().contains("draining"));
+    halfway.send(&request[request.len() / 2..]);
+    assert_eq!(halfway.read().says(), Says::Revoked);
+    assert!(halfway.is_closed());
+    assert_eq!(responder.wait().code(), Some(0));
+    assert_eq!(responder.logged("drained").len(), 1);
+}
+
+#[test]
+fn slow_client_holds_up_a_restart() {
+    let edge = Edge::filled();
+    let mut responder = Running::start_with(&edge, &["--drain-secs", "1"]);
+    let mut halfway = responder.connect();
+    halfway.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n0");
+    thread::sleep(Duration::from_millis(100));
+    responder.terminate();
+    assert_eq!(responder.wait().code(), Some(0));
+    assert!(responder.logged("drained")[0].contains("connections_cut_off=1"));
+}
+
+#[test]
+fn misconfiguration_is_found_only_when_serving() {
+    let edge = Edge::filled();
+    let file = edge.root().join("responder.toml");
+    fs::write(&file, "idle-secs = 5\nidle-sec = 6\n").unwrap();
+    let output = command(&edge)
+        .args(["--check", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("idle-sec"), "{}", text(&output));
+
+    fs::write(&file, "idle-secs = 5\nmax-age-secs = 77\n").unwrap();
+    let output = command(&edge)
+        .args(["--max-age-secs", "78", "--check", "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("idle_secs: 5") && text(&output).contains("max_age_secs: 78"));
+
+    fs::write(edge.pin(), "not a key").unwrap();
+    let output = command(&edge).arg("--check").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("seal.pub"), "{}", text(&output));
+
+    let output = command(&edge).arg("--no-such-flag").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn child_outlives_its_parent() {
+    let edge = Edge::filled();
+    let output = command(&edge)
+        .args([
+            "--ocsp",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+            "--exit-with-parent",
+            "1",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "the parent named is not ours: it has gone"
+    );
+    assert!(text(&output).contains("parent"), "{}", text(&output));
+}

@@ -1,0 +1,142 @@
+//! Every limit has a name and holds.
+
+use std::time::{Duration, Instant};
+
+use crate::edge::{Edge, request};
+use crate::forms::{get, post};
+use crate::process::{Running, Says};
+
+#[test]
+fn body_of_any_length_is_read() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    for octets in [4097, 8192, 100_000, 10_000_000] {
+        let mut wire = responder.connect();
+        // Whoever is refused early may not be able to send all of it.
+        let _ = wire.try_send(&post(&vec![0x30; octets]));
+        let response = wire.read();
+        assert_eq!(response.status, 413, "{octets}");
+        assert_eq!(response.header("connection"), "close");
+    }
+    assert_eq!(
+        responder.ask(post(&vec![0x30; 4096])).says(),
+        Says::Malformed
+    );
+    assert_eq!(
+        responder.metric("hufu_http_refused_total{reason=\"body_too_long\"}"),
+        4.0
+    );
+}
+
+#[test]
+fn chunked_body_of_any_length_is_read() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let mut wire = responder.connect();
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [&b"400\r\n"[..], &[0x30; 1024], b"\r\n"].concat();
+    for _ in 0..64 {
+        if wire.try_send(&chunk).is_err() {
+            break;
+        }
+    }
+    assert_eq!(wire.read().status, 413);
+}
+
+#[test]
+fn announced_body_is_waited_for_before_it_is_refused() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let mut wire = responder.connect();
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n");
+    assert_eq!(wire.read().status, 413);
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn target_of_any_length_is_read() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    for octets in [6144, 7000, 8000, 9000, 100_000] {
+        let mut wire = responder.connect();
+        let _ = wire.try_send(
+            format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "M".repeat(octets)).as_bytes(),
+        );
+        assert_eq!(wire.read().status, 414, "{octets}");
+    }
+    assert_eq!(
+        responder.metric("hufu_http_refused_total{reason=\"target_too_long\"}"),
+        5.0
+    );
+}
+
+#[test]
+fn header_fields_of_any_length_are_read() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let mut wire = responder.connect();
+    let _ = wire.try_send(
+        format!(
+            "GET / HTTP/1.1\r\nHost: x\r\nCookie: {}\r\n\r\n",
+            "c".repeat(100_000)
+        )
+        .as_bytes(),
+    );
+    assert_eq!(wire.read().status, 431);
+}
+
+#[test]
+fn client_that_sends_an_octet_now_and_then_holds_a_connection() {
+    let edge = Edge::filled();
+    let responder = Running::start_with(&edge, &["--request-secs", "1"]);
+    let mut wire = responder.connect();
+    let begin = Instant::now();
+    let mut request = b"GET /MFEw".iter().cycle();
+    while wire.try_send(&[*request.next().unwrap()]).is_ok() {
+        assert!(begin.elapsed() < Duration::from_secs(8), "still held");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(
+        responder.metric("hufu_connection_timeouts_total{in=\"request\"}"),
+        1.0
+    );
+}
+
+#[test]
+fn body_that_never_ends_holds_a_connection() {
+    let edge = Edge::filled();
+    let responder = Running::start_with(&edge, &["--request-secs", "1"]);
+    let mut wire = responder.connect();
+    wire.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0");
+    assert!(wire.is_closed());
+}
+
+#[test]
+fn resting_connection_is_kept_for_ever() {
+    let edge = Edge::filled();
+    let responder = Running::start_with(&edge, &["--idle-secs", "1"]);
+    let mut wire = responder.connect();
+    wire.send(get(1000));
+    assert_eq!(wire.read().says(), Says::Good);
+    assert!(wire.is_closed());
+    assert_eq!(
+        responder.metric("hufu_connection_timeouts_total{in=\"idle\"}"),
+        1.0
+    );
+    assert_eq!(responder.metric("hufu_connections_open"), 0.0);
+}
+
+#[test]
+fn connections_beyond_the_limit_are_never_served_or_break_the_others() {
+    let edge = Edge::filled();
+    let responder = Running::start_with(&edge, &["--workers", "1", "--max-connections", "4"]);
+    let mut wires: Vec<_> = (0..12).map(|_| responder.connect()).collect();
+    // Four at a time: those that rest make room for those that wait.
+    for wire in &mut wires {
+        wire.send(post(&request(1000)));
+    }
+    for mut wire in wires {
+        assert_eq!(wire.read().says(), Says::Good);
+    }
+    assert!(responder.metric("hufu_connection_limit_reached_total") >= 1.0);
+}

@@ -1,0 +1,19 @@
+//! The responder as its clients meet it: a process, and octets over plain sockets.
+//!
+//! `edge` publishes generations, `process` starts the program and speaks with it; then a file for each promise.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
+mod edge;
+mod process;
+
+mod conditions;
+mod documents;
+mod forms;
+mod lifecycle;
+mod limits;
+mod operators;
+mod reload;
+mod speech;

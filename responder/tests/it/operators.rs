@@ -1,0 +1,89 @@
+//! What operators see is what is.
+
+use crate::edge::{Edge, Generation};
+use crate::forms::{get, post};
+use crate::process::{Running, Says};
+
+#[test]
+fn outcome_is_counted_under_another_name_or_not_at_all() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let mut wire = responder.connect();
+    for number in 1000..1020 {
+        wire.send(get(number));
+        wire.read();
+    }
+    responder.ask(get(3));
+    responder.ask(post(b"?"));
+    for (sample, value) in [
+        ("hufu_ocsp_responses_total{outcome=\"good\"}", 18.0),
+        ("hufu_ocsp_responses_total{outcome=\"revoked\"}", 2.0),
+        ("hufu_ocsp_responses_total{outcome=\"unknown_serial\"}", 1.0),
+        ("hufu_ocsp_responses_total{outcome=\"malformed\"}", 1.0),
+        (
+            "hufu_ocsp_responses_total{outcome=\"past_next_update\"}",
+            0.0,
+        ),
+        ("hufu_ocsp_requests_total{method=\"get\"}", 21.0),
+        ("hufu_ocsp_requests_total{method=\"post\"}", 1.0),
+        ("hufu_connections_accepted_total", 3.0),
+        ("hufu_connections_open", 1.0),
+        ("hufu_generation_number", 1.0),
+        ("hufu_issuer_records{", 1000.0),
+        ("hufu_ready", 1.0),
+    ] {
+        assert_eq!(responder.metric(sample), value, "{sample}");
+    }
+}
+
+#[test]
+fn cut_off_edge_keeps_saying_good_unnoticed() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        valid_for: -10,
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    let ready = responder.admin("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(
+        String::from_utf8(ready.body)
+            .unwrap()
+            .contains("was valid until")
+    );
+    assert_eq!(responder.metric("hufu_ready"), 0.0);
+    assert_eq!(
+        responder.ask(get(1000)).says(),
+        Says::Good,
+        "the default policy serves until nextUpdate"
+    );
+    drop(responder);
+
+    let responder = Running::start_with(&edge, &["--past-valid-until", "try-later"]);
+    assert_eq!(responder.ask(get(1000)).says(), Says::TryLater);
+    assert_eq!(
+        responder.metric("hufu_ocsp_responses_total{outcome=\"past_valid_until\"}"),
+        1.0
+    );
+}
+
+#[test]
+fn strangers_read_metrics_or_operators_find_nothing() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    assert_eq!(
+        responder
+            .ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            .says(),
+        Says::Malformed
+    );
+    assert_eq!(responder.admin("/healthz").status, 200);
+    assert_eq!(responder.admin("/readyz").status, 200);
+    assert_eq!(responder.admin("/").status, 404);
+    assert!(
+        responder
+            .admin("/metrics")
+            .header("content-type")
+            .starts_with("text/plain")
+    );
+}
