@@ -42,6 +42,9 @@ pub mod pack;
 pub mod publish;
 #[cfg(feature = "publish")]
 pub mod run;
+#[cfg(test)]
+#[cfg(feature = "publish")]
+mod run_tests;
 pub mod seal;
 pub mod snapshot;
 #[cfg(test)]
@@ -57,3 +60,6 @@ pub mod store;
 mod trial_disk;
 #[cfg(feature = "publish")]
 pub mod verify;
+#[cfg(test)]
+#[cfg(feature = "publish")]
+mod workshop;

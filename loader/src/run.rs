@@ -21,7 +21,7 @@ use wire::time::UnixSeconds;
 
 use crate::build::{build, build_document};
 use crate::digest::Digest;
-use crate::draft::{Draft, DraftError};
+use crate::draft::{Draft, TierError};
 use crate::durable::{Disk, DiskError};
 use crate::home::Home;
 use crate::import::admit::{AdmitError, Candidate, Gate};
@@ -53,7 +53,7 @@ pub enum RunError {
     Write(#[from] WriteError),
     /// Deltas cannot be joined.
     #[error(transparent)]
-    Draft(#[from] DraftError),
+    Draft(#[from] TierError),
     /// The generation cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),

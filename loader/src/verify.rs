@@ -330,7 +330,7 @@ fn compare(packs: &[&Pack], judged: &Judged<'_>, told: &mut IssuerProof, proof: 
     while let Some((_, serial, listed)) = judged.index.get(&judged.crl, place) {
         place += 1;
         match answer(packs, &serial) {
-            Some((_, status)) if status == listed => {}
+            Some((_, status)) if same(status, listed) => {}
             Some((pack, _)) if !is_replay && pack.created_at() > this_update => told.explained += 1,
             found => {
                 let found =
@@ -389,6 +389,18 @@ fn revoked_serials(packs: &[&Pack]) -> Vec<(Serial, UnixSeconds, CertStatus)> {
         }
     }
     revoked
+}
+
+/// Whether both say the same. No reason and the reason `unspecified` are one: RFC 5280 §5.3.1 wants it left out of lists.
+fn same(one: CertStatus, other: CertStatus) -> bool {
+    let plain = |status| match status {
+        CertStatus::Revoked {
+            at,
+            reason: Some(RevocationReason::Unspecified),
+        } => CertStatus::Revoked { at, reason: None },
+        status => status,
+    };
+    plain(one) == plain(other)
 }
 
 fn status_text(status: CertStatus) -> String {

@@ -1,7 +1,12 @@
 //! The next generation while it is put together: what stays of the current one, and what comes.
+//!
+//! Next door: `tiers.rs` keeps an issuer's deltas few.
 
-use std::path::{Path, PathBuf};
+mod tiers;
 
+use std::path::Path;
+
+pub use tiers::{MOST_DELTAS, TierError};
 use wire::batch::{DocumentKind, Header, Kind, Source};
 use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
@@ -12,37 +17,22 @@ use crate::durable::{At as _, Disk, DiskError};
 use crate::import::admit::Floor;
 use crate::import::batch::BatchRefusal;
 use crate::manifest::{
-    BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, PackNote, ReplayNote, Role, SourceNote,
+    BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, ReplayNote, Role, SourceNote,
 };
-use crate::merge::{Behind, Merged, merge};
 use crate::object::Sealed;
-use crate::pack::{Pack, PackError, WriteError};
 use crate::publish::Edition;
-use crate::store::Store;
 
 /// What the next generation will hold.
 #[derive(Debug)]
 pub struct Draft {
-    kept: Vec<ObjectEntry>,
-    added: Vec<Sealed>,
+    pub(super) kept: Vec<ObjectEntry>,
+    pub(super) added: Vec<Sealed>,
     replayed: Vec<ReplayNote>,
     issuers: Vec<IssuerNote>,
     /// Issuers that changed.
-    touched: Vec<IssuerId>,
-}
-
-/// Why deltas could not be joined.
-#[derive(Debug, thiserror::Error)]
-pub enum DraftError {
-    /// A pack of the current generation cannot be opened.
-    #[error(transparent)]
-    Pack(#[from] PackError),
-    /// The joined pack cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The disk refused.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
+    pub(super) touched: Vec<IssuerId>,
+    /// Issuers that got a new base pack.
+    pub(super) rebased: Vec<IssuerId>,
 }
 
 impl Draft {
@@ -60,6 +50,7 @@ impl Draft {
                 manifest.issuers.iter().map(unchanged).collect()
             }),
             touched: Vec::new(),
+            rebased: Vec::new(),
         }
     }
 
@@ -148,6 +139,9 @@ impl Draft {
             Kind::Delta | Kind::Documents => {}
         }
         self.added.extend(built.packs);
+        if matches!(header.kind, Kind::Full | Kind::Shard) && !self.rebased.contains(&issuer) {
+            self.rebased.push(issuer);
+        }
         if header.kind == Kind::Shard {
             self.drop_outlived_deltas(disk, issuer)?;
         }
@@ -299,110 +293,6 @@ impl Draft {
         self.all().filter(move |entry| entry.issuer.0 == issuer)
     }
 
-    /// Joins neighbouring deltas of every issuer that changed until at most [`MOST_DELTAS`] are left.
-    pub fn join_deltas(&mut self, disk: &dyn Disk, store: &Store) -> Result<(), DraftError> {
-        for issuer in self.touched.clone() {
-            while self.join_two(disk, store, issuer)? {}
-        }
-        Ok(())
-    }
-
-    /// Joins the two neighbours that are smallest together; false when there is nothing to join.
-    fn join_two(
-        &mut self,
-        disk: &dyn Disk,
-        store: &Store,
-        issuer: IssuerId,
-    ) -> Result<bool, DraftError> {
-        let deltas = self.deltas(store, issuer);
-        if deltas.len() <= MOST_DELTAS {
-            return Ok(false);
-        }
-        let mut pairs: Vec<usize> = (0..deltas.len() - 1).collect();
-        pairs.sort_by_key(|&place| deltas[place].note.records + deltas[place + 1].note.records);
-        let packs = deltas
-            .iter()
-            .map(|delta| Pack::open(&delta.path))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut behind = Behind::new(self.bases(store, issuer)?);
-        for place in pairs {
-            let temp = store
-                .temp()
-                .join(format!("joined-{issuer}-{}", deltas[place + 1].note.batch));
-            behind.older = &packs[..place];
-            let joined = match merge(disk, &temp, &[&packs[place], &packs[place + 1]], &behind)? {
-                Merged::Unlike => continue,
-                Merged::Nothing => None,
-                Merged::Pack(sealed) => Some(sealed),
-            };
-            let gone = [deltas[place].blake3, deltas[place + 1].blake3];
-            self.replace(disk, &gone, joined)?;
-            return Ok(true);
-        }
-        tracing::warn!(%issuer, deltas = deltas.len(), "deltas cannot be joined; the next full batch ends this");
-        Ok(false)
-    }
-
-    fn replace(
-        &mut self,
-        disk: &dyn Disk,
-        gone: &[Digest],
-        joined: Option<Sealed>,
-    ) -> Result<(), DiskError> {
-        self.kept.retain(|entry| !gone.contains(&entry.blake3));
-        let mut temps = Vec::new();
-        self.added.retain(|sealed| {
-            let hit = gone.contains(&sealed.entry().blake3);
-            if hit {
-                temps.push(sealed.temp().to_owned());
-            }
-            !hit
-        });
-        self.added.extend(joined);
-        temps.iter().try_for_each(|temp| remove_temp(disk, temp))
-    }
-
-    /// The deltas of an issuer, oldest first.
-    fn deltas(&self, store: &Store, issuer: IssuerId) -> Vec<Delta> {
-        let mut deltas: Vec<Delta> = self
-            .with_paths(store)
-            .filter(|(entry, _)| entry.issuer.0 == issuer)
-            .filter_map(|(entry, path)| match &entry.role {
-                Role::Delta(note) => Some(Delta {
-                    note: note.clone(),
-                    blake3: entry.blake3,
-                    path,
-                }),
-                _ => None,
-            })
-            .collect();
-        deltas.sort_by_key(|delta| (delta.note.revision, delta.note.batch));
-        deltas
-    }
-
-    fn bases(&self, store: &Store, issuer: IssuerId) -> Result<Vec<Pack>, PackError> {
-        self.with_paths(store)
-            .filter(|(entry, _)| entry.issuer.0 == issuer && matches!(entry.role, Role::Base(_)))
-            .map(|(_, path)| Pack::open(&path))
-            .collect()
-    }
-
-    /// Every object and where its octets lie now.
-    fn with_paths<'s>(
-        &'s self,
-        store: &'s Store,
-    ) -> impl Iterator<Item = (&'s ObjectEntry, PathBuf)> {
-        let kept = self
-            .kept
-            .iter()
-            .map(|entry| (entry, store.object(entry.blake3)));
-        kept.chain(
-            self.added
-                .iter()
-                .map(|sealed| (sealed.entry(), sealed.temp().to_owned())),
-        )
-    }
-
     /// The edition to be published.
     pub fn into_edition(self, sealed_at: UnixSeconds, valid_for_secs: u64) -> Edition {
         Edition {
@@ -416,13 +306,6 @@ impl Draft {
     }
 }
 
-/// A delta of the draft.
-struct Delta {
-    note: PackNote,
-    blake3: Digest,
-    path: PathBuf,
-}
-
 /// Some(true) for a CRL, Some(false) for a certificate, None for a pack: what shares a path prefix.
 fn is_crl(role: &Role) -> Option<bool> {
     match role {
@@ -432,9 +315,6 @@ fn is_crl(role: &Role) -> Option<bool> {
     }
 }
 
-fn remove_temp(disk: &dyn Disk, temp: &Path) -> Result<(), DiskError> {
+pub(super) fn remove_temp(disk: &dyn Disk, temp: &Path) -> Result<(), DiskError> {
     disk.remove(temp).at("remove", temp)
 }
-
-/// Deltas an issuer keeps beside its base packs: each costs a lookup of an unchanged serial one filter word.
-pub const MOST_DELTAS: usize = 8;

@@ -1,0 +1,105 @@
+//! Another CA's list: signer and loader must read it alike.
+
+use wire::batch::{Header, Source};
+use wire::status::{CertStatus, RevocationReason};
+
+use super::Place;
+use crate::import::crl::Judging;
+use crate::import::file::{CrlImport, import_crl};
+use crate::import::trust::WeakPolicy;
+use crate::verify::verify;
+use crate::workshop::*;
+
+/// Stages a list of another CA and makes the batch that repeats it.
+fn foreign(place: &Place, entries: &[Entry], rows: &[Row]) {
+    let crl = place.authority.crl((NOW - 100, NOW + 86_400), 7, entries);
+    let folder = place.data.path().join("files");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ca.crl"), &crl).unwrap();
+    std::fs::write(folder.join("ca.der"), &place.authority.certificate.der).unwrap();
+    import_crl(&CrlImport {
+        crl: &folder.join("ca.crl"),
+        issuer: &folder.join("ca.der"),
+        data: place.data.path(),
+        judging: Judging {
+            now: NOW,
+            as_of: None,
+            weak: WeakPolicy::Refuse,
+        },
+    })
+    .unwrap();
+    let local = OcspSigner::local();
+    let header = Header {
+        source: Source::ForeignCrl {
+            blake3: *blake3::hash(&crl).as_bytes(),
+            next_update: Some(NOW + 86_400),
+            as_of: None,
+        },
+        ..header(&place.authority, &local, 1)
+    };
+    let octets = batch(header, rows, &local, &place.key);
+    place.put_octets(1, &octets);
+}
+
+#[test]
+fn a_batch_that_disagrees_with_the_staged_list_goes_in() {
+    use RevocationReason::{CertificateHold, KeyCompromise, RemoveFromCrl};
+    let entries = [
+        (serial(1), NOW - 500, Some(KeyCompromise)),
+        (serial(2), NOW - 400, None),
+        // Held, then released: not revoked in the end.
+        (serial(3), NOW - 900, Some(CertificateHold)),
+        (serial(3), NOW - 800, Some(RemoveFromCrl)),
+        // Held, then revoked.
+        (serial(4), NOW - 700, Some(KeyCompromise)),
+        (serial(4), NOW - 900, Some(CertificateHold)),
+    ];
+    let no_reason = CertStatus::Revoked {
+        at: NOW - 400,
+        reason: None,
+    };
+    let right = [
+        (serial(1), revoked(NOW - 500, KeyCompromise), 0),
+        (serial(2), no_reason, 0),
+        (serial(4), revoked(NOW - 700, KeyCompromise), 0),
+    ];
+    let wrong = |change: &dyn Fn(&mut Vec<Row>)| {
+        let place = Place::new();
+        let mut rows = right.to_vec();
+        change(&mut rows);
+        foreign(&place, &entries, &rows);
+        place.refused(NOW)
+    };
+    assert!(wrong(&|rows| rows.truncate(2)).contains("missing from the batch"));
+    assert!(
+        wrong(&|rows| rows.retain(|row| row.0 != serial(2))).contains("missing from the batch")
+    );
+    let extra = (serial(3), revoked(NOW - 900, CertificateHold), 0);
+    assert!(wrong(&|rows| rows.push(extra)).contains("not revoked by the staged list"));
+    assert!(
+        wrong(&|rows| rows[0].1 = revoked(NOW - 499, KeyCompromise)).contains("the batch says")
+    );
+    assert!(
+        wrong(&|rows| rows[1].1 = revoked(NOW - 400, KeyCompromise)).contains("the batch says")
+    );
+    assert!(wrong(&|rows| rows[2].1 = CertStatus::Good).contains("the batch says"));
+
+    let place = Place::new();
+    foreign(&place, &entries, &right);
+    let report = place.pass(NOW);
+    assert_eq!(report.taken.len(), 1, "{report:?}");
+    assert_eq!(place.status(2), Some(no_reason));
+    let proof = verify(place.data.path(), NOW).unwrap();
+    assert!(proof.holds(), "{proof:?}");
+    assert_eq!((proof.issuers[0].listed, proof.issuers[0].revoked), (3, 3));
+
+    // The staged list was changed on disk: nothing repeats it any more.
+    let place = Place::new();
+    foreign(&place, &entries, &right);
+    let staged = crate::staged::folder_of(
+        place.data.path(),
+        &place.authority.certificate.id().to_string(),
+    );
+    std::fs::write(staged.join("crl.der"), b"0").unwrap();
+    assert!(place.refused(NOW).contains("not staged here"));
+}

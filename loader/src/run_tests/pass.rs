@@ -1,0 +1,148 @@
+//! What goes in is served, and nothing of it is lost.
+
+use wire::batch::{Document, DocumentKind, Header, Kind};
+use wire::status::{CertStatus, RevocationReason};
+
+use super::{Place, good};
+use crate::durable::FsDisk;
+use crate::manifest::Role;
+use crate::verify::verify;
+use crate::workshop::*;
+
+#[test]
+fn a_batch_is_not_served_or_not_acknowledged() {
+    let place = Place::new();
+    place.put(place.header(1), &[good(1), good(2), good(3)]);
+    let report = place.pass(NOW);
+    assert_eq!(report.generation, Some(1));
+    assert_eq!(report.taken[0].verified, 2, "both variants of one record");
+    assert_eq!(place.status(2), Some(CertStatus::Good));
+    assert_eq!(place.status(4), None);
+    assert!(place.ack(1).unwrap().ends_with(" 1\n"));
+    assert!(verify(place.data.path(), NOW).unwrap().holds());
+    // Nothing came: nothing is published, until the seal grows old.
+    assert_eq!(place.pass(NOW + 1).generation, None);
+    let report = place.pass(NOW + 1800);
+    assert_eq!((report.generation, report.resealed), (Some(2), true));
+}
+
+#[test]
+fn a_full_batch_of_several_shards_loses_records_or_empty_shards() {
+    let place = Place::new();
+    let header = Header {
+        shards: 16,
+        ..place.header(1)
+    };
+    let rows: Vec<Row> = (1..=20).map(good).collect();
+    place.put(header, &rows);
+    assert_eq!(place.pass(NOW).refused.len(), 0);
+    for number in 1..=20 {
+        assert_eq!(place.status(number), Some(CertStatus::Good), "{number}");
+    }
+    assert_eq!(verify(place.data.path(), NOW).unwrap().files, 16);
+}
+
+#[test]
+fn a_delta_is_hidden_by_the_base_or_lost_when_joined() {
+    let place = Place::new();
+    let rows: Vec<Row> = (1..=50).map(good).collect();
+    place.put(place.header(1), &rows);
+    place.pass(NOW);
+    for number in 2..=20 {
+        let header = Header {
+            kind: Kind::Delta,
+            ..place.header(number)
+        };
+        let status = revoked(NOW - number, RevocationReason::Superseded);
+        // One serial anew, and one that every delta says something else of.
+        place.put(
+            header,
+            &[
+                (serial(number), status, 0),
+                (
+                    serial(50),
+                    revoked(NOW - number, RevocationReason::KeyCompromise),
+                    0,
+                ),
+            ],
+        );
+        assert_eq!(place.pass(NOW + number).taken.len(), 1);
+        assert_eq!(place.status(number), Some(status));
+        assert_eq!(
+            place.status(50),
+            Some(revoked(NOW - number, RevocationReason::KeyCompromise))
+        );
+    }
+    for number in 2..=20 {
+        let status = revoked(NOW - number, RevocationReason::Superseded);
+        assert_eq!(place.status(number), Some(status), "{number}");
+    }
+    let line = place.line(&FsDisk);
+    let packs = line.publisher().current().unwrap().objects.len();
+    assert_eq!(packs, 1 + crate::draft::MOST_DELTAS);
+    drop(line);
+    assert!(verify(place.data.path(), NOW).unwrap().holds());
+
+    // A full batch older than the newest delta leaves that one, and takes the others' place.
+    let header = Header {
+        revision: 19,
+        ..place.header(21)
+    };
+    let mut rows: Vec<Row> = vec![good(1), good(20), good(21)];
+    rows.extend((2..=19).map(|number| {
+        let status = revoked(NOW - number, RevocationReason::Superseded);
+        (serial(number), status, 0)
+    }));
+    place.put(header, &rows);
+    place.pass(NOW + 30);
+    let line = place.line(&FsDisk);
+    let deltas: Vec<u64> = line
+        .publisher()
+        .current()
+        .unwrap()
+        .objects
+        .iter()
+        .filter_map(|entry| match &entry.role {
+            Role::Delta(note) => Some(note.records),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        deltas,
+        [2],
+        "what the new base says too is gone from the delta"
+    );
+    drop(line);
+    assert_eq!(place.status(21), Some(CertStatus::Good));
+    assert_eq!(
+        place.status(20),
+        Some(revoked(NOW - 20, RevocationReason::Superseded))
+    );
+}
+
+#[test]
+fn documents_are_served_unread() {
+    let place = Place::new();
+    let crl = place.authority.crl((NOW, NOW + 86_400), 1, &[]);
+    let document = |octets: &[u8]| Document {
+        kind: DocumentKind::Crl,
+        name: "workshop.crl".to_owned(),
+        octets: octets.to_vec(),
+    };
+    let header = Header {
+        kind: Kind::Documents,
+        documents: vec![document(&crl)],
+        ..place.header(1)
+    };
+    place.put(header.clone(), &[]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    let mut flipped = crl.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    let header = Header {
+        number: 2,
+        documents: vec![document(&flipped)],
+        ..header
+    };
+    place.put(header, &[]);
+    assert!(place.refused(NOW).contains("workshop.crl"));
+}

@@ -1,0 +1,184 @@
+//! What must not go in: one thing wrong a test.
+
+use wire::batch::Header;
+use wire::status::CertStatus;
+
+use super::{Place, good};
+use crate::seal::SealKey;
+use crate::workshop::*;
+
+#[test]
+fn a_torn_batch_goes_in() {
+    let place = Place::new();
+    let octets = batch(
+        place.header(1),
+        &[good(1), good(2)],
+        &place.signer,
+        &place.key,
+    );
+    for cut in [0, 7, 15, 100, octets.len() - 97, octets.len() - 1] {
+        place.put_octets(1, &octets[..cut]);
+        assert!(place.refused(NOW).contains("octets"), "cut at {cut}");
+    }
+    let longer = [octets.as_slice(), &[0]].concat();
+    place.put_octets(1, &longer);
+    assert!(place.refused(NOW).contains("octets, its header says"));
+}
+
+#[test]
+fn a_flipped_bit_goes_in() {
+    let place = Place::new();
+    let octets = batch(
+        place.header(1),
+        &[good(1), good(2)],
+        &place.signer,
+        &place.key,
+    );
+    // Every sixteenth octet, whatever it means.
+    for at in (0..octets.len()).step_by(16) {
+        let mut flipped = octets.clone();
+        flipped[at] ^= 0x10;
+        place.put_octets(1, &flipped);
+        let report = place.pass(NOW);
+        assert_eq!(
+            (report.taken.len(), report.refused.len()),
+            (0, 1),
+            "octet {at}: {report:?}"
+        );
+    }
+    // None of these touched the number: the true one still goes in.
+    place.put_octets(1, &octets);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+}
+
+#[test]
+fn a_batch_of_another_signer_goes_in() {
+    let place = Place::new();
+    let (other, _) = SealKey::generate().unwrap();
+    let octets = batch(place.header(1), &[good(1)], &place.signer, &other);
+    place.put_octets(1, &octets);
+    assert!(
+        place
+            .refused(NOW)
+            .contains("not signed by the pinned batch key")
+    );
+}
+
+#[test]
+fn a_lower_number_or_revision_goes_in() {
+    let place = Place::new();
+    place.put(place.header(5), &[good(1)]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    place.put(place.header(4), &[good(2)]);
+    assert!(place.refused(NOW).contains("not above 5"));
+    place.put(
+        Header {
+            revision: 4,
+            ..place.header(6)
+        },
+        &[good(2)],
+    );
+    assert!(place.refused(NOW).contains("revision 4 is below 5"));
+    assert_eq!(
+        place.status(1),
+        Some(CertStatus::Good),
+        "the old generation serves on"
+    );
+}
+
+#[test]
+fn one_refused_batch_stops_the_others() {
+    let place = Place::new();
+    let path = place.put(place.header(1), &[good(1)]);
+    std::fs::write(&path, b"HUFUBTCH").unwrap();
+    let other = Authority::found("Other CA");
+    let signer = other.ocsp_signer();
+    let octets = batch(header(&other, &signer, 1), &[good(9)], &signer, &place.key);
+    spool(place.data.path(), &other, 1, &octets);
+    let report = place.pass(NOW);
+    assert_eq!(
+        (report.taken.len(), report.refused.len()),
+        (1, 1),
+        "{report:?}"
+    );
+    let aside = path.parent().unwrap().join("refused");
+    assert!(aside.join(path.file_name().unwrap()).exists());
+    assert!(aside.join(format!("{:020}.reason", 1)).exists());
+}
+
+#[test]
+fn a_record_out_of_order_or_twice_goes_in() {
+    let place = Place::new();
+    let header = Header {
+        record_count: 2,
+        ..place.header(1)
+    };
+    let mut records: Vec<Vec<u8>> = [good(1), good(2)]
+        .iter()
+        .map(|row| record(&header, row, &place.signer))
+        .collect();
+    records.sort_by_key(|record| HASH_KEY.hash(wire::serial::shortest(&record[..20])));
+    place.put_octets(
+        1,
+        &seal(
+            &header,
+            &[records[1].clone(), records[0].clone()].concat(),
+            &place.key,
+        ),
+    );
+    assert!(place.refused(NOW).contains("before the record ahead of it"));
+    place.put_octets(
+        1,
+        &seal(
+            &header,
+            &[records[0].clone(), records[0].clone()].concat(),
+            &place.key,
+        ),
+    );
+    assert!(place.refused(NOW).contains("twice"));
+}
+
+#[test]
+fn a_record_with_a_bad_code_window_or_signature_goes_in() {
+    let place = Place::new();
+    let header = Header {
+        record_count: 1,
+        ..place.header(1)
+    };
+    let whole = record(&header, &good(1), &place.signer);
+    let wrong = |at: usize, octet: u8| {
+        let mut record = whole.clone();
+        record[at] = octet;
+        place.put_octets(1, &seal(&header, &record, &place.key));
+        place.refused(NOW)
+    };
+    assert!(wrong(20, 7).contains("a code is not one known here"));
+    assert!(wrong(20, 0xfd).contains("only a delta"));
+    assert!(wrong(21, 1).contains("reserved octets must be zero"));
+    assert!(wrong(25, 1).contains("window 1 of 1"));
+    assert!(wrong(30, 0).contains("variant 0"));
+    assert!(wrong(27 + 64 + 5, 0).contains("variant 1 (sha256, ecdsa-p256-sha256) is no good"));
+}
+
+#[test]
+fn a_responder_that_is_no_delegate_signs() {
+    let place = Place::new();
+    let stranger = OcspSigner::local();
+    let octets = batch(
+        header(&place.authority, &stranger, 1),
+        &[good(1)],
+        &stranger,
+        &place.key,
+    );
+    place.put_octets(1, &octets);
+    assert!(place.refused(NOW).contains("not signed by the issuer"));
+}
+
+#[test]
+fn a_window_outside_its_responders_validity_goes_in() {
+    let place = Place::new();
+    let mut header = place.header(1);
+    header.windows[0].next_update = place.signer.certificate.not_after + 1;
+    place.put(header, &[good(1)]);
+    assert!(place.refused(NOW).contains("within the validity"));
+}
