@@ -172,3 +172,6 @@ impl core::fmt::Debug for IssuerId {
         write!(f, "IssuerId({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

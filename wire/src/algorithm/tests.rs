@@ -38,6 +38,23 @@ fn what_we_sign_with_is_recognised_as_what_it_is() {
 }
 
 #[test]
+fn codes_in_batches_and_packs_never_change() {
+    let codes = SignatureAlgorithm::ALL.map(|algorithm| (algorithm.code(), algorithm.name()));
+    assert_eq!(
+        codes,
+        [
+            (1, "ecdsa-p256-sha256"),
+            (2, "ecdsa-p384-sha384"),
+            (3, "rsa-2048-sha256"),
+            (4, "rsa-3072-sha256"),
+            (5, "rsa-4096-sha256"),
+            (6, "ed25519"),
+            (7, "sm2-sm3"),
+        ]
+    );
+}
+
+#[test]
 fn codes_and_names_come_back_and_no_two_are_the_same() {
     for algorithm in SignatureAlgorithm::ALL {
         assert_eq!(

@@ -213,7 +213,8 @@ fn read_number<'a>(value: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     value.integer(32).map(|number| number.content)
 }
 
-/// A `Time`: `UTCTime` or `GeneralizedTime`.
+/// A `Time`: `UTCTime` or `GeneralizedTime`. RFC 5280 §5.1.2.4 wants `UTCTime` through 2049; real lists use either, both
+/// are DER and say the same.
 #[inline]
 pub(super) fn read_time(reader: &mut Reader<'_>) -> Result<UnixSeconds, DecodeError> {
     let value = reader.any()?;

@@ -177,7 +177,10 @@ fn basic<'a>(bytes: &Tlv<'a>) -> Result<BasicResponse<'a>, DecodeError> {
 
     let mut data = tbs.reader();
     if let Some(version) = data.optional(tag::context_constructed(0))? {
-        let number = version.reader().integer(4)?;
+        // X.690 §11.5 asks to leave v1 out; responders that write it sign it so.
+        let mut inside = version.reader();
+        let number = inside.integer(4)?;
+        inside.finish()?;
         if number.content != [0] {
             return Err(number.error(Rule::VersionUnknown));
         }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use wire::Rule;
 use wire::crl::{Crl, PemLabel, pem_or_der};
 use wire::request::OcspRequest;
 use wire::response::OcspResponse;
@@ -78,8 +79,16 @@ fn no_file_panics_in_any_parser() {
         let _ = OcspResponse::parse(&octets);
         let _ = read_list(&octets);
         let _ = wire::batch::Header::parse(&octets);
-        for label in [PemLabel::Crl, PemLabel::Certificate] {
-            let _ = pem_or_der(&octets, label);
+        // Some are bare base64, without the armour.
+        let armoured = [
+            b"-----BEGIN X509 CRL-----\n",
+            &octets[..],
+            b"\n-----END X509 CRL-----\n",
+        ];
+        for octets in [&octets[..], &armoured.concat()] {
+            if let Ok(der) = pem_or_der(octets, PemLabel::Crl) {
+                let _ = read_list(&der);
+            }
         }
     }
 }
@@ -105,6 +114,34 @@ fn no_validly_signed_list_of_a_real_authority_is_refused() {
     assert!(read >= 20, "{read} lists");
 }
 
+/// Lists of other projects' tests, validly signed and still not to be used, and the rule that says why.
+const WRONG_ON_PURPOSE: &[(&str, Rule)] = &[
+    (
+        "crl-other/NISTCertPathTest.java.dae459.crl",
+        Rule::TimeBefore1970,
+    ),
+    ("crl-other/x509_test.cc.dc7db7.crl", Rule::AlgorithmsDiffer),
+    // A reason of 257.
+    ("crl-synthetic/phys.056b9f.crl", Rule::ReasonUnknown),
+    ("crl-synthetic/sci.d3d981.crl", Rule::ReasonUnknown),
+];
+
+#[test]
+fn no_validly_signed_list_is_refused_but_those_wrong_on_purpose() {
+    let Some((folder, lines)) = corpus() else {
+        return;
+    };
+    for line in lines
+        .iter()
+        .filter(|line| line.is_in("crl-") && line.signature == "True")
+    {
+        let octets = std::fs::read(folder.join(&line.path)).unwrap();
+        let wrong = WRONG_ON_PURPOSE.iter().find(|(path, _)| *path == line.path);
+        let refused = read_list(&octets).err().map(|error| error.rule);
+        assert_eq!(refused, wrong.map(|(_, rule)| *rule), "{}", line.path);
+    }
+}
+
 #[test]
 fn no_list_that_the_manifest_calls_bad_is_taken() {
     let Some((folder, lines)) = corpus() else {
@@ -128,7 +165,7 @@ fn no_request_of_the_world_is_refused_but_the_one_that_is_too_long() {
         let octets = std::fs::read(folder.join(&line.path)).unwrap();
         let request = OcspRequest::parse(&octets);
         if octets.len() > wire::request::MAX_REQUEST_OCTETS {
-            assert_eq!(request.unwrap_err().rule, wire::Rule::TooLong);
+            assert_eq!(request.unwrap_err().rule, Rule::TooLong);
             continue;
         }
         let count = request

@@ -70,6 +70,32 @@ fn written(
     assemble_crl(&tbs, algorithm, &vec![9; algorithm.raw_octets()]).unwrap()
 }
 
+/// RFC 5280 §5.2.3–§5.2.6: a reader that does not know deltas or partial lists must not take one for a whole list.
+#[test]
+fn no_partial_list_can_be_taken_for_a_whole_one() {
+    let critical = |base_number| {
+        let octets = written(&[], SignatureAlgorithm::Ed25519, 1, 1, base_number);
+        let (_, list) = CertificateRevocationList::from_der(&octets).unwrap();
+        list.extensions()
+            .iter()
+            .map(|extension| (extension.oid.to_id_string(), extension.critical))
+            .collect::<Vec<_>>()
+    };
+    let named = |names: &[(&str, bool)]| -> Vec<(String, bool)> {
+        names
+            .iter()
+            .map(|(oid, critical)| ((*oid).to_owned(), *critical))
+            .collect()
+    };
+    let key = ("2.5.29.35", false);
+    let number = ("2.5.29.20", false);
+    let delta = ("2.5.29.27", true);
+    let point = ("2.5.29.28", true);
+    let freshest = ("2.5.29.46", false);
+    assert_eq!(critical(None), named(&[key, number, point, freshest]));
+    assert_eq!(critical(Some(1)), named(&[key, number, delta, point]));
+}
+
 proptest! {
     #[test]
     fn rasn_encodes_it_to_the_same_octets(
