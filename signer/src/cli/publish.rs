@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest;
-use serde_json::json;
+use serde_json::{Value, json};
 use wire::time::UnixSeconds;
 
 use super::args::{Common, FoundArgs, PassArgs, ServeArgs};
 use super::say::say;
 use super::submit::progress;
-use super::{Outcome, open, table};
+use super::{Outcome, PARTIAL, REFUSED, open, table};
+use crate::adopt::Outcome as Adoption;
 use crate::ca::{crl as lists, found as founding};
-use crate::error::SignerError;
+use crate::error::{SignerError, sentence};
 use crate::registry::By;
 use crate::serve::{self as serving, Shift};
 
@@ -181,9 +182,76 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, SignerError> {
 pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
-    let report = shift.pass(now, &|_| {})?;
-    say!("{} adopted", report.adoptions.len());
-    Ok(ExitCode::SUCCESS)
+    let bar = progress(0, "responses signed");
+    let report = shift.pass(now, &|signed| bar.set_position(signed))?;
+    bar.finish_and_clear();
+    let rows: Vec<_> = report.adoptions.iter().map(adoption).collect();
+    let refused = report
+        .adoptions
+        .iter()
+        .filter(|outcome| {
+            matches!(
+                outcome,
+                Adoption::Refused { .. } | Adoption::StillRefused(_)
+            )
+        })
+        .count();
+    if args.data.json {
+        say!("{}", json!(rows));
+    } else if rows.is_empty() {
+        say!("nothing is staged; `hufu loader import --help` shows how");
+    } else {
+        for row in &rows {
+            let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+            say!("{}: {} {}", text("outcome"), text("issuer"), text("name"));
+            for (key, what) in [("sha256", "SHA-256 of its certificate"), ("why", "because")] {
+                if row[key].is_string() {
+                    say!("   {what}: {}", text(key));
+                }
+            }
+            if let Some(as_of) = row["as_of"].as_u64() {
+                say!("   REPLAYED as of {}", table::moment(as_of));
+            }
+            if let Some(records) = row["records"].as_u64() {
+                say!(
+                    "   {records} revoked serials signed, revision {}",
+                    row["revision"]
+                );
+            }
+        }
+    }
+    Ok(match (refused, rows.len()) {
+        (0, _) => ExitCode::SUCCESS,
+        (refused, all) if refused == all => ExitCode::from(REFUSED),
+        _ => ExitCode::from(PARTIAL),
+    })
+}
+
+/// What became of one staged list, for machines and for the lines above.
+fn adoption(outcome: &Adoption) -> Value {
+    match outcome {
+        Adoption::Adopted {
+            issuer,
+            name,
+            fingerprint,
+            revision,
+            as_of,
+            written,
+        } => json!({ "outcome": "adopted", "issuer": issuer.to_string(), "name": name,
+            "sha256": pairs(fingerprint), "revision": revision, "as_of": as_of,
+            "records": written.records }),
+        Adoption::Renewed(written) => json!({ "outcome": "signed again", "issuer": written.issuer,
+            "revision": written.revision, "records": written.records }),
+        Adoption::Unchanged(issuer) => {
+            json!({ "outcome": "unchanged", "issuer": issuer.to_string() })
+        }
+        Adoption::Refused { issuer, why } => {
+            json!({ "outcome": "REFUSED", "issuer": issuer.to_string(), "why": sentence(why) })
+        }
+        Adoption::StillRefused(issuer) => {
+            json!({ "outcome": "REFUSED", "issuer": issuer.to_string(), "why": "as before" })
+        }
+    }
 }
 
 /// Only one process writes the spool; if `serve` is it, nothing is left to do by hand.
@@ -196,13 +264,13 @@ fn served_already(error: serving::ServeError) -> SignerError {
     error.into()
 }
 
-/// SHA-256 of a certificate as people compare it.
+/// SHA-256 of a certificate.
 fn fingerprint(certificate: &[u8]) -> String {
-    let hash = digest::digest(&digest::SHA256, certificate);
-    let pairs: Vec<_> = hash
-        .as_ref()
-        .iter()
-        .map(|octet| format!("{octet:02X}"))
-        .collect();
+    pairs(digest::digest(&digest::SHA256, certificate).as_ref())
+}
+
+/// A fingerprint as people compare it.
+fn pairs(octets: &[u8]) -> String {
+    let pairs: Vec<_> = octets.iter().map(|octet| format!("{octet:02X}")).collect();
     pairs.join(":")
 }

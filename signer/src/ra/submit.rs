@@ -325,5 +325,5 @@ impl Receipt {
 }
 
 #[cfg(test)]
-#[path = "submit_tests.rs"]
+#[path = "tests/mod.rs"]
 mod tests;
