@@ -1,1 +1,15 @@
-//! Under construction.
+//! What the measuring programs share: starting a server on one core, reading what it cost, driving it.
+//!
+//! - [`issuer`]: a throw-away CA and its delegated responder.
+//! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
+//! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
+//! - [`server`]: a server process pinned to core 0 and the processor time it has used.
+//! - [`load`]: one run of `wrk` on core 1.
+//!
+//! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
+
+pub mod issuer;
+pub mod load;
+pub mod population;
+pub mod requests;
+pub mod server;

@@ -1,0 +1,153 @@
+//! The floors that servers are measured against: bare loops that send fixed octets and parse nothing.
+//!
+//! `loop` keeps connections: epoll, one `recv` and one `send` a request. It is what the kernel asks for
+//! a keep-alive answer. `early` takes a connection a request: `accept4`, `recv`, `send`, `close`, with
+//! `TCP_DEFER_ACCEPT` so that the request is there when the connection is, and epoll for the listener only.
+//! No server that reads its requests can cost less; `hufu-compare` prints everyone as a ratio to these.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::ioctl_fionbio;
+
+/// Serve fixed octets from a bare epoll loop.
+#[derive(Parser)]
+struct Args {
+    /// Which floor.
+    #[arg(long)]
+    mode: Mode,
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:2570")]
+    listen: SocketAddr,
+    /// File with the whole HTTP response, head and body, sent as it is.
+    #[arg(long)]
+    response: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Mode {
+    /// Keep-alive.
+    Loop,
+    /// A connection a request.
+    Early,
+}
+
+fn main() -> std::io::Result<()> {
+    let args = Args::parse();
+    let response = std::fs::read(&args.response)?;
+    let listener = TcpListener::bind(args.listen)?;
+    match args.mode {
+        Mode::Loop => keep_alive(&listener, &response),
+        Mode::Early => a_connection_a_request(&listener, &response),
+    }
+}
+
+/// The listener's mark among the events; connections are marked by their slot.
+const LISTENER: u64 = u64::MAX;
+
+fn keep_alive(listener: &TcpListener, response: &[u8]) -> std::io::Result<()> {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    listener.set_nonblocking(true)?;
+    epoll::add(
+        &epoll,
+        listener,
+        EventData::new_u64(LISTENER),
+        EventFlags::IN,
+    )?;
+    let mut connections: Vec<Option<TcpStream>> = Vec::new();
+    let mut free: Vec<usize> = Vec::new();
+    let mut events = Vec::with_capacity(256);
+    let mut request = [0u8; 4096];
+    loop {
+        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        for event in events.drain(..) {
+            if event.data.u64() == LISTENER {
+                while let Ok((stream, _)) = listener.accept() {
+                    stream.set_nodelay(true)?;
+                    ioctl_fionbio(&stream, true)?;
+                    let slot = free.pop().unwrap_or_else(|| {
+                        connections.push(None);
+                        connections.len() - 1
+                    });
+                    epoll::add(
+                        &epoll,
+                        &stream,
+                        EventData::new_u64(slot as u64),
+                        EventFlags::IN,
+                    )?;
+                    connections[slot] = Some(stream);
+                }
+                continue;
+            }
+            let slot = usize::try_from(event.data.u64()).expect("slots are counted in usize");
+            let Some(stream) = connections[slot].as_mut() else {
+                continue;
+            };
+            let open = match stream.read(&mut request) {
+                Ok(0) => false,
+                Ok(_) => stream.write_all(response).is_ok(),
+                Err(error) => error.kind() == ErrorKind::WouldBlock,
+            };
+            if !open {
+                connections[slot] = None;
+                free.push(slot);
+            }
+        }
+    }
+}
+
+fn a_connection_a_request(listener: &TcpListener, response: &[u8]) -> std::io::Result<()> {
+    defer_accept(listener)?;
+    listener.set_nonblocking(true)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    epoll::add(
+        &epoll,
+        listener,
+        EventData::new_u64(LISTENER),
+        EventFlags::IN,
+    )?;
+    let mut events = Vec::with_capacity(1);
+    let mut request = [0u8; 4096];
+    loop {
+        events.clear();
+        epoll::wait(&epoll, spare_capacity(&mut events), None)?;
+        // An accepted socket is blocking; with the accept deferred its request has already come.
+        while let Ok((mut stream, _)) = listener.accept() {
+            if stream.read(&mut request).is_ok_and(|octets| octets > 0) {
+                // A client that has gone is its own affair; the next one counts.
+                let _gone = stream.write_all(response);
+            }
+        }
+    }
+}
+
+/// Asks the kernel to hand over a connection only once its first octets are there.
+#[expect(
+    unsafe_code,
+    reason = "no crate here wraps TCP_DEFER_ACCEPT; benches are not shipped"
+)]
+fn defer_accept(listener: &TcpListener) -> std::io::Result<()> {
+    let seconds: libc::c_int = 1;
+    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).expect("four octets");
+    // SAFETY: the descriptor is open for as long as `listener` is borrowed; the option's value is a live
+    // integer of the size given, read and not kept by the kernel.
+    let outcome = unsafe {
+        libc::setsockopt(
+            listener.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            std::ptr::from_ref(&seconds).cast(),
+            size,
+        )
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}

@@ -1,0 +1,50 @@
+//! One run of `wrk` on the client's core: how many answers came, and whether each was a good one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+/// The core the client runs on.
+pub const CLIENT_CORE: &str = "1";
+
+/// How a run is shaped.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    /// Connections open at a time.
+    pub connections: u32,
+    /// Seconds a run lasts.
+    pub seconds: u32,
+}
+
+/// Drives `address` with the requests of `script` and returns the number of answers.
+///
+/// # Errors
+/// When `wrk` cannot be run, or when any answer failed: a figure over failed answers means nothing.
+pub fn drive(address: SocketAddr, script: &Path, shape: Shape) -> std::io::Result<u64> {
+    let output = Command::new("taskset")
+        .args([
+            "-c",
+            CLIENT_CORE,
+            "wrk",
+            "-t1",
+            &format!("-c{}", shape.connections),
+            &format!("-d{}s", shape.seconds),
+            "-s",
+        ])
+        .arg(script)
+        .arg(format!("http://{address}"))
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let figure = |name: &str| {
+        said.lines()
+            .find_map(|line| line.strip_prefix(name))
+            .and_then(|value| value.trim().parse::<u64>().ok())
+    };
+    match (figure("answers "), figure("failed ")) {
+        (Some(answers @ 1..), Some(0)) => Ok(answers),
+        _ => Err(std::io::Error::other(format!(
+            "wrk against {address} did not get good answers only:\n{said}{}",
+            String::from_utf8_lossy(&output.stderr)
+        ))),
+    }
+}
