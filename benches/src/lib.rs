@@ -1,5 +1,6 @@
 //! What the measuring programs share: starting a server on one core, reading what it cost, driving it.
 //!
+//! - [`crl`]: synthetic CRLs.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
@@ -8,6 +9,7 @@
 //!
 //! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
 
+pub mod crl;
 pub mod issuer;
 pub mod load;
 pub mod population;

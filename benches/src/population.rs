@@ -146,6 +146,20 @@ impl Population {
     }
 }
 
+/// Ten thousand unsigned records: something to ask about.
+#[must_use]
+pub fn small_requests() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plan = Plan {
+        records: 10_000,
+        signed: false,
+        ..Plan::default()
+    };
+    Population::build(folder.path(), &plan)
+        .expect("a population")
+        .requests
+}
+
 fn places(plan: &Plan, hash_key: SerialHashKey) -> Vec<Place> {
     let mut noise = blake3::Hasher::new()
         .update(&plan.seed.to_le_bytes())
@@ -188,6 +202,25 @@ fn header(issuer: &Issuer, plan: &Plan, hash_key: SerialHashKey, now: u64) -> He
         }],
         documents: Vec::new(),
     }
+}
+
+/// The header of a batch that `algorithm` signs, for benches of the signing alone.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn header_for(
+    algorithm: SignatureAlgorithm,
+    records: u64,
+) -> Result<Header, Box<dyn std::error::Error>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let plan = Plan {
+        records,
+        ..Plan::default()
+    };
+    let mut header = header(&Issuer::generate(now)?, &plan, SerialHashKey([7; 16]), now);
+    header.variants[0].algorithm = algorithm;
+    header.responders[0].algorithm = algorithm;
+    Ok(header)
 }
 
 fn status(index: usize, now: u64) -> CertStatus {
