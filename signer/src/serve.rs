@@ -5,9 +5,10 @@
 //! week without power the first pass signs everything anew: what is due follows from the registry and the clock alone.
 
 use crate::adopt;
-use crate::batch::BatchError;
 use crate::batch::own::{self, Errand, Written};
+use crate::batch::{BatchError, Spooler};
 use crate::ca::{CaError, Issuer, crl, issue};
+use crate::error::sentence;
 use crate::key::Signer;
 use crate::office::Office;
 use crate::registry::{By, IssuerId, Revision, Store};
@@ -97,6 +98,11 @@ impl<'a, S: Store> Shift<'a, S> {
         progress: &dyn Fn(u64),
     ) -> Result<PassReport, ServeError> {
         let by = By::signer(now);
+        let spooler = Spooler {
+            batch_key: &*self.batch_key,
+            now,
+            progress,
+        };
         let mut report = PassReport::default();
         // Read before anything is looked at: what changes meanwhile is seen by the next pass.
         let seen = self
@@ -111,14 +117,13 @@ impl<'a, S: Store> Shift<'a, S> {
         // Changes first: a revocation must not wait for lists and renewals.
         let issuing = || authorities.iter().filter(|issuer| !issuer.is_root());
         for issuer in issuing() {
-            report
-                .batches
-                .extend(self.own(issuer, &[], Errand::Changes, now, progress)?);
+            let written = own::write(self.office, issuer, &[], Errand::Changes, spooler)?;
+            report.batches.extend(written);
         }
         let lists = crl::write(self.office, &authorities, crl::Urgency::Due, by)?;
         for issuer in issuing() {
             let documents = own::documents(issuer, &authorities, &lists);
-            let written = self.own(issuer, &documents, Errand::Everything, now, progress)?;
+            let written = own::write(self.office, issuer, &documents, Errand::Everything, spooler)?;
             report.batches.extend(written);
         }
         report.adoptions = self.adopt(now, progress)?;
@@ -138,28 +143,12 @@ impl<'a, S: Store> Shift<'a, S> {
         now: UnixSeconds,
         progress: &dyn Fn(u64),
     ) -> Result<Vec<adopt::Outcome>, ServeError> {
-        let (office, key) = (self.office, &*self.batch_key);
-        Ok(adopt::pass(office, key, &mut self.refused, now, progress)?)
-    }
-
-    fn own(
-        &self,
-        issuer: &Issuer,
-        documents: &[wire::batch::Document],
-        errand: Errand,
-        now: UnixSeconds,
-        progress: &dyn Fn(u64),
-    ) -> Result<Option<Written>, ServeError> {
-        let key = &*self.batch_key;
-        Ok(own::write(
-            self.office,
-            issuer,
-            documents,
-            errand,
-            key,
+        let spooler = Spooler {
+            batch_key: &*self.batch_key,
             now,
             progress,
-        )?)
+        };
+        Ok(adopt::pass(self.office, &mut self.refused, spooler)?)
     }
 
     /// Passes until `stop` says so: at once when the registry changes, else once a second.
@@ -179,7 +168,7 @@ impl<'a, S: Store> Shift<'a, S> {
                     }
                     Err(error) => {
                         failures += 1;
-                        let cause = chain(&error);
+                        let cause = sentence(&error);
                         tracing::error!(%cause, failures, "pass failed; what is served stays served");
                     }
                 }
@@ -245,18 +234,6 @@ fn remove(path: &Path) -> io::Result<()> {
 /// A second between passes; after failures up to half a minute.
 fn pause_secs(failures: u32) -> u64 {
     (1_u64 << failures.min(5)).min(30)
-}
-
-/// An error and all its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// The system's clock; called by main loops only.

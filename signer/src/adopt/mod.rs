@@ -10,9 +10,8 @@ pub mod responder;
 pub mod staged;
 
 use crate::batch::own::{Written, batch_kind};
-use crate::batch::{BatchError, Order, Subject, default_forms, make, plan};
+use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
 use crate::ca::CaError;
-use crate::key::Signer;
 use crate::key::keyring::hex;
 use crate::key::verify::VerifyError;
 use crate::office::Office;
@@ -64,7 +63,7 @@ pub enum Refusal {
         /// nextUpdate.
         next_update: UnixSeconds,
     },
-    /// as_of lies ahead.
+    /// `as_of` lies ahead.
     #[error("as_of lies ahead of the clock")]
     AsOfAhead,
     /// The issuer's certificate is not valid at that moment.
@@ -148,10 +147,8 @@ impl Outcome {
 /// [`BatchError`] if registry, keys or spool fail; a list that is not believed is an [`Outcome`].
 pub fn pass<S: Store>(
     office: &Office<S>,
-    batch_key: &dyn Signer,
     memory: &mut Memory,
-    now: UnixSeconds,
-    progress: &dyn Fn(u64),
+    spooler: Spooler<'_>,
 ) -> Result<Vec<Outcome>, BatchError> {
     let folders = match staged::folders(&office.home.staged()) {
         Ok(folders) => folders,
@@ -162,12 +159,8 @@ pub fn pass<S: Store>(
         return Ok(Vec::new());
     }
     let known = office.registry.wait(|store| store.foreign())?;
-    let adopter = Adopter {
-        office,
-        batch_key,
-        now,
-        progress,
-    };
+    let adopter = Adopter { office, spooler };
+    let now = spooler.now;
     let mut outcomes = Vec::with_capacity(folders.len());
     for (issuer, folder) in folders {
         let options = Options::read(&folder);
@@ -210,7 +203,7 @@ pub fn log(outcomes: &[Outcome]) {
                 tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
             }
             Outcome::Refused { issuer, why } => {
-                let why = crate::serve::chain(why);
+                let why = crate::error::sentence(why);
                 tracing::error!(%issuer, why, "a staged CRL is not adopted");
             }
             Outcome::Renewed(_) | Outcome::Unchanged(_) | Outcome::StillRefused(_) => {}
@@ -221,9 +214,7 @@ pub fn log(outcomes: &[Outcome]) {
 /// One look at the staged folders.
 struct Adopter<'a, S> {
     office: &'a Office<S>,
-    batch_key: &'a dyn Signer,
-    now: UnixSeconds,
-    progress: &'a dyn Fn(u64),
+    spooler: Spooler<'a>,
 }
 
 impl<S: Store> Adopter<'_, S> {
@@ -241,26 +232,36 @@ impl<S: Store> Adopter<'_, S> {
         });
         if let Some(row) = same {
             let full = self.latest_full(issuer)?;
-            let fresh =
-                |full: &BatchRecord| full.revision >= row.revision && self.now < full.renew_at;
+            let fresh = |full: &BatchRecord| {
+                full.revision >= row.revision && self.spooler.now < full.renew_at
+            };
             if full.as_ref().is_some_and(fresh) {
                 return Ok(Outcome::Unchanged(issuer));
             }
         }
         let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
-        let judged = judge::judge(issuer, &staged.issuer, &staged.crl, &options, self.now)?;
+        let judged = judge::judge(
+            issuer,
+            &staged.issuer,
+            &staged.crl,
+            &options,
+            self.spooler.now,
+        )?;
         if let Some(row) = same {
-            let hash_key = row.adoption.hash_key;
-            let written = self.sign(issuer, hash_key, &staged, judged, &options, row.revision)?;
+            let taken = Taken {
+                hash_key: row.adoption.hash_key,
+                revision: row.revision,
+            };
+            let written = self.sign(issuer, taken, &staged, judged, &options)?;
             return Ok(Outcome::Renewed(written));
         }
-        self.adopt(issuer, staged, judged, options, before)
+        self.adopt(issuer, &staged, judged, options, before)
     }
 
     fn adopt(
         &self,
         issuer: IssuerId,
-        staged: Staged,
+        staged: &Staged,
         judged: Judged,
         options: Options,
         before: Option<&Foreign>,
@@ -283,7 +284,7 @@ impl<S: Store> Adopter<'_, S> {
             allow_weak: options.allow_weak,
             records: judged.rows.len() as u64,
         };
-        let by = By::signer(self.now);
+        let by = By::signer(self.spooler.now);
         let revision = self
             .office
             .registry
@@ -292,7 +293,8 @@ impl<S: Store> Adopter<'_, S> {
         let name = judged.name.clone();
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
-        let written = self.sign(issuer, hash_key, &staged, judged, &options, revision)?;
+        let taken = Taken { hash_key, revision };
+        let written = self.sign(issuer, taken, staged, judged, &options)?;
         let as_of = options.as_of;
         Ok(Outcome::Adopted {
             issuer,
@@ -307,21 +309,23 @@ impl<S: Store> Adopter<'_, S> {
     fn sign(
         &self,
         issuer: IssuerId,
-        hash_key: [u8; 16],
+        taken: Taken,
         staged: &Staged,
         judged: Judged,
         options: &Options,
-        revision: Revision,
     ) -> Result<Written, Fault> {
-        let by = By::signer(self.now);
+        let by = By::signer(self.spooler.now);
         let responder = responder::current(self.office, by).map_err(BatchError::from)?;
         let validity = self.office.settings.response_validity_secs;
         let limit = judged.next_update.filter(|_| options.as_of.is_none());
-        let mut window = plan::window(self.now, validity, responder.not_after, limit);
+        let mut window = plan::window(self.spooler.now, validity, responder.not_after, limit);
         let renew_at = renew_at(&window, limit);
         if options.as_of.is_none() {
             // What the list says was true at its thisUpdate; present time is claimed for replays only, which are marked.
-            window.this_update = judged.this_update.max(responder.not_before).min(self.now);
+            window.this_update = judged
+                .this_update
+                .max(responder.not_before)
+                .min(self.spooler.now);
         }
         let number = self
             .office
@@ -331,7 +335,7 @@ impl<S: Store> Adopter<'_, S> {
         let records = judged.rows.len() as u64;
         let subject = Subject {
             issuer_id: issuer,
-            hash_key: SerialHashKey(hash_key),
+            hash_key: SerialHashKey(taken.hash_key),
             shards: 1,
             issuer_certificate: staged.issuer.clone(),
             name_der: judged.name_der,
@@ -347,28 +351,22 @@ impl<S: Store> Adopter<'_, S> {
             subject: &subject,
             kind: Kind::Full,
             number,
-            revision,
-            now: self.now,
+            revision: taken.revision,
+            now: self.spooler.now,
             window,
             responder: &responder,
             rows: judged.rows,
             documents: documents(issuer, staged),
         };
         let path = self.office.home.batch(&issuer.0, number);
-        make(
-            order,
-            path,
-            self.batch_key,
-            self.office.settings.threads(),
-            self.progress,
-        )?;
+        make(order, path, &self.spooler, self.office.settings.threads())?;
         let record = BatchRecord {
             issuer: issuer.0,
             number,
             kind: batch_kind(Kind::Full),
             shard: 0,
-            revision,
-            created_at: self.now,
+            revision: taken.revision,
+            created_at: self.spooler.now,
             next_update: window.next_update,
             renew_at,
             records,
@@ -383,7 +381,7 @@ impl<S: Store> Adopter<'_, S> {
             kind: Kind::Full,
             number,
             records,
-            revision,
+            revision: taken.revision,
         })
     }
 
@@ -394,6 +392,13 @@ impl<S: Store> Adopter<'_, S> {
             .wait(|store| store.latest_batch(&issuer.0, BatchKind::Full, 0));
         Ok(latest.map_err(BatchError::from)?)
     }
+}
+
+/// What an adoption fixed.
+#[derive(Clone, Copy)]
+struct Taken {
+    hash_key: [u8; 16],
+    revision: Revision,
 }
 
 /// At half of the window; but one that ends with its list gains nothing from being signed again.

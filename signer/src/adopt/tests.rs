@@ -12,12 +12,12 @@ use wire::status::{CertStatus, RevocationReason};
 /// An authority elsewhere: `revoked` of its three certificates are on its list.
 fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, Vec<Serial>) {
     let office = founded(folder);
-    let rows = vec![
+    let rows = [
         person("张三", "E1"),
         person("李四", "E2"),
         person("王五", "E3"),
     ];
-    let approved = approve(&office, alias, rows);
+    let approved = approve(&office, alias, &rows);
     let _ = issue::issue(&office, approved, By::signer(now()), |_| {}).unwrap();
     let mut serials = Vec::new();
     for row in certificates(&office, alias).into_iter().take(revoked) {
@@ -36,7 +36,13 @@ fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, V
         serials.push(row.serial);
     }
     let issuer = office.issuer(alias).unwrap();
-    let lists = crl::write(&office, &[issuer.clone()], Urgency::Now, By::signer(now())).unwrap();
+    let lists = crl::write(
+        &office,
+        std::slice::from_ref(&issuer),
+        Urgency::Now,
+        By::signer(now()),
+    )
+    .unwrap();
     serials.sort();
     (
         issuer.row.certificate.clone(),
@@ -294,7 +300,7 @@ fn a_real_list_is_refused() {
         let judged = judge::judge(id, &issuer, &list, &options, now());
         if signed == "True" {
             let judged =
-                judged.unwrap_or_else(|why| panic!("{name}: {}", crate::serve::chain(&why)));
+                judged.unwrap_or_else(|why| panic!("{name}: {}", crate::error::sentence(&why)));
             believed += 1;
             let expected = match name {
                 name if name.contains("eidc201631") => Some(9_257),

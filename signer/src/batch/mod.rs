@@ -120,6 +120,17 @@ pub struct Order<'a> {
     pub documents: Vec<Document>,
 }
 
+/// Who puts batches into the spool, and when.
+#[derive(Clone, Copy)]
+pub struct Spooler<'a> {
+    /// Signs the files.
+    pub batch_key: &'a dyn Signer,
+    /// Now.
+    pub now: UnixSeconds,
+    /// Hears how many records were signed since it heard last.
+    pub progress: &'a dyn Fn(u64),
+}
+
 /// CertID forms for an issuer: what stock clients ask with. SM3 with absent parameters is GmSSL's, with NULL OpenSSL's.
 #[must_use]
 pub fn default_forms(issuer_is_sm2: bool) -> Vec<CertIdForm> {
@@ -214,9 +225,8 @@ impl Order<'_> {
 pub fn make(
     mut order: Order<'_>,
     path: PathBuf,
-    batch_key: &dyn Signer,
+    spooler: &Spooler<'_>,
     threads: usize,
-    progress: &dyn Fn(u64),
 ) -> Result<PathBuf, BatchError> {
     order.sort();
     let header = order.header();
@@ -224,10 +234,10 @@ pub fn make(
     let job = sign::Job::new(&header, &*order.responder.key, &order.rows)?;
     sign::run(&job, threads, |octets| {
         file.append(octets)?;
-        progress(octets.len() as u64 / job.record_octets() as u64);
+        (spooler.progress)(octets.len() as u64 / job.record_octets() as u64);
         Ok(())
     })?;
-    file.finish(&header, batch_key, &[&*order.responder.key])
+    file.finish(&header, spooler.batch_key, &[&*order.responder.key])
 }
 
 #[cfg(test)]

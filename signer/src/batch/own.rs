@@ -1,11 +1,10 @@
 //! Batches of our own authorities: from the registry into the spool.
 
 use super::plan::{self, Situation, Work};
-use super::{BatchError, Order, Row, Subject, default_forms, make};
+use super::{BatchError, Order, Row, Spooler, Subject, default_forms, make};
 use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer, ocsp_signer};
 use crate::durable::{self, Existing, Secrecy};
-use crate::key::Signer;
 use crate::key::keyring::hex;
 use crate::office::Office;
 use crate::registry::{BatchKind, BatchRecord, By, Crl, Revision, Store};
@@ -16,7 +15,6 @@ use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{Document, DocumentKind, Kind, Source};
 use wire::cert_id::IssuerId;
 use wire::serial::SerialHashKey;
-use wire::time::UnixSeconds;
 
 /// A batch that was put into the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +68,7 @@ pub fn write<S: Store>(
     issuer: &Issuer,
     documents: &[Document],
     errand: Errand,
-    batch_key: &dyn Signer,
-    now: UnixSeconds,
-    progress: &dyn Fn(u64),
+    spooler: Spooler<'_>,
 ) -> Result<Option<Written>, BatchError> {
     let id = issuer.issuer_id();
     let latest = |kind| {
@@ -85,14 +81,12 @@ pub fn write<S: Store>(
         full: full.as_ref(),
         delta: delta.as_ref(),
         revision: office.registry.wait(|store| store.revision())?,
-        now,
+        now: spooler.now,
     };
     let clerk = Clerk {
         office,
         issuer,
-        batch_key,
-        now,
-        progress,
+        spooler,
     };
     match (plan::decide(&situation), errand) {
         (Work::Since(revision), _) => clerk.changes(revision),
@@ -133,9 +127,7 @@ pub fn documents(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Vec<
 struct Clerk<'a, S> {
     office: &'a Office<S>,
     issuer: &'a Issuer,
-    batch_key: &'a dyn Signer,
-    now: UnixSeconds,
-    progress: &'a dyn Fn(u64),
+    spooler: Spooler<'a>,
 }
 
 impl<S: Store> Clerk<'_, S> {
@@ -181,13 +173,13 @@ impl<S: Store> Clerk<'_, S> {
         Ok(ocsp_signer::current(
             self.office,
             self.issuer,
-            By::signer(self.now),
+            By::signer(self.spooler.now),
         )?)
     }
 
     fn rows(&self, since: Option<Revision>) -> Result<(Revision, Vec<Row>), BatchError> {
         let archive = self.office.settings.archive_secs;
-        let (authority, now) = (self.issuer.id(), self.now);
+        let (authority, now) = (self.issuer.id(), self.spooler.now);
         let mut rows = Vec::new();
         let revision = self.office.registry.wait(|store| {
             store.each_status(authority, since, |row| {
@@ -211,7 +203,7 @@ impl<S: Store> Clerk<'_, S> {
         responder: &Responder,
     ) -> Result<Written, BatchError> {
         let validity = self.office.settings.response_validity_secs;
-        let window = plan::window(self.now, validity, responder.not_after, None);
+        let window = plan::window(self.spooler.now, validity, responder.not_after, None);
         let subject = subject(self.issuer)?;
         let id = self.issuer.issuer_id();
         let number = self
@@ -224,7 +216,7 @@ impl<S: Store> Clerk<'_, S> {
             kind,
             number,
             revision,
-            now: self.now,
+            now: self.spooler.now,
             window,
             responder,
             rows,
@@ -232,14 +224,14 @@ impl<S: Store> Clerk<'_, S> {
         };
         let path = self.office.home.batch(&id, number);
         let threads = self.office.settings.threads();
-        make(order, path, self.batch_key, threads, self.progress)?;
+        make(order, path, &self.spooler, threads)?;
         let record = BatchRecord {
             issuer: id,
             number,
             kind: batch_kind(kind),
             shard: 0,
             revision,
-            created_at: self.now,
+            created_at: self.spooler.now,
             next_update: window.next_update,
             renew_at: plan::renew_at(&window),
             records,

@@ -29,6 +29,14 @@ fn rows(count: u32) -> Vec<Row> {
     (0..count).map(row).collect()
 }
 
+fn spooler(batch_key: &dyn Signer) -> Spooler<'_> {
+    Spooler {
+        batch_key,
+        now: now(),
+        progress: &|_| {},
+    }
+}
+
 /// Header and statuses of a batch file.
 pub(crate) fn read_batch(path: &std::path::Path) -> (Header, Vec<(Serial, CertStatus)>) {
     let octets = std::fs::read(path).unwrap();
@@ -70,7 +78,7 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
     };
     let start = Instant::now();
     let path = folder.path().join("spool").join("1.batch");
-    make(order, path, &*batch_key, threads, &|_| {}).unwrap();
+    make(order, path, &spooler(&*batch_key), threads).unwrap();
     let whole = start.elapsed().as_secs_f64();
 
     let message = [7; 230];
@@ -127,7 +135,7 @@ fn records_leave_in_another_order_than_the_loader_takes() {
     };
     let path = folder.path().join("spool").join("1.batch");
     let key = office.keyring.batch_key().unwrap();
-    make(order, path.clone(), &*key, 3, &|_| {}).unwrap();
+    make(order, path.clone(), &spooler(&*key), 3).unwrap();
     let octets = std::fs::read(path).unwrap();
     let (header, from) = Header::parse(&octets).unwrap();
     let layout = header.layout().unwrap();
@@ -184,7 +192,7 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     };
     let path = folder.path().join("spool").join("1.batch");
     let key = office.keyring.batch_key().unwrap();
-    let made = make(order, path.clone(), &*key, 2, &|_| {});
+    let made = make(order, path.clone(), &spooler(&*key), 2);
     assert!(matches!(made, Err(BatchError::Key(_))));
     assert_eq!(
         std::fs::read_dir(path.parent().unwrap()).unwrap().count(),

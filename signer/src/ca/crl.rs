@@ -64,7 +64,7 @@ fn is_due<S: Store>(
     let since = Some(latest.revision);
     office.registry.wait(|store| {
         store.each_status(issuer.id(), since, |row| {
-            changed |= row.status != CertStatus::Good
+            changed |= row.status != CertStatus::Good;
         })
     })?;
     Ok(changed)

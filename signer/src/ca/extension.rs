@@ -125,7 +125,7 @@ pub fn ocsp_nocheck() -> der::Result<Extension> {
     by_hand(OCSP_NOCHECK, Any::null().to_der()?)
 }
 
-/// Whose number an IdentifyCode carries.
+/// Whose number an `IdentifyCode` carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
     /// 居民身份证.
@@ -136,7 +136,7 @@ pub enum Identity {
     Passport,
 }
 
-/// How the alternatives of IdentifyCode are tagged. GM/T 0015's module names no tagging mode, which means EXPLICIT
+/// How the alternatives of `IdentifyCode` are tagged. GM/T 0015's module names no tagging mode, which means EXPLICIT
 /// (X.680 §13.2), yet readers of both kinds exist: configuration decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -148,7 +148,7 @@ pub enum Tagging {
     Implicit,
 }
 
-/// IdentifyCode 个人身份标识码, GM/T 0015 §5.2.4.2.14:
+/// `IdentifyCode` 个人身份标识码, GM/T 0015 §5.2.4.2.14:
 /// `CHOICE { residenterCardNumber [0] PrintableString, militaryOfficerCardNumber [1] UTF8String, passportNumber [2] PrintableString }`.
 pub fn identify_code(identity: Identity, number: &str, tagging: Tagging) -> der::Result<Extension> {
     let value = match identity {
@@ -181,7 +181,7 @@ pub fn identify_code(identity: Identity, number: &str, tagging: Tagging) -> der:
     by_hand(IDENTIFY_CODE, tagged.to_der()?)
 }
 
-/// The four other extensions of GM/T 0015 §5.2.4.2.15–18, and configured ones: a PrintableString.
+/// The four other extensions of GM/T 0015 §5.2.4.2.15–18, and configured ones: a `PrintableString`.
 pub fn printable(oid: ObjectIdentifier, text: &str) -> der::Result<Extension> {
     by_hand(oid, PrintableStringRef::new(text)?.to_der()?)
 }
@@ -208,13 +208,13 @@ fn uri(url: &str) -> der::Result<GeneralName> {
 
 /// `1.2.156.10260.4.1.1`, GM/T 0015.
 pub const IDENTIFY_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10260.4.1.1");
-/// 个人社会保险号 InsuranceNumber.
+/// 个人社会保险号 `InsuranceNumber`.
 pub const INSURANCE_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10260.4.1.2");
-/// 企业工商注册号 ICRegistrationNumber.
+/// 企业工商注册号 `ICRegistrationNumber`.
 pub const IC_REGISTRATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10260.4.1.3");
-/// 企业组织机构代码 OrganizationCode.
+/// 企业组织机构代码 `OrganizationCode`.
 pub const ORGANISATION_CODE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10260.4.1.4");
-/// 企业税号 TaxationNumber.
+/// 企业税号 `TaxationNumber`.
 pub const TAXATION_NUMBER: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.156.10260.4.1.5");
 
 /// anyPolicy, for issuing authorities.

@@ -119,8 +119,7 @@ fn root<S: Store>(
     let certificate = sign(&*key, &linted, chain.root_alias)?;
     add(
         office,
-        chain.root_alias,
-        None,
+        (chain.root_alias, None),
         chain.algorithm,
         certificate,
         public_url,
@@ -142,11 +141,9 @@ fn issuing<S: Store>(
         Some(certificate) => certificate,
         None => certify_issuing(office, chain, root, by)?,
     };
-    let parent = Some(chain.root_alias);
     add(
         office,
-        chain.alias,
-        parent,
+        (chain.alias, Some(chain.root_alias)),
         chain.algorithm,
         certificate,
         public_url,
@@ -227,8 +224,7 @@ fn certify_issuing<S: Store>(
 
 fn add<S: Store>(
     office: &Office<S>,
-    alias: &str,
-    parent: Option<&str>,
+    (alias, parent): (&str, Option<&str>),
     algorithm: SignatureAlgorithm,
     certificate: Vec<u8>,
     public_url: &str,
@@ -298,7 +294,7 @@ fn subject<S: Store>(office: &Office<S>, common_name: &str) -> Result<Name, CaEr
     .map_err(CaError::encode("name"))
 }
 
-/// URLs stand in certificates as IA5String and are dereferenced by machines for years.
+/// URLs stand in certificates as `IA5String` and are dereferenced by machines for years.
 fn check_url(url: &str) -> Result<(), CaError> {
     let host = url
         .strip_prefix("http://")

@@ -1,6 +1,6 @@
 //! Distinguished names as our profiles write them: C, O, OU, CN in this order, one attribute in each RDN.
 //!
-//! GM/T 0015 §5.2.3.4: countryName is a PrintableString, everything else a UTF8String.
+//! GM/T 0015 §5.2.3.4: countryName is a `PrintableString`, everything else a `UTF8String`.
 
 use der::asn1::{Any, PrintableStringRef, SetOfVec, Utf8StringRef};
 use der::{Decode, Encode, oid::ObjectIdentifier};

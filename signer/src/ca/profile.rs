@@ -31,7 +31,7 @@ pub enum Pairing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdentityNumber {
-    /// As GM/T 0015 foresees (extension IdentifyCode).
+    /// As GM/T 0015 foresees (extension `IdentifyCode`).
     #[default]
     Included,
     /// Left out.
@@ -50,7 +50,7 @@ pub struct ProfileConfig {
     pub policies: Vec<String>,
     /// countryName of subjects.
     pub country: String,
-    /// Tagging inside IdentifyCode.
+    /// Tagging inside `IdentifyCode`.
     pub identity_tagging: Tagging,
     /// Whether persons' numbers are published.
     pub identity_number: IdentityNumber,
@@ -159,7 +159,7 @@ impl Profile {
         self.uscc
     }
 
-    /// Whether and how IdentifyCode is written.
+    /// Whether and how `IdentifyCode` is written.
     #[must_use]
     pub fn identify_code(&self) -> Option<Tagging> {
         (self.config.identity_number == IdentityNumber::Included)

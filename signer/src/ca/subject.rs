@@ -1,9 +1,9 @@
 //! From a checked row of a form to a draft: names, numbers, uses.
 //!
 //! Which numbers stand in which certificate (GM/T 0015 §5.2.4.2.14–18; our reading, as the regulations leave the forms out):
-//! a person's identity number in IdentifyCode, unless the profile omits it; of a unit's (or a device owner's) code the nine
-//! characters of GB 11714 in OrganizationCode, which a unified social credit code holds at places 9 to 17; a unified social
-//! credit code also in TaxationNumber for units (one code since 2015) and, if the profile names an OID, in that extension.
+//! a person's identity number in `IdentifyCode`, unless the profile omits it; of a unit's (or a device owner's) code the nine
+//! characters of GB 11714 in `OrganizationCode`, which a unified social credit code holds at places 9 to 17; a unified social
+//! credit code also in `TaxationNumber` for units (one code since 2015) and, if the profile names an OID, in that extension.
 
 use super::extension::{self, Identity as Document};
 use super::lint::family;

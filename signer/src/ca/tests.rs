@@ -189,10 +189,10 @@ fn the_first_lists_do_not_verify() {
 }
 
 /// Submits one person, one unit and one device, each without a key of its own, and approves them.
-pub(crate) fn approve<S: Store>(office: &Office<S>, alias: &str, rows: Vec<Row>) -> Approved {
+pub(crate) fn approve<S: Store>(office: &Office<S>, alias: &str, rows: &[Row]) -> Approved {
     let registry = &office.registry;
     let kind = rows[0].kind();
-    let items = (2..).zip(&rows).map(|(line, row)| NewItem {
+    let items = (2..).zip(rows).map(|(line, row)| NewItem {
         line,
         subject_key: format!("{alias}:{}", row.subject_key()),
         name: row.name().to_owned(),
@@ -291,7 +291,7 @@ fn an_issued_certificate_does_not_verify_or_lacks_its_numbers() {
     let here = folder.path();
     for alias in ["p256", "sm2"] {
         for row in [person("张三", "E12345678"), unit(), device()] {
-            let approved = approve(&office, alias, vec![row]);
+            let approved = approve(&office, alias, &[row]);
             let report = issue::issue(&office, approved, By::signer(now()), |_| {}).unwrap();
             assert_eq!(
                 (report.issued, report.refused.len()),
@@ -376,7 +376,7 @@ fn a_delivered_pkcs12_does_not_open_or_holds_another_key() {
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
     for alias in ["p256", "sm2"] {
-        let approved = approve(&office, alias, vec![person("张三", "E12345678")]);
+        let approved = approve(&office, alias, &[person("张三", "E12345678")]);
         let _ = issue::issue(&office, approved, By::signer(now()), |_| {}).unwrap();
         let row = &certificates(&office, alias)[0];
         let out = office.home.deliveries();
@@ -425,7 +425,7 @@ fn a_crash_after_reserving_leaves_a_certificate_nobody_finishes() {
     let approved = approve(
         &office,
         "p256",
-        vec![person("张三", "E1"), person("李四", "E2")],
+        &[person("张三", "E1"), person("李四", "E2")],
     );
     let number = approved.submission().number;
     issue::reserve_only(&office, &issuer, &approved.into_items(), By::signer(now()));

@@ -96,7 +96,7 @@ pub(super) fn sign(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcom
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
     let bar = progress(0, "responses signed");
-    let report = shift.pass(now, &|signed| bar.set_position(signed))?;
+    let report = shift.pass(now, &|signed| bar.inc(signed))?;
     bar.finish_and_clear();
     if args.data.json {
         let rows: Vec<_> = report
@@ -183,7 +183,7 @@ pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outco
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
     let bar = progress(0, "responses signed");
-    let report = shift.pass(now, &|signed| bar.set_position(signed))?;
+    let report = shift.pass(now, &|signed| bar.inc(signed))?;
     bar.finish_and_clear();
     let rows: Vec<_> = report.adoptions.iter().map(adoption).collect();
     let refused = report

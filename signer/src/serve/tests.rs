@@ -12,12 +12,12 @@ use wire::status::{CertStatus, RevocationReason};
 fn issued(folder: &Path) -> Office<SqliteStore> {
     let office = founded(folder);
     for alias in ["p256", "sm2"] {
-        let rows = vec![
+        let rows = [
             person("张三", "E1"),
             person("李四", "E2"),
             person("王五", "E3"),
         ];
-        let approved = approve(&office, alias, rows);
+        let approved = approve(&office, alias, &rows);
         let report = issue::issue(&office, approved, By::signer(now()), |_| {}).unwrap();
         assert_eq!(report.issued, 3);
     }
