@@ -1,0 +1,97 @@
+//! Proves the ports free.
+//!
+//! The responder's listeners set `SO_REUSEPORT`, so a second instance would bind without an error and silently take half
+//! of the requests. A plain bind without that option fails wherever anything listens.
+
+use std::net::{SocketAddr, TcpListener};
+
+use crate::data::Addresses;
+use crate::error::UpError;
+
+/// Binds each port that will be listened on, all at once (which also proves them distinct), and lets go again.
+///
+/// The live lane's port is recorded only, so it is not asked for.
+pub(crate) fn prove_free(addresses: &Addresses) -> Result<(), UpError> {
+    let _ocsp = bind("--ocsp", addresses.ocsp)?;
+    let _admin = bind("--admin", addresses.admin)?;
+    Ok(())
+}
+
+fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, UpError> {
+    if address.port() == 0 {
+        return Err(UpError::PortZero { option, address });
+    }
+    TcpListener::bind(address).map_err(|source| UpError::PortBusy {
+        option,
+        address,
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(ocsp: SocketAddr, admin: SocketAddr) -> Addresses {
+        Addresses {
+            ocsp,
+            admin,
+            live: "127.0.0.1:1".parse().unwrap(),
+        }
+    }
+
+    /// Two ports that were free a moment ago.
+    fn free() -> (SocketAddr, SocketAddr) {
+        let (a, b) = (
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+            TcpListener::bind("127.0.0.1:0").unwrap(),
+        );
+        (a.local_addr().unwrap(), b.local_addr().unwrap())
+    }
+
+    #[test]
+    fn free_ports_pass_and_stay_free() {
+        let (a, b) = free();
+        prove_free(&addresses(a, b)).unwrap();
+        prove_free(&addresses(a, b)).unwrap();
+    }
+
+    #[test]
+    fn a_listener_on_the_port_is_named_with_its_option() {
+        let (a, _) = free();
+        let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = prove_free(&addresses(a, busy.local_addr().unwrap())).unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                UpError::PortBusy {
+                    option: "--admin",
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn one_port_for_two_listeners_is_refused() {
+        let (a, _) = free();
+        assert!(matches!(
+            prove_free(&addresses(a, a)),
+            Err(UpError::PortBusy {
+                option: "--admin",
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn port_zero_is_refused() {
+        let (a, _) = free();
+        let zero = "127.0.0.1:0".parse().unwrap();
+        assert!(matches!(
+            prove_free(&addresses(zero, a)),
+            Err(UpError::PortZero { .. })
+        ));
+    }
+}

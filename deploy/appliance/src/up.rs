@@ -1,0 +1,137 @@
+//! `hufu up`: the order of a start.
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::children::Child;
+use crate::data::{Data, Recorded, State};
+use crate::error::UpError;
+use crate::options::Up;
+use crate::program::{Program, words};
+use crate::step::{Steps, say};
+use crate::supervise::{RESPONDER, Service};
+use crate::{found, paste, ports};
+
+/// Runs until SIGTERM or SIGINT. `0` after an orderly stop, `1` when refused, failed or given up.
+pub(crate) fn run(up: &Up) -> ExitCode {
+    match start(up) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hufu up: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  because: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(up: &Up) -> Result<(), UpError> {
+    let started = Instant::now();
+    let data = Data::lock(&up.data)?;
+    let state = data.state()?;
+    let before = match state {
+        // Nothing of an interrupted founding counts, the public URL it was told included.
+        State::Empty | State::HalfFounded => None,
+        State::Founded => data.recorded()?,
+    };
+    let settings = Recorded::settle(up, before.as_ref())?;
+    ports::prove_free(&settings.addresses())?;
+
+    let program = match state {
+        State::Empty | State::HalfFounded => first_start(&data, state, &settings)?,
+        State::Founded => later_start(&data, before.as_ref(), &settings)?,
+    };
+    for (issuer, as_of) in data.replayed() {
+        say(&format!(
+            "REPLAYED: the CRL of issuer {issuer} is judged as of {as_of}, not of today; its answers are marked so"
+        ));
+    }
+
+    let service = Service {
+        children: children(&data, up, &settings),
+        program: program.clone(),
+        admin: settings.admin,
+    };
+    service.run(|| {
+        say(&format!(
+            "\nready after {:.2} s",
+            started.elapsed().as_secs_f64()
+        ));
+        paste::print(&program, &data, &settings);
+    })
+}
+
+/// Founds the demo; complete, with the files in `DIR/demo/`, before anything can be asked.
+fn first_start(data: &Data, state: State, settings: &Recorded) -> Result<Program, UpError> {
+    say(&format!(
+        "hufu up: first start in {}",
+        data.root().display()
+    ));
+    if state == State::HalfFounded {
+        say(
+            "an earlier founding was interrupted; nothing of it was ever served, so it is cleared and done anew",
+        );
+    }
+    data.begin_founding()?;
+    if state == State::HalfFounded {
+        data.clear_half_founded()?;
+    }
+    let steps = Steps::new(Program::this(), found::COMMANDS);
+    found::found(&steps, data, settings)?;
+    data.record(settings)?;
+    data.end_founding()?;
+    Ok(steps.finish())
+}
+
+/// Catches up before anything is served: after a week off all is signed and sealed anew before `/readyz` is asked.
+fn later_start(
+    data: &Data,
+    before: Option<&Recorded>,
+    settings: &Recorded,
+) -> Result<Program, UpError> {
+    say(&format!(
+        "hufu up: {} is founded; public URL {}",
+        data.root().display(),
+        settings.public_url
+    ));
+    if before != Some(settings) {
+        data.record(settings)?;
+    }
+    let steps = Steps::new(Program::this(), 4);
+    // A full disk or a broken signer must not keep what is still fresh from being served; the children try again.
+    if let Err(error) = found::publish(&steps, data) {
+        steps.say(&format!("hufu up: could not catch up: {error}"));
+    }
+    Ok(steps.finish())
+}
+
+/// In the order status flows.
+fn children(data: &Data, up: &Up, settings: &Recorded) -> Vec<Child> {
+    let (root, now) = (data.root(), Instant::now());
+    let mut responder = words(
+        "responder --edge {} --pin {} --ocsp {} --admin {}",
+        &[
+            &root.join("edge"),
+            &root.join("loader/seal.pub"),
+            &settings.ocsp.to_string(),
+            &settings.admin.to_string(),
+        ],
+    );
+    if let Some(workers) = up.workers {
+        responder.extend(words("--workers {}", &[&workers.to_string()]));
+    }
+    vec![
+        Child::new(
+            "signer serve",
+            words("signer serve --data {}", &[&root]),
+            now,
+        ),
+        Child::new("loader run", words("loader run --data {}", &[&root]), now),
+        Child::new("loader follow", found::follow_words(root), now),
+        Child::new(RESPONDER, responder, now),
+    ]
+}
