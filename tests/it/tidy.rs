@@ -34,23 +34,51 @@ fn read(path: &Path) -> String {
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Code that ships: everything but tests, benches, examples, and the `#[cfg(test)]` end of a file.
+/// Code that ships: everything but tests, benches, examples, modules declared for tests, and the `#[cfg(test)]` end of a
+/// file.
 fn shipped() -> impl Iterator<Item = (PathBuf, String)> {
+    let for_tests = modules_for_tests();
     committed(".rs")
         .into_iter()
-        .filter(|path| {
+        .filter(move |path| {
             let room = path.iter().next().unwrap();
             room != "tests"
                 && room != "benches"
                 && path
                     .iter()
-                    .all(|part| part != "examples" && part != "tests" && part != "tests.rs")
+                    .all(|part| part != "examples" && part != "tests")
+                && !for_tests
+                    .iter()
+                    .any(|module| path.with_extension("").starts_with(module))
         })
         .map(|path| {
             let text = read(&path);
             let code = text.split("\n#[cfg(test)]").next().unwrap().to_owned();
             (path, code)
         })
+}
+
+/// Modules declared under `#[cfg(test)]` that lie in files of their own, as `wire/src/corpus`.
+fn modules_for_tests() -> Vec<PathBuf> {
+    let mut modules = Vec::new();
+    for path in committed(".rs") {
+        let stem = path.file_stem().unwrap();
+        let is_root = ["lib", "main", "mod"].iter().any(|root| stem == *root);
+        let folder = if is_root {
+            path.parent().unwrap().to_owned()
+        } else {
+            path.with_extension("")
+        };
+        let text = read(&path);
+        for declared in text.split("#[cfg(test)]\n").skip(1) {
+            let line = declared.lines().next().unwrap_or_default();
+            let name = line
+                .split_once("mod ")
+                .and_then(|(_, name)| name.strip_suffix(';'));
+            modules.extend(name.map(|name| folder.join(name)));
+        }
+    }
+    modules
 }
 
 /// Lines of code, comments left out, numbered from one.
