@@ -46,6 +46,20 @@ impl Form {
             .map(|cells| cells.join(",") + "\r\n");
         fs::write(path, lines.collect::<String>()).unwrap();
     }
+
+    /// The demo's application, for as many rows as this schedule has.
+    fn write_application(&self, path: &Path) {
+        let text = fs::read_to_string(forms().join("p256-person/application.csv")).unwrap();
+        let mut lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let (header, mut row) = (lines.next().unwrap(), lines.next().unwrap());
+        let count = self.rows.len().to_string();
+        row[header.iter().position(|column| *column == "count").unwrap()] = &count;
+        fs::write(
+            path,
+            format!("{}\r\n{}\r\n", header.join(","), row.join(",")),
+        )
+        .unwrap();
+    }
 }
 
 fn forms() -> PathBuf {
@@ -69,7 +83,8 @@ fn submit(form: &Form) -> (Option<i32>, Value, String) {
         "-----BEGIN CERTIFICATE REQUEST-----\nMIIB\n",
     )
     .unwrap();
-    let application = forms().join("p256-person/application.csv");
+    let application = folder.path().join("application.csv");
+    form.write_application(&application);
     let ran = office.submit("p256", "person", &application, &schedule, &requests);
     let answer = serde_json::from_str(&ran.stdout).unwrap_or(Value::Null);
     (ran.code, answer, ran.both())
