@@ -23,6 +23,8 @@ pub(super) fn found(common: &Common, args: &FoundArgs, now: UnixSeconds) -> Outc
     let office = open::new_office(common, &args.data.folder)?;
     let by = By::person(&args.officer, now);
     let authorities = founding::found(&office, &args.public_url, by)?;
+    // Its public half is what `hufu-loader init` pins: it must lie there before anything is signed.
+    let _ = office.keyring.batch_key()?;
     let rows: Vec<_> = authorities
         .iter()
         .map(|issuer| {
