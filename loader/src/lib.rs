@@ -11,6 +11,7 @@
 //! | [`staged`], [`import`], [`spool`] | other CAs' CRLs and the signer's batches, judged | publish |
 //! | [`home`], [`build`], [`merge`], [`draft`], [`run`] | from the spool to the next generation, a pass at a time | publish |
 //! | [`verify`] | everything read again, records held against CRLs | publish |
+//! | [`inspect`] | what a generation holds, for people | publish |
 //! | [`cli`] | the words of the command line | publish |
 //! | [`follow`], [`scrub`] | copying a store to an edge, verified; looking for damage later | publish |
 //!
@@ -32,6 +33,8 @@ pub mod follow;
 pub mod home;
 #[cfg(feature = "publish")]
 pub mod import;
+#[cfg(feature = "publish")]
+pub mod inspect;
 pub mod manifest;
 #[cfg(feature = "publish")]
 pub mod merge;
@@ -45,6 +48,8 @@ pub mod run;
 #[cfg(test)]
 #[cfg(feature = "publish")]
 mod run_tests;
+#[cfg(feature = "publish")]
+pub mod scrub;
 pub mod seal;
 pub mod snapshot;
 #[cfg(test)]

@@ -145,6 +145,11 @@ impl Snapshot {
         self.packs.iter()
     }
 
+    /// A pack by its name in the store.
+    pub fn pack(&self, digest: Digest) -> Option<&Arc<Pack>> {
+        self.packs.get(&digest)
+    }
+
     /// The paths of all documents.
     pub fn document_paths(&self) -> impl Iterator<Item = &str> {
         self.documents.keys().map(String::as_str)

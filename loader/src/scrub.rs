@@ -1,0 +1,203 @@
+//! The scrub: published files are read again, slowly, and held against their names.
+//!
+//! A file was hashed when it was fetched; bits flip later. The scrubber reads a bounded number of octets at each step, so
+//! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use crate::digest::Digest;
+use crate::error::StoreError;
+use crate::manifest::ObjectEntry;
+use crate::seal::PublicKey;
+use crate::store::Store;
+
+/// Reads the files of the newest generation round after round.
+pub struct Scrubber {
+    store: Store,
+    pins: Vec<PublicKey>,
+    waiting: VecDeque<ObjectEntry>,
+    reading: Option<Reading>,
+}
+
+struct Reading {
+    entry: ObjectEntry,
+    path: PathBuf,
+    file: File,
+    hasher: blake3::Hasher,
+    octets: u64,
+}
+
+/// What a step found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Scrubbed {
+    /// Nothing wrong so far.
+    Sound,
+    /// The last file of a round was sound; the next step begins anew.
+    RoundDone,
+    /// This file is not what its name says. `Follower::fetch` replaces it; what is mapped stays as it is until reopened.
+    Damaged {
+        /// Which object.
+        entry: ObjectEntry,
+        /// Where.
+        path: PathBuf,
+        /// The hash it has.
+        found: Digest,
+    },
+}
+
+impl Scrubber {
+    /// Over a store or an edge folder.
+    pub fn new(store: Store, pins: Vec<PublicKey>) -> Scrubber {
+        Scrubber {
+            store,
+            pins,
+            waiting: VecDeque::new(),
+            reading: None,
+        }
+    }
+
+    /// Reads at most about `budget` octets more. Files that were collected meanwhile are passed over.
+    pub fn step(&mut self, budget: u64) -> Result<Scrubbed, StoreError> {
+        let mut left = budget;
+        let mut buffer = vec![0; READ_OCTETS];
+        while left > 0 {
+            let Some(mut reading) = self.next_reading()? else {
+                return Ok(Scrubbed::RoundDone);
+            };
+            let unreadable = |source| StoreError::Unreadable {
+                path: reading.path.clone(),
+                source,
+            };
+            let read = reading.file.read(&mut buffer).map_err(unreadable)?;
+            reading.hasher.update(&buffer[..read]);
+            reading.octets += read as u64;
+            left = left.saturating_sub(read as u64);
+            if read > 0 && reading.octets <= reading.entry.octets {
+                self.reading = Some(reading);
+                continue;
+            }
+            let found = Digest::from(reading.hasher.finalize());
+            if found != reading.entry.blake3 {
+                let Reading { entry, path, .. } = reading;
+                return Ok(Scrubbed::Damaged { entry, path, found });
+            }
+            if self.waiting.is_empty() {
+                return Ok(Scrubbed::RoundDone);
+            }
+        }
+        Ok(Scrubbed::Sound)
+    }
+
+    /// The file in hand, or the next that is still there; none if there is no file at all.
+    fn next_reading(&mut self) -> Result<Option<Reading>, StoreError> {
+        if let Some(reading) = self.reading.take() {
+            return Ok(Some(reading));
+        }
+        if self.waiting.is_empty()
+            && let Some(current) = self.store.read_current(&self.pins)?
+        {
+            self.waiting = current.manifest().objects.iter().cloned().collect();
+        }
+        while let Some(entry) = self.waiting.pop_front() {
+            let path = self.store.object(entry.blake3);
+            match File::open(&path) {
+                Ok(file) => {
+                    return Ok(Some(Reading {
+                        entry,
+                        path,
+                        file,
+                        hasher: blake3::Hasher::new(),
+                        octets: 0,
+                    }));
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(source) => return Err(StoreError::Unreadable { path, source }),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Read at a time.
+const READ_OCTETS: usize = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
+    use wire::status::CertStatus;
+
+    use super::*;
+    use crate::durable::FsDisk;
+    use crate::follow::Follower;
+    use crate::pack::Scope;
+    use crate::publish::{Edition, Publisher};
+    use crate::seal::SealKey;
+    use crate::specimen::{NOW, Rows, serial, shared, spec, write};
+
+    fn published(root: &Path) -> SealKey {
+        let (key, pkcs8) = SealKey::generate().unwrap();
+        let mut publisher = Publisher::open(&FsDisk, Store::at(root), key, &[]).unwrap();
+        let mut added = Vec::new();
+        for issuer in 1..=3 {
+            let rows: Rows = (0..1000)
+                .map(|n| (serial(n), (CertStatus::Good, 0)))
+                .collect();
+            let scope = Scope::Base {
+                shards: 1,
+                shard: 0,
+            };
+            let spec = spec(issuer, scope, 1, shared(issuer, &[EcdsaP256Sha256], 1));
+            let temp = publisher.store().temp().join(format!("p{issuer}"));
+            added.push(write(&temp, &spec, &rows).unwrap());
+        }
+        let edition = Edition {
+            added,
+            ..publisher.same_again(NOW)
+        };
+        publisher.publish(&edition).unwrap();
+        SealKey::from_pkcs8(&pkcs8, root).unwrap()
+    }
+
+    #[test]
+    fn a_bit_that_flips_after_publishing_is_found_within_one_round_and_repaired() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, edge) = (folder.path().join("store"), folder.path().join("edge"));
+        let pins = vec![published(&root).public()];
+        let mut follower =
+            Follower::open(&FsDisk, Store::at(&root), Store::at(&edge), pins.clone()).unwrap();
+        follower.poll().unwrap();
+        let mut scrubber = Scrubber::new(Store::at(&edge), pins);
+        let round = |scrubber: &mut Scrubber| {
+            let mut steps = 0;
+            loop {
+                steps += 1;
+                match scrubber.step(100_000).unwrap() {
+                    Scrubbed::Sound => {}
+                    other => return (steps, other),
+                }
+            }
+        };
+        assert_eq!(round(&mut scrubber).1, Scrubbed::RoundDone);
+        let digest = Store::at(&edge).object_digests().unwrap()[1];
+        let path = Store::at(&edge).object(digest);
+        let mut octets = std::fs::read(&path).unwrap();
+        let middle = octets.len() / 2;
+        octets[middle] ^= 4;
+        std::fs::write(&path, octets).unwrap();
+        let (steps, outcome) = round(&mut scrubber);
+        let Scrubbed::Damaged { entry, .. } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(steps <= 3, "{steps}");
+        assert_eq!(entry.blake3, digest);
+        follower.fetch(&entry).unwrap();
+        while round(&mut scrubber).1 != Scrubbed::RoundDone {}
+        assert_eq!(round(&mut scrubber).1, Scrubbed::RoundDone);
+    }
+}
