@@ -203,7 +203,7 @@ impl<'d> Line<'d> {
         };
         let floor = draft.floor(batch.issuer);
         let candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
-        draft.check(&candidate.header)?;
+        draft.check(store, &candidate.header)?;
         let records = candidate.header.record_count;
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused while others went on.
 
+mod follow;
 mod import;
 mod publish;
 mod start;
@@ -10,15 +11,19 @@ mod verify;
 
 use std::error::Error;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use wire::time::UnixSeconds;
 
-/// Runs the program with its arguments, the name first.
+/// Runs the program with its arguments, the name first: `hufu-loader`, or `hufu loader` inside the appliance. Help and
+/// errors print commands under that name, so that they can be pasted.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let name = Name::of(args.first());
+    let parsed = name.command().try_get_matches_from(args);
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help asked for goes to standard output with code 0, mistakes to standard error with code 2.
@@ -30,26 +35,50 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             };
         }
     };
-    if let Err(error) = start::begin(&cli.common) {
-        return fail(error.as_ref());
-    }
-    let outcome = match &cli.verb {
+    let outcome = start::begin(&cli.common).and_then(|()| match &cli.verb {
         Verb::Import(args) => import::run(args),
         Verb::Init(args) => publish::init(args),
         Verb::Publish(args) => publish::once(args),
         Verb::Run(args) => publish::forever(args),
+        Verb::Follow(args) => follow::run(args),
         Verb::Verify(args) => verify::run(args),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => fail(error.as_ref()),
-    }
+    });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {}", name.adapt(&sentence(error.as_ref())));
+        ExitCode::from(REFUSED)
+    })
 }
 
-/// Prints an error with everything behind it, one line.
-fn fail(error: &dyn Error) -> ExitCode {
-    eprintln!("error: {}", sentence(error));
-    ExitCode::from(REFUSED)
+/// What this program is called where it runs.
+struct Name(String);
+
+impl Name {
+    fn of(first: Option<&OsString>) -> Self {
+        let name = first.and_then(|first| Path::new(first).file_name());
+        let name = name.map(|name| name.to_string_lossy().into_owned());
+        Self(name.unwrap_or_else(|| PROGRAM.to_owned()))
+    }
+
+    /// Commands of `hufu-loader` and `hufu-signer` as they are typed here.
+    fn adapt(&self, text: &str) -> String {
+        match self.0.strip_suffix(" loader") {
+            Some(appliance) => text
+                .replace("hufu-signer ", &format!("{appliance} signer "))
+                .replace(PROGRAM, &self.0),
+            None => text.to_owned(),
+        }
+    }
+
+    fn command(&self) -> clap::Command {
+        let adapt = |command: clap::Command| match command.get_after_help().map(ToString::to_string)
+        {
+            Some(text) => command.after_help(self.adapt(&text)),
+            None => command,
+        };
+        adapt(Cli::command())
+            .bin_name(self.0.clone())
+            .mut_subcommands(adapt)
+    }
 }
 
 /// An error and its sources, each told once: `transparent` errors repeat the text of what they hold.
@@ -72,7 +101,7 @@ type Outcome = Result<ExitCode, Box<dyn Error>>;
 
 /// Imports status, packs it, seals and publishes generations; follows a store; looks inside and proves.
 #[derive(Debug, Parser)]
-#[command(name = "hufu-loader", version, about, after_help = EXAMPLES, infer_subcommands = false)]
+#[command(name = "hufu-loader", version, about, after_help = EXAMPLES)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -104,6 +133,9 @@ enum Verb {
     /// Publish whenever there is something new or a re-seal is due, until stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Keep an edge's own verified copy of a store up to date
+    #[command(after_help = FOLLOW_EXAMPLES)]
+    Follow(FollowArgs),
     /// Read everything again and prove that CRLs and records agree
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -182,6 +214,25 @@ struct Sealing {
 }
 
 #[derive(Debug, Args)]
+struct FollowArgs {
+    /// The published store
+    #[arg(long, value_name = "DIR")]
+    store: PathBuf,
+    /// This edge's own copy
+    #[arg(long, value_name = "DIR")]
+    edge: PathBuf,
+    /// The sealing keys that are believed, 64 hexadecimal digits a line
+    #[arg(long, value_name = "FILE")]
+    pin: PathBuf,
+    /// How often the store is looked at
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
+    every: u64,
+    /// Fetch what is there and end
+    #[arg(long)]
+    once: bool,
+}
+
+#[derive(Debug, Args)]
 struct VerifyArgs {
     /// Print one JSON object
     #[arg(long)]
@@ -200,6 +251,7 @@ fn now() -> UnixSeconds {
     since.map_or(0, |since| since.as_secs())
 }
 
+const PROGRAM: &str = "hufu-loader";
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const PARTIAL: u8 = 3;
@@ -248,8 +300,19 @@ Examples:
   hufu-loader run --data hufu-data
   hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600";
 
+const FOLLOW_EXAMPLES: &str = "\
+Examples:
+  hufu-loader follow --store hufu-data/store --edge hufu-data/edge --pin hufu-data/loader/seal.pub
+  hufu-loader follow --once --store /mnt/store --edge /var/lib/hufu/edge --pin /etc/hufu/seal.pub
+
+Every file is hashed as it is copied; a generation is taken only whole, only sealed by a pinned key, only if its number is
+higher than the highest ever taken.";
+
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   hufu-loader verify --data hufu-data && echo proved
 
 Exit code 1 names the first differences.";
+
+#[cfg(test)]
+mod tests;

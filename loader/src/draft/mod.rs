@@ -4,7 +4,7 @@
 
 mod tiers;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use tiers::{MOST_DELTAS, TierError};
 use wire::batch::{DocumentKind, Header, Kind, Source};
@@ -20,7 +20,9 @@ use crate::manifest::{
     BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, ReplayNote, Role, SourceNote,
 };
 use crate::object::Sealed;
+use crate::pack::Pack;
 use crate::publish::Edition;
+use crate::store::Store;
 
 /// What the next generation will hold.
 #[derive(Debug)]
@@ -79,8 +81,14 @@ impl Draft {
         floor
     }
 
-    /// Whether a batch fits what is there: its shards, and the names of its documents.
-    pub fn check(&self, header: &Header) -> Result<(), BatchRefusal> {
+    /// Whether a batch fits what will stay beside it: its shards, its hash key, and the names of its documents. What does
+    /// not fit would be refused only by the rehearsal before publishing, and keep all other batches from going on.
+    pub fn check(&self, store: &Store, header: &Header) -> Result<(), BatchRefusal> {
+        self.check_packs(store, header)?;
+        self.check_documents(header)
+    }
+
+    fn check_packs(&self, store: &Store, header: &Header) -> Result<(), BatchRefusal> {
         if header.kind == Kind::Shard {
             let base = self
                 .entries_of(header.issuer_id)
@@ -88,13 +96,33 @@ impl Draft {
                     Role::Base(note) => Some(note.shards),
                     _ => None,
                 });
-            if base != Some(header.shards) {
+            if let Some(base) = base.filter(|&base| base != header.shards) {
                 return Err(BatchRefusal::OtherShards {
                     batch: header.shards,
-                    base: base.unwrap_or(0),
+                    base,
                 });
             }
         }
+        let age = (header.revision, header.number);
+        let stays = |role: &Role| match (header.kind, role) {
+            (Kind::Documents, _) | (_, Role::Crl(_) | Role::Certificate(_)) => false,
+            (Kind::Full, Role::Base(_)) => false,
+            (Kind::Full, Role::Delta(note)) => (note.revision, note.batch) > age,
+            (Kind::Shard | Kind::Delta, Role::Base(_) | Role::Delta(_)) => true,
+        };
+        // Those that are there agree among themselves: one of them is enough.
+        let one = self
+            .with_paths(store)
+            .find(|(entry, _)| entry.issuer.0 == header.issuer_id && stays(&entry.role));
+        match one.map(|(_, path)| Pack::open(&path)) {
+            Some(Ok(pack)) if *pack.hash_key() != header.hash_key => {
+                Err(BatchRefusal::OtherHashKey)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_documents(&self, header: &Header) -> Result<(), BatchRefusal> {
         for document in &header.documents {
             let blake3 = Digest::of(&document.octets);
             let taken = self.all().any(|entry| {
@@ -291,6 +319,22 @@ impl Draft {
 
     fn entries_of(&self, issuer: IssuerId) -> impl Iterator<Item = &ObjectEntry> {
         self.all().filter(move |entry| entry.issuer.0 == issuer)
+    }
+
+    /// Every object and where its octets lie now.
+    fn with_paths<'s>(
+        &'s self,
+        store: &'s Store,
+    ) -> impl Iterator<Item = (&'s ObjectEntry, PathBuf)> {
+        let kept = self
+            .kept
+            .iter()
+            .map(|entry| (entry, store.object(entry.blake3)));
+        kept.chain(
+            self.added
+                .iter()
+                .map(|sealed| (sealed.entry(), sealed.temp().to_owned())),
+        )
     }
 
     /// The edition to be published.

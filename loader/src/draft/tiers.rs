@@ -7,7 +7,7 @@ use wire::cert_id::IssuerId;
 use super::{Draft, remove_temp};
 use crate::digest::Digest;
 use crate::durable::{Disk, DiskError};
-use crate::manifest::{ObjectEntry, PackNote, Role};
+use crate::manifest::{PackNote, Role};
 use crate::merge::{Behind, Merged, merge};
 use crate::object::Sealed;
 use crate::pack::{Pack, PackError, WriteError};
@@ -138,22 +138,6 @@ impl Draft {
             .filter(|(entry, _)| entry.issuer.0 == issuer && matches!(entry.role, Role::Base(_)))
             .map(|(_, path)| Pack::open(&path))
             .collect()
-    }
-
-    /// Every object and where its octets lie now.
-    fn with_paths<'s>(
-        &'s self,
-        store: &'s Store,
-    ) -> impl Iterator<Item = (&'s ObjectEntry, PathBuf)> {
-        let kept = self
-            .kept
-            .iter()
-            .map(|entry| (entry, store.object(entry.blake3)));
-        kept.chain(
-            self.added
-                .iter()
-                .map(|sealed| (sealed.entry(), sealed.temp().to_owned())),
-        )
     }
 }
 

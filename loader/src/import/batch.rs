@@ -74,9 +74,14 @@ pub enum BatchRefusal {
     OtherShards {
         /// Its own.
         batch: u32,
-        /// What is published; 0 for nothing.
+        /// What is published.
         base: u32,
     },
+    /// Its serials are spread by another key than those it would stand beside.
+    #[error(
+        "its hash key is not that of the packs it would stand beside; a full batch must come first"
+    )]
+    OtherHashKey,
     /// Responders, windows, variants.
     #[error(transparent)]
     Responders(#[from] ResponderFault),

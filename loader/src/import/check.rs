@@ -147,6 +147,8 @@ impl EntryIndex {
         }
         kept.shrink_to_fit();
         self.slots = kept;
+        // The hash is keyed by chance; reports are not.
+        self.recurrences.sort_by_key(|recurrence| recurrence.serial);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What must not go in: one thing wrong a test.
 
-use wire::batch::Header;
+use wire::batch::{Header, Kind};
 use wire::status::CertStatus;
 
 use super::{Place, good};
@@ -84,6 +84,36 @@ fn a_lower_number_or_revision_goes_in() {
         Some(CertStatus::Good),
         "the old generation serves on"
     );
+}
+
+#[test]
+fn a_batch_under_another_hash_key_or_shard_count_stops_the_line() {
+    let place = Place::new();
+    place.put(place.header(1), &[good(1)]);
+    place.pass(NOW);
+    let header = Header {
+        kind: Kind::Delta,
+        hash_key: wire::serial::SerialHashKey([8; 16]),
+        ..place.header(2)
+    };
+    place.put(header, &[good(2)]);
+    assert!(place.refused(NOW).contains("hash key"));
+    let header = Header {
+        kind: Kind::Shard,
+        shards: 2,
+        ..place.header(3)
+    };
+    place.put(header, &[]);
+    assert!(place.refused(NOW).contains("of 2 shards"));
+    // A full batch may change both.
+    let header = Header {
+        hash_key: wire::serial::SerialHashKey([8; 16]),
+        shards: 2,
+        ..place.header(4)
+    };
+    place.put(header, &[good(2)]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    assert_eq!(place.status(2), Some(CertStatus::Good));
 }
 
 #[test]
