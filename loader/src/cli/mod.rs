@@ -5,6 +5,7 @@
 
 mod follow;
 mod import;
+mod inspect;
 mod publish;
 mod start;
 mod verify;
@@ -41,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Publish(args) => publish::once(args),
         Verb::Run(args) => publish::forever(args),
         Verb::Follow(args) => follow::run(args),
+        Verb::Inspect(args) => inspect::run(args),
         Verb::Verify(args) => verify::run(args),
     });
     outcome.unwrap_or_else(|error| {
@@ -136,6 +138,9 @@ enum Verb {
     /// Keep an edge's own verified copy of a store up to date
     #[command(after_help = FOLLOW_EXAMPLES)]
     Follow(FollowArgs),
+    /// List what the current generation holds
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect(InspectArgs),
     /// Read everything again and prove that CRLs and records agree
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -227,9 +232,21 @@ struct FollowArgs {
     /// How often the store is looked at
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
     every: u64,
+    /// How much of the copy is read again each second to find damage; 0 for none
+    #[arg(long, value_name = "MEBIBYTES", default_value_t = 4)]
+    scrub: u64,
     /// Fetch what is there and end
     #[arg(long)]
     once: bool,
+}
+
+#[derive(Debug, Args)]
+struct InspectArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: Data,
 }
 
 #[derive(Debug, Args)]
@@ -307,6 +324,11 @@ Examples:
 
 Every file is hashed as it is copied; a generation is taken only whole, only sealed by a pinned key, only if its number is
 higher than the highest ever taken.";
+
+const INSPECT_EXAMPLES: &str = "\
+Examples:
+  hufu-loader inspect --data hufu-data
+  hufu-loader inspect --json --data hufu-data | jq '.packs[].octets_per_record'";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:

@@ -32,7 +32,7 @@ fn an_error_is_told_twice_or_without_its_cause() {
 
 #[test]
 fn a_verb_without_a_data_folder_runs() {
-    for verb in ["import", "init", "publish", "run", "verify"] {
+    for verb in ["import", "init", "publish", "run", "inspect", "verify"] {
         assert!(
             Cli::try_parse_from(["hufu-loader", verb]).is_err(),
             "{verb}"
