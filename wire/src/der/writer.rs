@@ -37,7 +37,6 @@ pub fn push_tlv(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
 }
 
 /// Tag and length in a small array, and how many of its octets count.
-#[inline]
 fn header(tag: u8, length: usize) -> ([u8; MAX_HEADER], usize) {
     let [o0, o1, o2, o3, o4, o5, o6, o7] = (length as u64).to_be_bytes();
     let used = header_len(length);
@@ -83,11 +82,19 @@ impl<'b> Cursor<'b> {
         }
     }
 
-    /// Tag and length.
+    /// Tag and length. The usual sizes are copied as arrays of known length, which costs a move each instead of a call.
     #[inline]
     pub(crate) fn header(&mut self, tag: u8, length: usize) {
-        let (header, used) = header(tag, length);
-        self.put(header.get(..used).unwrap_or_default());
+        let [.., high, low] = length.to_be_bytes();
+        match length {
+            0..=0x7f => self.put(&[tag, low]),
+            0x80..=0xff => self.put(&[tag, 0x81, low]),
+            0x100..=0xffff => self.put(&[tag, 0x82, high, low]),
+            _ => {
+                let (header, used) = header(tag, length);
+                self.put(header.get(..used).unwrap_or_default());
+            }
+        }
     }
 
     /// True if everything fitted and nothing is left.
