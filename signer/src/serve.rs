@@ -11,7 +11,8 @@ use crate::ca::{CaError, Issuer, crl, issue};
 use crate::error::sentence;
 use crate::key::Signer;
 use crate::office::Office;
-use crate::registry::{By, IssuerId, Revision, Store};
+use crate::registry::{By, Revision, Store};
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +59,7 @@ pub struct Shift<'a, S> {
     batch_key: Box<dyn Signer>,
     seen: Option<Revision>,
     refused: adopt::Memory,
+    told: BTreeSet<PathBuf>,
     _lock: File,
 }
 
@@ -84,6 +86,7 @@ impl<'a, S: Store> Shift<'a, S> {
             batch_key,
             seen: None,
             refused: adopt::Memory::default(),
+            told: BTreeSet::new(),
             _lock: lock,
         })
     }
@@ -184,7 +187,7 @@ impl<'a, S: Store> Shift<'a, S> {
     }
 
     /// Removes batches that the loader has acknowledged, with their acknowledgements.
-    fn sweep(&self, authorities: &[Issuer]) -> Result<(), ServeError> {
+    fn sweep(&mut self, authorities: &[Issuer]) -> Result<(), ServeError> {
         let foreign = self
             .office
             .registry
@@ -192,36 +195,55 @@ impl<'a, S: Store> Shift<'a, S> {
             .map_err(CaError::from)?;
         let own = authorities.iter().map(Issuer::issuer_id);
         for id in own.chain(foreign.iter().map(|row| row.adoption.issuer)) {
-            self.sweep_one(&id)?;
+            let folder = self.office.home.spool(&id);
+            sweep_one(&folder).map_err(|source| ServeError::File {
+                path: folder.clone(),
+                source,
+            })?;
+            self.tell_refused(&folder.join("refused"));
         }
         Ok(())
     }
 
-    fn sweep_one(&self, issuer: &IssuerId) -> Result<(), ServeError> {
-        let folder = self.office.home.spool(issuer);
-        let failed = |source| ServeError::File {
-            path: folder.clone(),
-            source,
-        };
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(source) => return Err(failed(source)),
-        };
-        for entry in entries {
-            let name = entry.map_err(failed)?.file_name();
-            let Some(number) = name.to_str().and_then(parse_spool_name) else {
-                continue;
-            };
-            let acknowledgement = folder.join(acknowledgement_name(number));
-            if acknowledgement.exists() {
-                // The batch first: an acknowledgement without its batch is removed by the next line of the next pass.
-                remove(&folder.join(name)).map_err(failed)?;
-                remove(&acknowledgement).map_err(failed)?;
+    /// What the loader refused lies in `refused/`, with one line that says why. Nothing is signed again for it: the same
+    /// batch would be refused again, and whoever reads the log decides.
+    fn tell_refused(&mut self, folder: &Path) {
+        // No such folder: nothing was ever refused.
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "reason")
+                && !self.told.contains(&path)
+            {
+                let reason = std::fs::read_to_string(&path).unwrap_or_default();
+                let reason = reason.trim();
+                tracing::error!(file = %path.display(), reason, "the loader refused a batch");
+                self.told.insert(path);
             }
         }
-        Ok(())
     }
+}
+
+fn sweep_one(folder: &Path) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(parse_spool_name) else {
+            continue;
+        };
+        let acknowledgement = folder.join(acknowledgement_name(number));
+        if acknowledgement.exists() {
+            // The batch first: the loader takes an acknowledgement without its batch for what it is, the end of the story.
+            remove(&folder.join(name))?;
+            remove(&acknowledgement)?;
+        }
+    }
+    Ok(())
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -36,6 +36,9 @@ pub enum BatchError {
     /// A response could not be signed.
     #[error("signing")]
     Key(#[from] crate::key::KeyError),
+    /// A signing thread ended without its piece of work.
+    #[error("a signing thread was lost")]
+    Lost,
     /// The header cannot be written: more windows or octets than the format holds.
     #[error("the batch header does not fit its format: {0}")]
     Header(wire::Rule),

@@ -115,7 +115,12 @@ pub fn run(
             scope.spawn(|| {
                 let mut tbs = Vec::with_capacity(512);
                 while let Some((piece, mut buffer)) = desk.take() {
+                    let mut lost = Lost {
+                        desk: &desk,
+                        piece: Some(piece),
+                    };
                     let filled = job.fill(piece, &mut tbs, &mut buffer).map(|()| buffer);
+                    lost.piece = None;
                     desk.put(piece, filled);
                 }
             });
@@ -221,6 +226,20 @@ impl Desk {
     /// A thread that panicked held no half-made state: every change under the lock is complete in itself.
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says that a piece will never come, should its thread panic: the writer would wait for it for ever.
+struct Lost<'a> {
+    desk: &'a Desk,
+    piece: Option<usize>,
+}
+
+impl Drop for Lost<'_> {
+    fn drop(&mut self) {
+        if let Some(piece) = self.piece {
+            self.desk.put(piece, Err(BatchError::Lost));
+        }
     }
 }
 

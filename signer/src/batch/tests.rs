@@ -193,7 +193,7 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     let path = folder.path().join("spool").join("1.batch");
     let key = office.keyring.batch_key().unwrap();
     let made = make(order, path.clone(), &spooler(&*key), 2);
-    assert!(matches!(made, Err(BatchError::Key(_))));
+    assert!(matches!(made, Err(BatchError::Key(_))), "{made:?}");
     assert_eq!(
         std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
         0
