@@ -113,6 +113,11 @@ impl<'a, S: Store> Shift<'a, S> {
             .registry
             .wait(|store| store.revision())
             .map_err(CaError::from)?;
+        // No status changes by it: what is past its end keeps its last word.
+        self.office
+            .registry
+            .wait(|store| store.expire(by))
+            .map_err(CaError::from)?;
         let authorities = self.office.issuers()?;
         for issuer in &authorities {
             let _ = issue::resume(self.office, issuer, by)?;

@@ -63,6 +63,8 @@ pub fn found<S: Store>(
         let root = root(office, chain, public_url, by)?;
         issuing(office, chain, &root, public_url, by)?;
     }
+    // The loader pins its public half before anything is signed.
+    office.keyring.batch_key()?;
     office
         .registry
         .wait(|store| store.set_setting(PUBLIC_URL, public_url, by))?;
