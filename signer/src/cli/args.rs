@@ -85,7 +85,7 @@ pub(super) struct FoundArgs {
     #[arg(long, value_name = "URL")]
     pub(super) public_url: String,
     /// In whose name it is recorded
-    #[arg(long, value_name = "NAME", default_value = "founder")]
+    #[arg(long, value_name = "NAME", value_parser = person, default_value = "founder")]
     pub(super) officer: String,
     #[command(flatten)]
     pub(super) data: Data,
@@ -109,7 +109,7 @@ pub(super) struct SubmitArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) csr_dir: Option<PathBuf>,
     /// Who takes it in (受理人)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = person)]
     pub(super) clerk: String,
     /// Another certificate for units or devices that hold one: they order and pay for more
     #[arg(long)]
@@ -126,7 +126,7 @@ pub(super) struct ApproveArgs {
     /// The submission's number
     pub(super) submission: u64,
     /// Who approves (审核人); never the clerk
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = person)]
     pub(super) officer: String,
     #[command(flatten)]
     pub(super) data: Data,
@@ -165,7 +165,7 @@ pub(super) struct RevokeArgs {
     #[arg(long, value_name = "GROUND", value_parser = ground)]
     pub(super) ground: crate::ra::ground::Ground,
     /// Who orders it
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = person)]
     pub(super) officer: String,
     /// Since when the key is thought bad (发生日期): 2026-09-29 or 2026-09-29T08:00:00+08:00
     #[arg(long, value_name = "TIME", value_parser = moment)]
@@ -256,6 +256,15 @@ pub(super) struct ExportArgs {
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) data: Data,
+}
+
+/// Somebody who can be held to account: a name that is seen.
+fn person(text: &str) -> Result<String, String> {
+    if crate::ra::is_name(text) {
+        Ok(text.trim().to_owned())
+    } else {
+        Err("a name of 1 to 64 visible characters".to_owned())
+    }
 }
 
 fn serial(text: &str) -> Result<Serial, String> {

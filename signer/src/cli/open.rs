@@ -43,8 +43,11 @@ pub(super) fn new_office(common: &Common, data: &Path) -> Result<Office<SqliteSt
     Ok(Office::new(home, registry, settings)?)
 }
 
-/// Keys and names of persons lie in it: for its owner only.
+/// The data folder as others make theirs; inside it, keys and names of persons for its owner only.
 fn make(folder: &Path) -> io::Result<()> {
+    if let Some(data) = folder.parent() {
+        fs::create_dir_all(data)?;
+    }
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -9,6 +9,7 @@ use super::args::{RevokeArgs, Which};
 use super::say::say;
 use super::{Outcome, open, table};
 use crate::error::SignerError;
+use crate::ra::unit_code::UnitCode;
 use crate::registry::{
     Blocking, By, Certificate, CertificateFilter, CertificateKind, CertificateState, Revocation,
     Store,
@@ -83,10 +84,19 @@ pub(super) fn filter(which: &Which) -> CertificateFilter {
         alias: which.ca.clone(),
         serial: which.serial,
         name: which.name.clone(),
-        number: which
-            .number
-            .as_ref()
-            .map(|number| number.trim().to_ascii_uppercase()),
+        number: which.number.as_deref().map(canonical),
         ..CertificateFilter::default()
+    }
+}
+
+/// A number as the registry keeps it: codes without hyphen, letters of numbers in upper case.
+fn canonical(number: &str) -> String {
+    let number = number.trim();
+    match UnitCode::parse(number) {
+        Ok(code) => code.as_str().to_owned(),
+        Err(_) if number.bytes().all(|octet| octet.is_ascii_alphanumeric()) => {
+            number.to_ascii_uppercase()
+        }
+        Err(_) => number.to_owned(),
     }
 }

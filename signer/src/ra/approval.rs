@@ -96,6 +96,9 @@ pub async fn approve<S: Store>(
     number: SubmissionNumber,
     by: By<'_>,
 ) -> Result<Approved, RegistryError> {
+    if !super::is_name(by.who) {
+        return Err(RegistryError::NoName(by.who.to_owned()));
+    }
     store.approve(number, by).await?;
     approved(store, number).await
 }

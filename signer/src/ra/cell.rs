@@ -199,6 +199,11 @@ fn check_text(text: &str, most: usize) -> Option<Rule> {
     }
 }
 
+/// Whether a text can be the name of a clerk or officer: something that is seen, in one line.
+pub(crate) fn is_name(text: &str) -> bool {
+    !text.trim().is_empty() && check_text(text, MAX_NAME).is_none()
+}
+
 /// Characters that print nothing or turn the line around: names that look alike would differ.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'

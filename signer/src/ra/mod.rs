@@ -25,3 +25,5 @@ pub mod schedule;
 pub mod sheet;
 pub mod submit;
 pub mod unit_code;
+
+pub(crate) use cell::is_name;

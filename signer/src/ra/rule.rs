@@ -222,7 +222,7 @@ pub enum SubmissionRefused {
     #[error("a person holds one certificate (一人一证): --additional is for units and devices")]
     AdditionalPerson,
     /// No name.
-    #[error("the clerk needs a name")]
+    #[error("the clerk needs a name that can be read")]
     NoClerk,
     /// The database.
     #[error("the registry refused the submission")]

@@ -137,14 +137,14 @@ pub fn judge(
     handed: &HandedIn<'_>,
     authority: &Authority,
 ) -> Result<NewSubmission, SubmissionRefused> {
-    if handed.clerk.trim().is_empty() {
+    if !super::is_name(handed.clerk) {
         return Err(SubmissionRefused::NoClerk);
     }
     if handed.additional && handed.kind == SubjectKind::Person {
         return Err(SubmissionRefused::AdditionalPerson);
     }
     let today = today(handed.now);
-    let application = application::read(handed.application, handed.clerk, today)?;
+    let application = application::read(handed.application, handed.clerk.trim(), today)?;
     let form = column::schedule_form(handed.kind);
     let sheet = Sheet::read(form, handed.schedule).map_err(|source| SubmissionRefused::Form {
         form: form.name,

@@ -14,10 +14,23 @@ pub struct By<'a> {
 }
 
 impl<'a> By<'a> {
-    /// An act of a person.
+    /// An act of a person. Blanks around a name are nobody's.
     #[must_use]
     pub fn person(who: &'a str, at: UnixSeconds) -> Self {
-        Self { who, at }
+        Self {
+            who: who.trim(),
+            at,
+        }
+    }
+
+    /// Whether a name on record means the same person: case and the width of blanks make no second officer.
+    #[must_use]
+    pub fn is(&self, other: &str) -> bool {
+        let plain = |name: &str| {
+            let words: Vec<_> = name.split_whitespace().map(str::to_lowercase).collect();
+            words.join(" ")
+        };
+        plain(self.who) == plain(other)
     }
 
     /// An act of the signer itself: finishing what a crash left, expiring, rolling over OCSP signers.

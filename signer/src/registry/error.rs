@@ -36,6 +36,9 @@ pub enum RegistryError {
         /// The submission.
         number: SubmissionNumber,
     },
+    /// Nobody can be held to account by such a name.
+    #[error("{0:?} is no name of a clerk or officer")]
+    NoName(String),
     /// The step does not follow from the state.
     #[error("submission {number} is {from}, it cannot become {to}", from = from.name(), to = to.name())]
     WrongState {

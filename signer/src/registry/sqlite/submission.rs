@@ -211,7 +211,7 @@ pub(super) async fn approve(
             to,
         });
     }
-    if found.clerk == by.who {
+    if by.is(&found.clerk) {
         return Err(RegistryError::SameOfficer {
             who: found.clerk,
             number,

@@ -228,3 +228,31 @@ fn two_processes_write_at_once_and_one_is_lost() {
         40
     );
 }
+
+#[test]
+fn threads_that_share_a_store_wait_for_ever() {
+    let rig = rig();
+    std::thread::scope(|scope| {
+        for thread in 0..8_u32 {
+            let rig = &rig;
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let lot = [reservation(rig.authority, thread * 100 + n + 1, None)];
+                    let ids = rig
+                        .db
+                        .drive(rig.db.store().reserve(&lot, By::signer(NOW)))
+                        .unwrap();
+                    let lot = [Issued {
+                        id: ids[0],
+                        certificate: vec![0x30],
+                    }];
+                    rig.db
+                        .drive(rig.db.store().record_issued(&lot, By::signer(NOW)))
+                        .unwrap();
+                    rig.db.wait(Store::revision).unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(rig.db.wait(Store::revision).unwrap(), 80);
+}

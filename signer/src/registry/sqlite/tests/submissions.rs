@@ -45,6 +45,16 @@ fn the_clerk_approves_his_own_submission() {
         matches!(error, RegistryError::SameOfficer { .. }),
         "{error}"
     );
+    for same in ["clerk ", "\u{3000}clerk", "Clerk", "CLERK"] {
+        let error = rig
+            .db
+            .drive(rig.db.store().approve(number, rig.by(same)))
+            .unwrap_err();
+        assert!(
+            matches!(error, RegistryError::SameOfficer { .. }),
+            "{same}: {error}"
+        );
+    }
     rig.db
         .drive(rig.db.store().approve(number, rig.by("officer")))
         .unwrap();
