@@ -4,7 +4,8 @@
 //! The life of a request, with the file of each step:
 //!
 //! 1. `listen`, `server`: one listener, runtime and set of connections a core; accepted there, it stays there.
-//! 2. `connection`: octets in and out under hyper; deadlines; what a turn wrote is sent at its end.
+//! 2. `conversation`, `connection`: turn by turn, octets in and out under hyper; what a turn wrote is sent at its end.
+//!    `deadlines` closes who keeps it waiting.
 //! 3. `http`: which octets are the question: the path (`target`) or the body; or a document (`documents`).
 //! 4. `worker`: this core's view of the newest generation, its clock and buffers.
 //! 5. [`answer`]: the hot path, five steps, no await, lock, log line or allocation.
@@ -22,6 +23,8 @@ mod admin;
 mod body;
 mod caching;
 mod connection;
+mod conversation;
+mod deadlines;
 mod documents;
 mod http;
 mod listen;

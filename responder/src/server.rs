@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use crate::config::Config;
-use crate::connection::Conversation;
+use crate::conversation::Conversation;
 use crate::listen;
 use crate::metrics::{Counters, Event};
 use crate::worker::{Current, Policy, Worker};
@@ -169,7 +169,7 @@ fn converse(worker: &Rc<Worker>, socket: tokio::net::TcpStream, http: &http1::Bu
     spawn_local(Conversation::new(worker, socket, http));
 }
 
-/// hyper as we need it. Deadlines and gathering are `connection`'s.
+/// hyper as we need it. Deadlines are `deadlines`, gathering is `connection`.
 fn http_settings() -> http1::Builder {
     let mut http = http1::Builder::new();
     http.max_buf_size(MAX_BUFFER_OCTETS)

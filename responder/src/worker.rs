@@ -16,7 +16,7 @@ use wire::time::UnixSeconds;
 use crate::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
 use crate::caching::FreshnessCache;
 use crate::config::PastValidUntil;
-use crate::connection::Connections;
+use crate::deadlines::Connections;
 use crate::metrics::{Counters, Event};
 use crate::target;
 

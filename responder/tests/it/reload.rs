@@ -1,6 +1,7 @@
 //! New generations are taken whole and without anyone noticing; what cannot be trusted is refused, and the old serves on.
 
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -102,6 +103,13 @@ fn first_generation_comes_after_the_responder() {
     assert_eq!(responder.admin("/readyz").status, 200);
 }
 
+/// Moves the pointer as publishing does: at once.
+fn point(current: &Path, octets: &[u8]) {
+    let temp = current.with_extension("temp");
+    fs::write(&temp, octets).unwrap();
+    fs::rename(temp, current).unwrap();
+}
+
 /// Spoils something, sees it refused for `reason` with one log line while the old generation serves on, and mends it.
 fn refused(responder: &Running, reason: &str, spoil: impl FnOnce(), mend: impl FnOnce()) {
     let sample = format!("hufu_generations_refused_total{{reason=\"{reason}\"}}");
@@ -138,18 +146,13 @@ fn torn_flipped_or_older_generation_is_served() {
     let second = fs::read(&current).unwrap();
     let responder = Running::start(&edge);
     let tag = responder.ask(get(1000)).header("etag").to_owned();
-    let restore = || fs::write(&current, &second).unwrap();
+    let restore = || point(&current, &second);
 
-    refused(
-        &responder,
-        "lower",
-        || fs::write(&current, &first).unwrap(),
-        restore,
-    );
+    refused(&responder, "lower", || point(&current, &first), restore);
     refused(
         &responder,
         "torn",
-        || fs::write(&current, &second[..20]).unwrap(),
+        || point(&current, &second[..20]),
         restore,
     );
     refused(
@@ -187,8 +190,9 @@ fn generation_of_a_stranger_is_served() {
         || {
             copy("objects");
             copy("manifests");
-            fs::copy(theirs.root().join("current"), ours.root().join("current")).unwrap();
+            let theirs = fs::read(theirs.root().join("current")).unwrap();
+            point(&ours.root().join("current"), &theirs);
         },
-        || fs::write(ours.root().join("current"), before).unwrap(),
+        || point(&ours.root().join("current"), &before),
     );
 }

@@ -1,0 +1,166 @@
+//! How long a connection may wait, and who looks.
+//!
+//! Deadlines cost a request next to nothing: a connection notes what it waits for and since which second ([`Watch`]), and
+//! its worker looks over all of them once a second ([`Connections::sweep`]). hyper's header timer would be made, armed and
+//! dropped for each request, and does not cover the body.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use crate::metrics::Event;
+use crate::worker::Worker;
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// For a request, or for the client to read what it asked for.
+    Idle,
+    /// For the rest of a request.
+    Receiving,
+}
+
+/// What the worker wants of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Serve,
+    /// Finish the request in progress, then close.
+    Drain,
+    /// Close now.
+    Close,
+}
+
+/// One connection as its worker sees it.
+pub(crate) struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<u32>,
+    order: Cell<Order>,
+    task: RefCell<Option<Waker>>,
+    index: Cell<usize>,
+}
+
+impl Watch {
+    pub(crate) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// From second `tick` on it waits for this.
+    pub(crate) fn wait(&self, phase: Phase, tick: u32) {
+        self.phase.set(phase);
+        self.since.set(tick);
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.order.get()
+    }
+
+    /// Remembers whom to wake when the order changes.
+    pub(crate) fn remember(&self, cx: &Context<'_>) {
+        let mut task = self.task.borrow_mut();
+        if task.is_none() {
+            *task = Some(cx.waker().clone());
+        }
+    }
+
+    fn command(&self, order: Order) {
+        self.order.set(order);
+        if let Some(task) = &*self.task.borrow() {
+            task.wake_by_ref();
+        }
+    }
+}
+
+/// The connections of one worker.
+#[derive(Default)]
+pub(crate) struct Connections {
+    open: RefCell<Vec<Rc<Watch>>>,
+    tick: Cell<u32>,
+    draining: Cell<bool>,
+    /// The acceptor, while it waits for one of them to end.
+    room: RefCell<Option<Waker>>,
+}
+
+impl Connections {
+    pub(crate) fn len(&self) -> usize {
+        self.open.borrow().len()
+    }
+
+    /// Seconds since this worker started: steady, whatever the clock does.
+    pub(crate) fn tick(&self) -> u32 {
+        self.tick.get()
+    }
+
+    /// Watches one more; if the worker is draining, it gets one request.
+    pub(crate) fn add(&self) -> Rc<Watch> {
+        let mut open = self.open.borrow_mut();
+        let watch = Rc::new(Watch {
+            phase: Cell::new(Phase::Idle),
+            since: Cell::new(self.tick()),
+            order: Cell::new(if self.draining.get() {
+                Order::Drain
+            } else {
+                Order::Serve
+            }),
+            task: RefCell::default(),
+            index: Cell::new(open.len()),
+        });
+        open.push(Rc::clone(&watch));
+        watch
+    }
+
+    /// It has closed.
+    pub(crate) fn remove(&self, watch: &Watch) {
+        let mut open = self.open.borrow_mut();
+        let index = watch.index.get();
+        open.swap_remove(index);
+        if let Some(moved) = open.get(index) {
+            moved.index.set(index);
+        }
+        if let Some(waiting) = self.room.take() {
+            waiting.wake();
+        }
+    }
+
+    /// Ready once fewer than `limit` are open.
+    pub(crate) fn poll_room(&self, limit: usize, cx: &Context<'_>) -> Poll<()> {
+        if self.len() < limit {
+            return Poll::Ready(());
+        }
+        *self.room.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// A second has passed: closes what waits for too long. With the limit reached, resting connections make room
+    /// after [`CROWDED_IDLE_SECS`].
+    pub(crate) fn sweep(&self, worker: &Worker) {
+        self.tick.set(self.tick.get().wrapping_add(1));
+        let crowded = self.len() >= worker.policy.max_connections;
+        let idle_secs = if crowded {
+            CROWDED_IDLE_SECS
+        } else {
+            worker.policy.idle_secs
+        };
+        for watch in self.open.borrow().iter() {
+            let waited = self.tick().wrapping_sub(watch.since.get());
+            let (limit, event) = match watch.phase.get() {
+                Phase::Idle => (idle_secs, Event::IdleTimeout),
+                Phase::Receiving => (worker.policy.request_secs, Event::RequestTimeout),
+            };
+            if waited > limit && watch.order() != Order::Close {
+                worker.counters.count(event);
+                watch.command(Order::Close);
+            }
+        }
+    }
+
+    /// Has every connection finish what it is doing and close; also those still to come.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        for watch in self.open.borrow().iter() {
+            watch.command(Order::Drain);
+        }
+    }
+}
+
+/// Seconds a connection may rest while the limit is reached.
+const CROWDED_IDLE_SECS: u32 = 1;
