@@ -2,7 +2,7 @@
 //!
 //! Records are cut into pieces; threads take the next piece, fill a buffer with whole records (each variant's signature
 //! where it belongs) and hand it to the caller's thread, which writes pieces in their order and gives the buffers back.
-//! A thread reuses one buffer for to-be-signed octets: what a signature costs is the signature.
+//! Threads use their buffers again and again: what a signature costs is the signature.
 
 use super::{BatchError, Row};
 use crate::key::Signer;
@@ -55,21 +55,70 @@ impl<'a> Job<'a> {
     }
 
     /// Signs one piece into `out`, which is emptied first.
-    fn fill(&self, piece: usize, tbs: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), BatchError> {
-        out.clear();
+    fn fill(
+        &self,
+        piece: usize,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Result<(), BatchError> {
         let rows = self.rows.chunks(PIECE).nth(piece).unwrap_or_default();
-        out.resize(rows.len() * self.record_octets(), 0);
-        for (row, record) in rows.iter().zip(out.chunks_exact_mut(self.record_octets())) {
-            self.fill_record(row, tbs, record)?;
+        let octets = self.record_octets();
+        out.clear();
+        out.resize(rows.len() * octets, 0);
+        for (rows, records) in rows.chunks(GROUP).zip(out.chunks_mut(GROUP * octets)) {
+            self.fill_group(rows, scratch, records)?;
         }
         Ok(())
     }
 
-    fn fill_record(
+    /// Signs some records in one call of the key.
+    fn fill_group(
+        &self,
+        rows: &[Row],
+        scratch: &mut Scratch,
+        records: &mut [u8],
+    ) -> Result<(), BatchError> {
+        let Scratch {
+            tbs,
+            ends,
+            signatures,
+        } = scratch;
+        tbs.clear();
+        ends.clear();
+        for (row, record) in rows
+            .iter()
+            .zip(records.chunks_exact_mut(self.record_octets()))
+        {
+            self.write_unsigned(row, record, tbs, ends)?;
+        }
+        let mut from = 0;
+        let mut messages = Vec::with_capacity(ends.len());
+        for end in ends.iter() {
+            messages.push(tbs.get(from..*end).unwrap_or_default());
+            from = *end;
+        }
+        let octets = self.key.algorithm().raw_octets();
+        signatures.resize(messages.len() * octets, 0);
+        self.key.sign_each(&messages, signatures)?;
+        let variants = self.prefixes.len();
+        let signed = signatures.chunks_exact(octets * variants);
+        for (record, signed) in records.chunks_exact_mut(self.record_octets()).zip(signed) {
+            for (variant, signature) in signed.chunks_exact(octets).enumerate() {
+                if let Some(place) = self.layout.signature_mut(record, variant) {
+                    place.copy_from_slice(signature);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes all of a record but its signatures, and adds what they are over to `tbs`.
+    fn write_unsigned(
         &self,
         row: &Row,
-        tbs: &mut Vec<u8>,
         record: &mut [u8],
+        tbs: &mut Vec<u8>,
+        ends: &mut Vec<usize>,
     ) -> Result<(), BatchError> {
         let unsayable = || BatchError::Status(row.serial);
         let window = self.header.windows.first().ok_or_else(unsayable)?;
@@ -77,8 +126,7 @@ impl<'a> Job<'a> {
         self.layout
             .write(record, &row.serial, row.status, 0)
             .map_err(|_| unsayable())?;
-        for (variant, prefix) in self.prefixes.iter().enumerate() {
-            tbs.clear();
+        for prefix in &self.prefixes {
             let parts = TbsParts {
                 key_hash: &responder.key_hash,
                 produced_at: window.produced_at,
@@ -89,14 +137,21 @@ impl<'a> Job<'a> {
                 next_update: window.next_update,
             };
             write_tbs(&parts, tbs).map_err(|_| unsayable())?;
-            let place = self
-                .layout
-                .signature_mut(record, variant)
-                .ok_or_else(unsayable)?;
-            self.key.sign_into(tbs, place)?;
+            ends.push(tbs.len());
         }
         Ok(())
     }
+}
+
+/// Buffers a thread uses again and again.
+#[derive(Default)]
+struct Scratch {
+    /// To-be-signed octets of a group, one response after another.
+    tbs: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
+    /// Their signatures.
+    signatures: Vec<u8>,
 }
 
 /// Signs everything; `write` gets the records in order, some thousands at a time, on the calling thread.
@@ -113,13 +168,13 @@ pub fn run(
     std::thread::scope(|scope| {
         for _ in 0..threads.clamp(1, pieces.max(1)) {
             scope.spawn(|| {
-                let mut tbs = Vec::with_capacity(512);
+                let mut scratch = Scratch::default();
                 while let Some((piece, mut buffer)) = desk.take() {
                     let mut lost = Lost {
                         desk: &desk,
                         piece: Some(piece),
                     };
-                    let filled = job.fill(piece, &mut tbs, &mut buffer).map(|()| buffer);
+                    let filled = job.fill(piece, &mut scratch, &mut buffer).map(|()| buffer);
                     lost.piece = None;
                     desk.put(piece, filled);
                 }
@@ -245,5 +300,7 @@ impl Drop for Lost<'_> {
 
 /// Records a thread signs in one go: a few milliseconds of work.
 const PIECE: usize = 256;
+/// Records signed in one call of the key: backends that batch want some dozens.
+const GROUP: usize = 32;
 /// Pieces a thread may be ahead of the writer.
 const AHEAD: usize = 4;

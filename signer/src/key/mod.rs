@@ -33,6 +33,27 @@ pub trait Signer: Send + Sync {
     /// [`KeyError::Length`] unless `signature` is `algorithm().raw_octets()` long; [`KeyError::Sign`] if the backend refuses.
     fn sign_into(&self, message: &[u8], signature: &mut [u8]) -> Result<(), KeyError>;
 
+    /// Signs several messages; `signatures` holds their raw signatures one after another. Backends that save work
+    /// by it do so.
+    ///
+    /// # Errors
+    /// As [`sign_into`](Self::sign_into).
+    fn sign_each(&self, messages: &[&[u8]], signatures: &mut [u8]) -> Result<(), KeyError> {
+        let octets = self.algorithm().raw_octets();
+        let (needed, given) = (octets * messages.len(), signatures.len());
+        if needed != given {
+            return Err(KeyError::Length {
+                algorithm: self.algorithm(),
+                needed,
+                given,
+            });
+        }
+        for (message, signature) in messages.iter().zip(signatures.chunks_exact_mut(octets)) {
+            self.sign_into(message, signature)?;
+        }
+        Ok(())
+    }
+
     /// [`sign_into`](Self::sign_into) a fresh vector, for the places where a signature is rare.
     ///
     /// # Errors
