@@ -11,12 +11,13 @@ use std::path::Path;
 
 use serde::Serialize;
 use wire::cert_id::IssuerId;
+use wire::crl::Crl;
 use wire::serial::{Serial, SerialHashKey};
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
 
 use crate::home::Home;
-use crate::import::certificate::Certificate;
+use crate::import::certificate::{Certificate, NameMatch};
 use crate::import::crl::{Judged, Judging, judge};
 use crate::import::trust::WeakPolicy;
 use crate::manifest::{Manifest, ObjectEntry, Role};
@@ -221,7 +222,7 @@ impl Shelf<'_> {
         };
         told.name = certificate.subject_text.clone();
         let key = *packs[0].hash_key();
-        match self.find_list(issuer, packs[0]) {
+        match self.find_list(issuer, packs[0], &certificate) {
             Ok(None) => told.revoked = revoked_serials(packs).len(),
             Ok(Some(list)) => {
                 told.crl = Some(list.name.clone());
@@ -237,7 +238,12 @@ impl Shelf<'_> {
 
     /// For an adopted list: the very one the packs repeat, published or staged. For the signer's own registry: the
     /// complete list published for this issuer.
-    fn find_list(&self, issuer: IssuerId, newest: &Pack) -> Result<Option<List>, String> {
+    fn find_list(
+        &self,
+        issuer: IssuerId,
+        newest: &Pack,
+        certificate: &Certificate,
+    ) -> Result<Option<List>, String> {
         let repeated = newest.crl_blake3();
         for entry in self
             .manifest
@@ -251,7 +257,7 @@ impl Shelf<'_> {
             }
             let octets = std::fs::read(self.store.object(entry.blake3))
                 .map_err(|error| format!("{}: {error}", entry.name))?;
-            if is_complete(&octets) {
+            if is_complete_and_of(&octets, certificate) {
                 return Ok(Some(published(entry, octets, newest)));
             }
         }
@@ -289,7 +295,7 @@ impl List {
         key: SerialHashKey,
         now: UnixSeconds,
     ) -> Result<Judged<'_>, String> {
-        let this_update = wire::crl::Crl::parse(&self.octets)
+        let this_update = Crl::parse(&self.octets)
             .map_err(|error| error.to_string())?
             .this_update;
         let judging = Judging {
@@ -316,8 +322,10 @@ fn published(entry: &ObjectEntry, octets: Vec<u8>, newest: &Pack) -> List {
     }
 }
 
-fn is_complete(octets: &[u8]) -> bool {
-    wire::crl::Crl::parse(octets).is_ok_and(|crl| !crl.is_delta())
+/// An issuer's documents hold the lists of those above it, too.
+fn is_complete_and_of(octets: &[u8], issuer: &Certificate) -> bool {
+    Crl::parse(octets)
+        .is_ok_and(|crl| !crl.is_delta() && issuer.subject_is(crl.issuer) != NameMatch::Different)
 }
 
 /// Both ways: list → answers, answers → list.

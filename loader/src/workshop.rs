@@ -78,12 +78,12 @@ impl Authority {
         self.crl_with((this, next), number, entries, |_| ())
     }
 
-    pub(crate) fn crl_with(
-        &self,
+    pub(crate) fn crl_with<'a>(
+        &'a self,
         (this_update, next_update): (u64, u64),
         number: u64,
         entries: &[Entry],
-        change: impl Fn(&mut CrlHeader<'_>),
+        change: impl Fn(&mut CrlHeader<'a>),
     ) -> Vec<u8> {
         let mut writer = CrlWriter::new();
         for (serial, at, reason) in entries {
@@ -97,7 +97,7 @@ impl Authority {
             number,
             key_identifier: &self.certificate.key_sha1,
             base_number: None,
-            distribution_point: None::<IssuingDistributionPoint<'_>>,
+            distribution_point: None::<IssuingDistributionPoint<'a>>,
             freshest_uri: None,
         };
         change(&mut header);

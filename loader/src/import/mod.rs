@@ -27,3 +27,6 @@ pub mod refusal;
 pub mod responder;
 pub mod trust;
 pub mod witness;
+
+#[cfg(test)]
+mod tests;

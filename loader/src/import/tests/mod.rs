@@ -1,0 +1,5 @@
+//! Judgements about other CAs' lists and keys, each with one thing wrong.
+
+mod crl;
+mod file;
+mod trust;
