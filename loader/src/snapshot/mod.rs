@@ -16,6 +16,9 @@ pub mod document;
 mod issuer;
 pub mod lookup;
 mod prefix;
+#[cfg(test)]
+#[cfg(feature = "publish")]
+mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;
