@@ -57,7 +57,7 @@ fn a_name_spelt_otherwise_is_another_name() {
     let one = Authority::found("Workshop  ca ");
     let other = Authority::found("Workshop CA");
     let crl = one.crl_with(DATES, 1, &[], |header| {
-        header.issuer = &other.certificate.subject
+        header.issuer = &other.certificate.subject;
     });
     let odd = verdict(&one, &crl, at(NOW)).unwrap();
     assert!(odd[0].contains("spelt otherwise"), "{odd:?}");
@@ -167,7 +167,7 @@ fn a_delta_an_indirect_or_an_attribute_list_is_read_as_complete() {
     assert_eq!(refusal(&authority, &delta, at(NOW)), CrlRefusal::Delta);
     let scoped = |point: IssuingDistributionPoint<'static>| {
         authority.crl_with(DATES, 2, &[], move |header| {
-            header.distribution_point = Some(point)
+            header.distribution_point = Some(point);
         })
     };
     let indirect = scoped(IssuingDistributionPoint {
