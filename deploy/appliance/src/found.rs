@@ -1,7 +1,7 @@
 //! The first start: from an empty folder to a sealed generation, by the same commands an operator would type.
 //!
-//! 1. lay out the forms · 2. found two authorities · 3. submit, approve, issue each form · 4. revoke some ·
-//! 5. adopt staged CRLs · 6. sign · 7. make the loader's keys · 8. publish, follow · 9. write the PEM files to try with.
+//! 1. lay out the forms · 2. found two authorities · 3. make the loader's seal · 4. submit, approve, issue each form ·
+//! 5. revoke some · 6. adopt staged CRLs · 7. sign · 8. publish, follow · 9. write the PEM files to try with.
 
 use std::path::Path;
 
@@ -29,6 +29,8 @@ pub(crate) fn found(steps: &Steps, data: &Data, settings: &Recorded) -> Result<(
         &[&root, &settings.public_url],
     ))?;
 
+    make_seal(steps, root)?;
+
     for submission in SUBMISSIONS {
         enrol(steps, root, submission)?;
     }
@@ -42,8 +44,22 @@ pub(crate) fn found(steps: &Steps, data: &Data, settings: &Recorded) -> Result<(
     Ok(())
 }
 
-/// Brings what is served up to date: everything due is signed, sealed and fetched. Quick when nothing is due.
-pub(crate) fn publish(steps: &Steps, data: &Data) -> Result<(), UpError> {
+/// The loader's own key, unless it has one.
+pub(crate) fn make_seal(steps: &Steps, root: &Path) -> Result<(), UpError> {
+    if root.join("loader/seal.pub").exists() {
+        return Ok(());
+    }
+    steps.title("the loader's seal, and the signer's key it will trust");
+    let key = root.join("signer/batch.pub");
+    let _ = steps.run(&words(
+        "loader init --data {} --batch-key {}",
+        &[&root, &key],
+    ))?;
+    Ok(())
+}
+
+/// Signs, seals and fetches for the first time.
+fn publish(steps: &Steps, data: &Data) -> Result<(), UpError> {
     let root = data.root();
     if data.has_staged() {
         steps.title("adopt the staged CRLs of other authorities");
@@ -54,14 +70,6 @@ pub(crate) fn publish(steps: &Steps, data: &Data) -> Result<(), UpError> {
     }
     steps.title("sign CRLs and responses ahead of time");
     let _ = steps.run(&words("signer sign --data {}", &[&root]))?;
-    if !root.join("loader/batch.pub").exists() {
-        steps.title("the loader's seal, and the signer's key it will trust");
-        let key = root.join("signer/batch.pub");
-        let _ = steps.run(&words(
-            "loader init --data {} --batch-key {}",
-            &[&root, &key],
-        ))?;
-    }
     steps.title("pack, seal and publish them");
     let _ = steps.run(&words("loader publish --data {}", &[&root]))?;
     steps.title("fetch and verify them, as every responder's machine does");

@@ -1,5 +1,6 @@
 //! What a newcomer may try, ready to paste.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::data::{Data, Recorded};
@@ -7,96 +8,207 @@ use crate::probe::reachable;
 use crate::program::{Program, quoted, words};
 use crate::step::say;
 
-/// One thing to try: what it shows, and the command.
-struct Try {
-    shows: &'static str,
-    command: String,
+/// Where things are, as they are written in a shell.
+struct Places<'a> {
+    program: &'a Program,
+    root: &'a Path,
+    demo: String,
+    ocsp: String,
+    admin: String,
 }
 
 /// Prints the commands and leaves them in `DIR/demo/TRY.txt`.
 pub(crate) fn print(program: &Program, data: &Data, settings: &Recorded) {
-    let text = text(program, data.root(), settings);
-    say(&text);
-    // A convenience only: the same text was just printed.
-    let _ = std::fs::write(data.root().join("demo/TRY.txt"), &text);
-}
-
-fn text(program: &Program, root: &Path, settings: &Recorded) -> String {
-    let ocsp = format!("http://{}", reachable(settings.ocsp));
-    let admin = format!("http://{}", reachable(settings.admin));
-    let mut text = format!(
-        "OCSP, CRLs, issuer certificates: {ocsp}    metrics, readiness: {admin}    Ctrl-C stops\n"
-    );
-    for Try { shows, command } in tries(program, root, &ocsp, &admin) {
-        text.push_str(&format!("\n# {shows}\n{command}\n"));
+    let places = Places::new(program, data.root(), settings);
+    say(&format!(
+        "OCSP, CRLs, issuer certificates: {}    metrics, readiness: {}    Ctrl-C stops",
+        places.ocsp, places.admin
+    ));
+    // A folder founded by hand has none of the demo's files.
+    if data.root().join("demo/p256-good.pem").exists() {
+        let text = places.tries();
+        say(&text);
+        // A convenience only: the same text was just printed.
+        let _ = std::fs::write(data.root().join("demo/TRY.txt"), &text);
     }
-    text
 }
 
-fn tries(program: &Program, root: &Path, ocsp: &str, admin: &str) -> Vec<Try> {
-    let demo = quoted(root.join("demo").as_os_str());
-    let ask = |name: &str| {
+impl<'a> Places<'a> {
+    fn new(program: &'a Program, root: &'a Path, settings: &Recorded) -> Self {
+        Self {
+            program,
+            root,
+            demo: quoted(root.join("demo").as_os_str()),
+            ocsp: format!("http://{}", reachable(settings.ocsp)),
+            admin: format!("http://{}", reachable(settings.admin)),
+        }
+    }
+
+    fn tries(&self) -> String {
+        let Self {
+            demo, ocsp, admin, ..
+        } = self;
+        let tries = [
+            ("a good certificate", self.ask("p256-good.pem")),
+            (
+                "a revoked one: reason and time are in the answer",
+                self.ask("p256-revoked.pem"),
+            ),
+            (
+                "the same by GET: make the request, fetch it as a cache would, verify what came",
+                self.get(),
+            ),
+            (
+                "SM2 (openssl ocsp cannot judge it; this script can, with openssl dgst)",
+                format!("{demo}/verify-sm2 sm2-good {ocsp}\n{demo}/verify-sm2 sm2-revoked {ocsp}"),
+            ),
+            (
+                "a serial that was never issued: unauthorized, never good",
+                format!(
+                    "openssl ocsp -issuer {demo}/p256-issuer.pem -serial 0x1234 -no_nonce -url {ocsp}"
+                ),
+            ),
+            (
+                "the CRL and the issuer's certificate, where the certificates say they are",
+                self.documents(),
+            ),
+            (
+                "readiness and metrics",
+                format!("curl -s {admin}/readyz\ncurl -s {admin}/metrics"),
+            ),
+            (
+                "what is published, and whether it is all true",
+                self.inspect(),
+            ),
+            (
+                "your own form: the row that was refused, with its check digit put right",
+                self.own_form(),
+            ),
+            (
+                "revoke that certificate and see it on the wire",
+                self.revoke(),
+            ),
+            (
+                "another authority's CRL, served as OCSP under a responder you trust explicitly",
+                self.foreign(),
+            ),
+        ];
+        tries
+            .iter()
+            .map(|(shows, commands)| format!("\n# {shows}\n{commands}\n"))
+            .collect()
+    }
+
+    /// By POST, verified.
+    fn ask(&self, certificate: &str) -> String {
+        let Self { demo, ocsp, .. } = self;
         format!(
-            "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/p256-{name}.pem -CAfile {demo}/p256-chain.pem -no_nonce -url {ocsp}"
+            "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/{certificate} -CAfile {demo}/p256-chain.pem \
+             -no_nonce -url {ocsp}"
         )
-    };
-    let hufu = |line: Vec<std::ffi::OsString>| program.shown(&line);
-    vec![
-        Try {
-            shows: "a good certificate",
-            command: ask("good"),
-        },
-        Try {
-            shows: "a revoked one, with reason and time",
-            command: ask("revoked"),
-        },
-        Try {
-            shows: "the same by GET: make the request, fetch it as a cache would, verify the answer",
-            command: format!(
-                "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/p256-good.pem -no_nonce -reqout /tmp/hufu.req\n\
-                 curl -s {ocsp}/$(base64 -w0 /tmp/hufu.req | sed 's/+/%2B/g; s,/,%2F,g; s/=/%3D/g') -o /tmp/hufu.resp -D -\n\
-                 openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/p256-good.pem -CAfile {demo}/p256-chain.pem -no_nonce -respin /tmp/hufu.resp"
+    }
+
+    fn get(&self) -> String {
+        let Self { demo, ocsp, .. } = self;
+        let about = format!(
+            "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/p256-good.pem -no_nonce"
+        );
+        // Base64 has three characters that mean something else in a URL.
+        let path = format!("$(base64 -w0 {demo}/good.req | sed 's/+/%2B/g; s,/,%2F,g; s/=/%3D/g')");
+        format!(
+            "{about} -reqout {demo}/good.req\ncurl -s -D - -o {demo}/good.resp {ocsp}/{path}\n\
+             {about} -CAfile {demo}/p256-chain.pem -respin {demo}/good.resp"
+        )
+    }
+
+    fn documents(&self) -> String {
+        let Self { demo, ocsp, .. } = self;
+        format!(
+            "openssl x509 -in {demo}/p256-good.pem -noout -ext authorityInfoAccess,crlDistributionPoints\n\
+             curl -s {ocsp}/crl/p256.crl | openssl crl -inform DER -CAfile {demo}/p256-issuer.pem -noout -text\n\
+             curl -s {ocsp}/ca/p256.cer | openssl x509 -inform DER -noout -subject -issuer"
+        )
+    }
+
+    fn inspect(&self) -> String {
+        format!(
+            "{}\n{}",
+            self.hufu("loader inspect --data {}", &[&self.root]),
+            self.hufu("loader verify --data {}", &[&self.root])
+        )
+    }
+
+    /// Copies the refused row's application, writes a schedule of one line, and goes the whole way with it.
+    fn own_form(&self) -> String {
+        let (demo, own) = (&self.demo, self.root.join("demo/own"));
+        let (application, form) = (own.join("application.csv"), own.join("schedule.csv"));
+        let shown = quoted(own.as_os_str());
+        format!(
+            "mkdir -p {shown}\n\
+             sed 's/,110,/,1,/; s/-0001/-0007/' {demo}/forms/p256-person/application.csv > {shown}/application.csv\n\
+             printf '%s\\n' 'name,no,id_type,id_no,department,mobile,staff_kind,medium' \
+             '{NAME},1,身份证,11010519491231002X,办公室,19900000000,在编,USBKey' > {shown}/schedule.csv\n\
+             N=$({} | sed 's/.*\"submission\":\\([0-9]*\\).*/\\1/')\n{} $N\n{} $N\n{}\n{}",
+            self.hufu(
+                "signer submit --ca p256 --kind person --application {} --form {} --clerk {} --json --data {}",
+                &[&application, &form, &"王受理", &self.root]
             ),
-        },
-        Try {
-            shows: "SM2 (openssl ocsp cannot judge it; the script verifies with openssl dgst)",
-            command: format!(
-                "{demo}/verify-sm2 sm2-good {ocsp}\n{demo}/verify-sm2 sm2-revoked {ocsp}"
+            self.hufu("signer approve --officer {} --data {}", &[&"李审核", &self.root]),
+            self.hufu("signer issue --data {}", &[&self.root]),
+            self.hufu(
+                "signer export --ca p256 --name {} --out {} --data {}",
+                &[&NAME, &self.root.join("demo/own.pem"), &self.root]
             ),
-        },
-        Try {
-            shows: "a serial never issued: unauthorized",
-            command: format!(
-                "openssl ocsp -issuer {demo}/p256-issuer.pem -serial 0x1234 -CAfile {demo}/p256-chain.pem -no_nonce -url {ocsp}"
-            ),
-        },
-        Try {
-            shows: "the CRL, and the issuer certificate",
-            command: format!(
-                "curl -s {ocsp}/crl/p256.crl | openssl crl -inform DER -noout -text\ncurl -s {ocsp}/ca/p256.cer | openssl x509 -inform DER -noout -subject -fingerprint"
-            ),
-        },
-        Try {
-            shows: "readiness and metrics",
-            command: format!("curl -s {admin}/readyz\ncurl -s {admin}/metrics"),
-        },
-        Try {
-            shows: "what is published",
-            command: hufu(words("loader inspect --data {}", &[&root])),
-        },
-        Try {
-            shows: "another authority's CRL, served as OCSP (1001 is revoked on it)",
-            command: format!(
-                "{}\nsleep 2; openssl ocsp -issuer {demo}/foreign/issuer.pem -serial 0x1001 -no_nonce -url {ocsp} -VAfile {demo}/local-responder.pem",
-                hufu(words(
-                    "loader import --crl {} --issuer {} --data {}",
-                    &[
-                        &root.join("demo/foreign/crl.pem"),
-                        &root.join("demo/foreign/issuer.pem"),
-                        &root
-                    ]
-                )),
-            ),
-        },
-    ]
+            format_args!("sleep 1; {}", self.ask("own.pem")),
+        )
+    }
+
+    fn revoke(&self) -> String {
+        let revoke = self.hufu(
+            "signer revoke --ca p256 --name {} --ground {} --officer {} --data {}",
+            &[&NAME, &"私钥泄露", &"李审核", &self.root],
+        );
+        format!("{revoke}\nsleep 1; {}", self.ask("own.pem"))
+    }
+
+    fn foreign(&self) -> String {
+        let Self { demo, ocsp, .. } = self;
+        let (crl, issuer) = (
+            self.root.join("demo/foreign/crl.pem"),
+            self.root.join("demo/foreign/issuer.pem"),
+        );
+        let import = self.hufu(
+            "loader import --crl {} --issuer {} --data {}",
+            &[&crl, &issuer, &self.root],
+        );
+        format!(
+            "{import}\nsleep 2; openssl ocsp -issuer {demo}/foreign/issuer.pem -serial 0x1001 -no_nonce \
+             -VAfile {demo}/local-responder.pem -url {ocsp}"
+        )
+    }
+
+    fn hufu(&self, line: &str, values: &[&dyn AsRef<OsStr>]) -> String {
+        self.program.shown(&words(line, values))
+    }
+}
+
+/// Whoever the refused row is about.
+const NAME: &str = "萧磊";
+
+#[cfg(test)]
+mod tests {
+    use super::NAME;
+
+    #[test]
+    fn corrected_row_is_the_refused_one() {
+        let schedule = include_str!("../../demo/forms/p256-person/schedule.csv");
+        let refused: Vec<&str> = schedule
+            .lines()
+            .filter(|line| line.contains("110105194912310021"))
+            .collect();
+        assert!(
+            matches!(refused[..], [row] if row.contains(NAME)),
+            "{refused:?}"
+        );
+    }
 }

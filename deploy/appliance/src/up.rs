@@ -87,7 +87,8 @@ fn first_start(data: &Data, state: State, settings: &Recorded) -> Result<Program
     Ok(steps.finish())
 }
 
-/// Catches up before anything is served: after a week off all is signed and sealed anew before `/readyz` is asked.
+/// Nothing to do but to start: what fell due meanwhile is signed and sealed by the children, and until then `/readyz` of the
+/// responder says what is stale. What is still fresh is served at once, however long the signing takes.
 fn later_start(
     data: &Data,
     before: Option<&Recorded>,
@@ -101,11 +102,8 @@ fn later_start(
     if before != Some(settings) {
         data.record(settings)?;
     }
-    let steps = Steps::new(Program::this(), 4);
-    // A full disk or a broken signer must not keep what is still fresh from being served; the children try again.
-    if let Err(error) = found::publish(&steps, data) {
-        steps.say(&format!("hufu up: could not catch up: {error}"));
-    }
+    let steps = Steps::new(Program::this(), 1);
+    found::make_seal(&steps, data.root())?;
     Ok(steps.finish())
 }
 

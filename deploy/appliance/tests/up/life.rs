@@ -1,0 +1,105 @@
+//! How `hufu up` starts again, is refused, dies and ends.
+
+use std::time::Duration;
+
+use crate::rig::{self, Appliance, free_ports, get, gone, said, until};
+use rustix::process::{Signal, kill_process};
+
+#[test]
+fn second_start_serves_within_a_second() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    let took = appliance.ready();
+    // The promise is for a release build on a quiet machine; a debug build beside other tests gets three times that.
+    let bound = Duration::from_secs(if cfg!(debug_assertions) { 3 } else { 1 });
+    assert!(took < bound, "{took:?}");
+    println!("second start: {took:?}");
+}
+
+#[test]
+fn second_instance_is_refused_by_lock_and_by_port() {
+    let folder = rig::founded();
+    let data = folder.path().join("data");
+    let mut first = Appliance::start(&data);
+    first.ready();
+
+    let [ocsp, admin] = free_ports();
+    let locked = said(&mut rig::up(&data, ocsp, admin));
+    assert!(locked.contains("another `hufu up` (process "), "{locked}");
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (ocsp, admin, option) in [
+        (first.ocsp, admin, "--ocsp"),
+        (ocsp, first.admin, "--admin"),
+    ] {
+        let busy = said(&mut rig::up(elsewhere.path(), ocsp, admin));
+        assert!(
+            busy.contains(&format!("{option} 127.0.0.1:"))
+                && busy.contains("cannot be listened on"),
+            "{busy}"
+        );
+    }
+    assert!(
+        !elsewhere.path().join("signer").exists(),
+        "nothing is founded before the ports are known to be free"
+    );
+}
+
+#[test]
+fn another_public_url_than_founded_is_refused() {
+    let folder = rig::founded();
+    let [ocsp, admin] = free_ports();
+    let refused = said(
+        rig::up(&folder.path().join("data"), ocsp, admin)
+            .args(["--public-url", "http://other.example"]),
+    );
+    assert!(
+        refused.contains("http://other.example") && refused.contains("founded with the public URL"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn parent_killed_outright_takes_its_children_along() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    appliance.ready();
+    let children = appliance.children();
+    assert_eq!(children.len(), 4, "signer, loader, follower, responder");
+    appliance.end_by(Signal::KILL);
+    until("all children gone", || {
+        children.iter().all(|child| gone(*child))
+    });
+    assert!(get(appliance.ocsp, "/").is_none());
+
+    let mut again = Appliance::start_at(&appliance.data, appliance.ocsp, appliance.admin);
+    again.ready();
+}
+
+#[test]
+fn killed_child_comes_back() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    appliance.ready();
+    let before = appliance.children();
+    for child in &before {
+        kill_process(*child, Signal::KILL).unwrap();
+    }
+    until("four new children", || {
+        let now = appliance.children();
+        now.len() == 4 && now.iter().all(|child| !before.contains(child))
+    });
+    appliance.ready();
+    assert!(appliance.ask("good").contains("Response verify OK"));
+}
+
+#[test]
+fn asked_to_end_it_drains_and_says_success() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    appliance.ready();
+    let children = appliance.children();
+    let status = appliance.end_by(Signal::INT);
+    assert!(status.success(), "{status}");
+    assert!(children.iter().all(|child| gone(*child)));
+}
