@@ -5,8 +5,10 @@ use wire::serial::{MAX_SERIAL_OCTETS, Serial, SerialHashKey, shard};
 /// A serial, prepared once for every pack of its issuer: one hash, one sign extension.
 #[derive(Debug, Clone, Copy)]
 pub struct Needle {
-    /// The keyed hash of the content octets.
+    /// The keyed hash of the content octets: in a delta, the place itself.
     pub hash: u64,
+    /// What [`filter_bits`] says of that place.
+    pub filter_bits: u64,
     serial: Serial,
 }
 
@@ -15,8 +17,10 @@ impl Needle {
     /// form.
     #[inline]
     pub fn new(key: &SerialHashKey, content: &[u8]) -> Option<Needle> {
+        let hash = key.hash(content);
         Some(Needle {
-            hash: key.hash(content),
+            hash,
+            filter_bits: filter_bits(hash),
             serial: Serial::from_content(content).ok()?,
         })
     }

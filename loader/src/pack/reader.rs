@@ -78,41 +78,49 @@ impl Pack {
         })
     }
 
-    /// Looks a serial up: one read of the directory (in a delta, one of the filter, and mostly no more), then the
-    /// bucket's records, whose addresses are known at once.
+    /// False if the filter of this delta rules the serial out, which it does for 996 of 1,000 that are not in it, with
+    /// one read. Apart from [`find`](Self::find), so that the reads of eight tiers run side by side. True for a base pack.
+    #[inline]
+    pub fn may_hold(&self, needle: &Needle) -> bool {
+        let Some(filter) = self.filter else {
+            return true;
+        };
+        let word = self.word(filter, bucket(needle.hash, self.buckets));
+        word.is_none_or(|word| word & needle.filter_bits == needle.filter_bits)
+    }
+
+    /// Looks a serial up: one read of the directory, then the bucket's records, whose addresses are known at once.
     #[inline]
     pub fn find(&self, needle: &Needle) -> Find<'_> {
         let (shard, rest) = needle.shard(self.shards);
-        let Some(serial) = needle.padded(self.serial_octets) else {
-            return Find::NotHere;
-        };
         if shard != self.shard {
             return Find::NotHere;
         }
-        let bucket = bucket(rest, self.buckets);
-        if self.filter_refuses(bucket, rest) {
+        let Some(serial) = needle.padded(self.serial_octets) else {
             return Find::NotHere;
-        }
+        };
+        let bucket = bucket(rest, self.buckets);
         let Some(records) = self.bucket_records(bucket) else {
             return Find::Damaged(Flaw::Directory { bucket });
         };
-        for octets in records.chunks_exact(self.record_octets) {
-            if octets.starts_with(serial) {
+        match self.scan(records, serial) {
+            Some(octets) => {
                 let record = self.tables.record.record(octets);
-                return record.map_or(Find::Damaged(Flaw::RecordWidth), Find::Here);
+                record.map_or(Find::Damaged(Flaw::RecordWidth), Find::Here)
             }
+            None => Find::NotHere,
         }
-        Find::NotHere
     }
 
+    /// The record of this serial. The last eight octets are compared first, in a register: they differ between any two
+    /// serials of an authority that draws them or counts them.
     #[inline]
-    fn filter_refuses(&self, bucket: u64, rest: u64) -> bool {
-        let Some(filter) = self.filter else {
-            return false;
+    fn scan<'p>(&self, records: &'p [u8], serial: &[u8]) -> Option<&'p [u8]> {
+        let mut records = records.chunks_exact(self.record_octets);
+        let (Some(tail), Some(at)) = (serial.last_chunk::<8>(), serial.len().checked_sub(8)) else {
+            return records.find(|octets| octets.starts_with(serial));
         };
-        let wanted = filter_bits(rest);
-        self.word(filter, bucket)
-            .is_some_and(|word| word & wanted != wanted)
+        records.find(|octets| octets.get(at..at + 8) == Some(tail) && octets.starts_with(serial))
     }
 
     #[inline]

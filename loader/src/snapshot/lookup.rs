@@ -107,6 +107,9 @@ impl Snapshot {
 /// What one pack says; none if it does not hold the serial.
 #[inline]
 fn ask<'s>(pack: &'s Pack, needle: &Needle, variant: VariantIn) -> Option<Lookup<'s>> {
+    if !pack.may_hold(needle) {
+        return None;
+    }
     match pack.find(needle) {
         Find::NotHere => None,
         Find::Here(record) => Some(found(pack, record, variant).unwrap_or_else(Lookup::Damaged)),
