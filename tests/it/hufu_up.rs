@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hufu_tests::demo::{Authority, Demo};
 use hufu_tests::http;
@@ -136,6 +136,41 @@ fn a_killed_one_leaves_no_child_and_a_second_start_finds_its_data() {
         demo.up.said()
     );
     assert!(processes_over(&data).is_empty());
+}
+
+#[test]
+fn restarted_after_a_week_it_is_fresh_before_it_is_ready() {
+    const WEEK: u64 = 7 * 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut demo = Demo::start(&data);
+    demo.up.signal("TERM");
+    let _ = demo.up.wait(Duration::from_secs(30));
+    // The demo's validity is a day: everything signed at founding is long past.
+    let demo = Demo::start_later(&data, WEEK);
+    let issuer = demo.certificate(Authority::P256, "issuer");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + WEEK;
+    for which in ["good", "revoked"] {
+        let serial = demo.certificate(Authority::P256, which).serial;
+        let id = cert_id(Hash::Sha1, Parameters::Null, &issuer, &serial);
+        let answer = Answer::read(&http::ask(demo.ocsp, &request(&[&id], None)).unwrap().body);
+        let single = answer.single();
+        assert!(single.this_update + 3600 > now, "signed anew: {single:?}");
+        assert!(single.next_update.unwrap() > now, "{single:?}");
+    }
+    let listed = http::get(demo.ocsp, "/crl/p256.crl").unwrap().body;
+    assert!(
+        hufu_tests::crl::Crl::read(&listed)
+            .unwrap()
+            .next_update
+            .unwrap()
+            > now,
+        "the CRL is stale"
+    );
 }
 
 #[test]

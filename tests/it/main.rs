@@ -16,6 +16,7 @@ mod garbage;
 mod gnutls_ocsp;
 mod hufu_up;
 mod openssl_ocsp;
+mod reload;
 mod sm2_judges;
 mod syscalls;
 mod tidy;

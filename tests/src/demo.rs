@@ -54,10 +54,27 @@ impl Demo {
     /// With the end of its log, if it does not become ready.
     #[must_use]
     pub fn start(data: &Path) -> Self {
+        Self::start_later(data, 0)
+    }
+
+    /// The same, under a clock that is so many seconds ahead (by `libfaketime`).
+    ///
+    /// # Panics
+    /// With the end of its log, if it does not become ready.
+    #[must_use]
+    pub fn start_later(data: &Path, seconds_ahead: u64) -> Self {
         fs::create_dir_all(data).expect("a folder can be made");
         let (ocsp, admin, live) = (free_address(), free_address(), free_address());
-        let mut up = command("hufu", ["up", "--data"]);
-        up.arg(data).args([
+        let mut up = command("hufu", ["up"]);
+        if seconds_ahead > 0 {
+            // Not by the program `faketime`, which forks and would leave the appliance behind when it is killed.
+            up.env("LD_PRELOAD", faketime())
+                .env("FAKETIME", format!("+{seconds_ahead}s"));
+            up.env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+                .env("NO_FAKE_STAT", "1");
+        }
+        up.arg("--data").arg(data);
+        up.args([
             "--ocsp",
             &ocsp.to_string(),
             "--admin",
@@ -115,4 +132,14 @@ impl Demo {
                 .join(format!("{}-{which}.pem", authority.name())),
         )
     }
+}
+
+/// The library that shifts a program's clock; its folder is named for the machine.
+fn faketime() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let libraries = folders.map(|folder| folder.path().join("faketime/libfaketime.so.1"));
+    libraries
+        .into_iter()
+        .find(|library| library.is_file())
+        .expect("libfaketime is installed")
 }
