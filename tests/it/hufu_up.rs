@@ -10,6 +10,7 @@ use hufu_tests::demo::{Authority, Demo};
 use hufu_tests::http;
 use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
 use hufu_tests::process::{command, free_address, run, wait_until};
+use hufu_tests::root;
 
 /// Processes that have this data folder among their arguments.
 fn processes_over(data: &Path) -> Vec<u32> {
@@ -186,7 +187,7 @@ fn the_commands_it_prints_work_as_they_stand() {
         }
         let ran = run(Command::new("bash")
             .args(["-euo", "pipefail", "-c", lines])
-            .current_dir(folder.path()));
+            .current_dir(root()));
         // `openssl ocsp` ends with 1 where a responder refuses, which is what that command shows.
         let wanted = if shows.contains("unauthorized") { 1 } else { 0 };
         assert_eq!(ran.code, Some(wanted), "{shows}: {ran:?}");

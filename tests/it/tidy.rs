@@ -79,14 +79,23 @@ fn modules_for_tests() -> Vec<PathBuf> {
             path.with_extension("")
         };
         let text = read(&path);
-        for (attribute, line) in text.lines().zip(text.lines().skip(1)) {
-            let name = line
-                .split_once("mod ")
-                .and_then(|(_, name)| name.strip_suffix(';'));
-            modules.extend(
-                name.filter(|_| is_for_tests(attribute))
-                    .map(|name| folder.join(name)),
-            );
+        for declared in text.split("\n#[cfg(test)]\n").skip(1) {
+            // More attributes may stand between: a feature, a path.
+            let attributes = declared.lines().take_while(|line| line.starts_with("#["));
+            let given = attributes
+                .clone()
+                .find_map(|line| line.strip_prefix("#[path = \"")?.strip_suffix("\"]"));
+            let line = declared.lines().nth(attributes.count()).unwrap_or_default();
+            let Some((_, name)) = line.split_once("mod ") else {
+                continue;
+            };
+            let Some(name) = name.strip_suffix(';') else {
+                continue;
+            };
+            modules.push(match given {
+                Some(given) => path.parent().unwrap().join(given).with_extension(""),
+                None => folder.join(name),
+            });
         }
     }
     modules
