@@ -178,7 +178,12 @@ fn restarted_after_a_week_it_is_fresh_before_it_is_ready() {
 fn the_commands_it_prints_work_as_they_stand() {
     let folder = tempfile::tempdir().unwrap();
     let demo = Demo::start(&folder.path().join("data"));
-    let printed = fs::read_to_string(demo.folder().join("TRY.txt")).unwrap();
+    // Printed when the appliance itself has seen that it is ready, a moment after whoever asked first.
+    let kept = demo.folder().join("TRY.txt");
+    wait_until("the commands are kept", Duration::from_secs(10), || {
+        fs::read_to_string(&kept).is_ok_and(|text| !text.is_empty())
+    });
+    let printed = fs::read_to_string(kept).unwrap();
     let mut tried = 0;
     for part in printed.split("\n# ").skip(1) {
         let (shows, lines) = part.split_once('\n').unwrap();
