@@ -1,145 +1,35 @@
 //! Other authorities' lists: staged by the loader, judged here anew, signed ahead under the local responder.
 //!
 //! `staged.rs` reads what lies there, `judge.rs` and `entries.rs` decide whether it is true and what it says,
-//! `responder.rs` holds the certificate that answers. An adoption takes one registry revision; a list that did not change
-//! is not adopted again, only signed again when its windows are half over.
+//! `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
+//! registry revision; a list that did not change is not adopted again, only signed again when its windows are half over.
 
 pub mod entries;
 pub mod judge;
+pub mod outcome;
 pub mod responder;
 pub mod staged;
 
 use crate::batch::own::{Written, batch_kind};
 use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
 use crate::ca::CaError;
-use crate::key::keyring::hex;
-use crate::key::verify::VerifyError;
 use crate::office::Office;
 use crate::registry::{Adoption, BatchKind, BatchRecord, By, Foreign, Revision, Store};
 use aws_lc_rs::digest;
+pub use outcome::{Outcome, Refusal, log};
+
 use judge::Judged;
 use staged::{Options, Staged, StagedError};
 use std::collections::BTreeMap;
 use std::path::Path;
-use wire::DecodeError;
 use wire::batch::{Document, DocumentKind, Kind, Source, Window};
 use wire::cert_id::IssuerId;
-use wire::serial::{Serial, SerialHashKey};
+use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
-
-/// Why a staged list is not adopted.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The issuer's certificate cannot be read.
-    #[error("the issuer's certificate cannot be read")]
-    IssuerUnreadable,
-    /// The folder's name is not that of the certificate in it.
-    #[error("the issuer's certificate is not the one the folder is named after")]
-    OtherIssuer,
-    /// The list cannot be read.
-    #[error("the list cannot be read")]
-    Unreadable(#[source] DecodeError),
-    /// The list names another issuer.
-    #[error("the list was issued by somebody else")]
-    Name,
-    /// cA or cRLSign is missing where it is asked for.
-    #[error("the issuer's certificate does not allow it to sign lists")]
-    MayNotSign,
-    /// The signature does not hold.
-    #[error("signature")]
-    Signature(#[source] VerifyError),
-    /// thisUpdate lies ahead.
-    #[error("thisUpdate ({this_update}) lies ahead of the clock")]
-    NotYet {
-        /// thisUpdate.
-        this_update: UnixSeconds,
-    },
-    /// nextUpdate has passed.
-    #[error(
-        "nextUpdate ({next_update}) has passed; a newer list is needed, or --as-of to replay this one"
-    )]
-    Stale {
-        /// nextUpdate.
-        next_update: UnixSeconds,
-    },
-    /// `as_of` lies ahead.
-    #[error("as_of lies ahead of the clock")]
-    AsOfAhead,
-    /// The issuer's certificate is not valid at that moment.
-    #[error("the issuer's certificate is not valid at that moment")]
-    IssuerNotValid,
-    /// RFC 5280 §5.2: such a list must not be used.
-    #[error("the list has a critical extension that is not known here")]
-    Critical,
-    /// RFC 5280 §5.3: such a list must not be used.
-    #[error("the entry of {0} has a critical extension that is not known here")]
-    CriticalEntry(Serial),
-    /// A delta says only what changed.
-    #[error("the list is a delta")]
-    Delta,
-    /// Entries may be about other issuers.
-    #[error("the list is indirect")]
-    Indirect,
-    /// About attribute certificates.
-    #[error("the list is about attribute certificates")]
-    Attribute,
-    /// Two entries of one serial and date disagree.
-    #[error("entries of {0} with the same date contradict each other")]
-    Contradiction(Serial),
-    /// The folder cannot be read.
-    #[error("staged folder")]
-    Staged(#[from] StagedError),
-}
-
-/// What became of one staged list.
-#[derive(Debug)]
-#[must_use]
-pub enum Outcome {
-    /// Taken now.
-    Adopted {
-        /// Issuer name and key, hashed.
-        issuer: IssuerId,
-        /// The issuer's Name.
-        name: String,
-        /// SHA-256 of the issuer's certificate: compare it with what the authority publishes.
-        fingerprint: [u8; 32],
-        /// The revision it took.
-        revision: Revision,
-        /// The clock it was judged by, if it is replayed.
-        as_of: Option<UnixSeconds>,
-        /// The batch that was written.
-        written: Written,
-    },
-    /// Adopted before, signed again.
-    Renewed(Written),
-    /// Adopted before, nothing due.
-    Unchanged(IssuerId),
-    /// Not believed.
-    Refused {
-        /// Issuer name and key, hashed.
-        issuer: IssuerId,
-        /// Why.
-        why: Refusal,
-    },
-    /// Not believed a moment ago, and not looked at again yet.
-    StillRefused(IssuerId),
-}
 
 /// Which staged lists were refused lately: judging a large list every second would only warm the room.
 #[derive(Debug, Default)]
 pub struct Memory(BTreeMap<IssuerId, (Options, UnixSeconds)>);
-
-impl Outcome {
-    /// The batch that was written, if one was.
-    #[must_use]
-    pub fn written(&self) -> Option<&Written> {
-        match self {
-            Self::Adopted { written, .. } | Self::Renewed(written) => Some(written),
-            Self::Unchanged(_) | Self::StillRefused(_) | Self::Refused { .. } => None,
-        }
-    }
-}
 
 /// Looks at everything that is staged.
 ///
@@ -185,30 +75,6 @@ pub fn pass<S: Store>(
         });
     }
     Ok(outcomes)
-}
-
-/// Tells the log what happened; silent about what did not.
-pub fn log(outcomes: &[Outcome]) {
-    for outcome in outcomes {
-        match outcome {
-            Outcome::Adopted {
-                issuer,
-                name,
-                fingerprint,
-                revision,
-                as_of,
-                written,
-            } => {
-                let (fingerprint, records) = (hex(fingerprint), written.records);
-                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
-            }
-            Outcome::Refused { issuer, why } => {
-                let why = crate::error::sentence(why);
-                tracing::error!(%issuer, why, "a staged CRL is not adopted");
-            }
-            Outcome::Renewed(_) | Outcome::Unchanged(_) | Outcome::StillRefused(_) => {}
-        }
-    }
 }
 
 /// One look at the staged folders.

@@ -5,8 +5,11 @@ use crate::batch::tests::read_batch;
 use crate::ca::crl::Urgency;
 use crate::ca::tests::{approve, certificates, founded, now, person};
 use crate::ca::{crl, found, issue};
+use crate::key::keyring::hex;
+use crate::key::verify::VerifyError;
 use crate::registry::{Revocation, SqliteStore};
 use crate::serve::Shift;
+use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 
 /// An authority elsewhere: `revoked` of its three certificates are on its list.

@@ -82,8 +82,10 @@ fn reserve<S: Store>(
 ) -> Result<Vec<Waiting>, CaError> {
     let mut linted = Vec::with_capacity(items.len());
     let mut reservations = Vec::with_capacity(items.len());
-    for item in items {
-        match draft_item(office, issuer, item, by) {
+    for (item, drafted) in items.iter().zip(side_by_side(items, |item| {
+        draft_item(office, issuer, item, by)
+    })) {
+        match drafted {
             Ok((checked, key_file)) => {
                 reservations.push(Reservation {
                     authority: issuer.id(),
@@ -115,6 +117,23 @@ fn reserve<S: Store>(
             key_file,
         })
         .collect())
+}
+
+/// Does `work` for each item on a few threads; the results stand in the order of the items.
+///
+/// Keys and deliveries are many small files that must be on the disk: what is flushed at the same time shares a flush.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let share = items.len().div_ceil(FLUSHING_THREADS).max(1);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = items
+            .chunks(share)
+            .map(|items| scope.spawn(|| items.iter().map(&work).collect::<Vec<_>>()))
+            .collect();
+        let results = threads.into_iter().map(|thread| thread.join());
+        results
+            .flat_map(|part| part.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 /// What a process does that is killed between reserving and signing.
@@ -177,26 +196,25 @@ fn finish<S: Store>(
         .registry
         .wait(|store| store.record_issued(&issued, by))?;
     let chain = chain(office, issuer)?;
-    for (
-        Waiting {
-            linted, key_file, ..
+    let work: Vec<_> = waiting.iter().zip(&issued).collect();
+    let delivered = side_by_side(
+        &work,
+        |(
+            Waiting {
+                linted, key_file, ..
+            },
+            issued,
+        )| {
+            match key_file
+                .as_deref()
+                .filter(|name| name.starts_with(HOLDERS_KEY))
+            {
+                Some(name) => deliver(office, name, linted.serial(), &issued.certificate, &chain),
+                None => Ok(()),
+            }
         },
-        issued,
-    ) in waiting.iter().zip(&issued)
-    {
-        if let Some(key_file) = key_file
-            .as_deref()
-            .filter(|name| name.starts_with(HOLDERS_KEY))
-        {
-            deliver(
-                office,
-                key_file,
-                linted.serial(),
-                &issued.certificate,
-                &chain,
-            )?;
-        }
-    }
+    );
+    delivered.into_iter().collect::<Result<(), _>>()?;
     Ok(revision)
 }
 
@@ -319,5 +337,7 @@ fn relint(issuer: &Issuer, reserved: &Reserved) -> Result<Linted, super::lint::L
 
 /// Certificates a transaction: large enough to share one fsync, small enough to show progress.
 const CHUNK: usize = 256;
+/// Threads that wait for the disk most of their time.
+const FLUSHING_THREADS: usize = 16;
 /// File names of keys made for their holders begin with this.
 const HOLDERS_KEY: &str = "item-";

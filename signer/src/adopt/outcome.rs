@@ -1,0 +1,146 @@
+//! What became of a staged list, and why one is not believed.
+
+use super::staged::StagedError;
+use crate::batch::own::Written;
+use crate::error::sentence;
+use crate::key::keyring::hex;
+use crate::key::verify::VerifyError;
+use crate::registry::Revision;
+use wire::DecodeError;
+use wire::cert_id::IssuerId;
+use wire::serial::Serial;
+use wire::time::UnixSeconds;
+
+/// Why a staged list is not adopted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The issuer's certificate cannot be read.
+    #[error("the issuer's certificate cannot be read")]
+    IssuerUnreadable,
+    /// The folder's name is not that of the certificate in it.
+    #[error("the issuer's certificate is not the one the folder is named after")]
+    OtherIssuer,
+    /// The list cannot be read.
+    #[error("the list cannot be read")]
+    Unreadable(#[source] DecodeError),
+    /// The list names another issuer.
+    #[error("the list was issued by somebody else")]
+    Name,
+    /// cA or cRLSign is missing where it is asked for.
+    #[error("the issuer's certificate does not allow it to sign lists")]
+    MayNotSign,
+    /// The signature does not hold.
+    #[error("signature")]
+    Signature(#[source] VerifyError),
+    /// thisUpdate lies ahead.
+    #[error("thisUpdate ({this_update}) lies ahead of the clock")]
+    NotYet {
+        /// thisUpdate.
+        this_update: UnixSeconds,
+    },
+    /// nextUpdate has passed.
+    #[error(
+        "nextUpdate ({next_update}) has passed; a newer list is needed, or --as-of to replay this one"
+    )]
+    Stale {
+        /// nextUpdate.
+        next_update: UnixSeconds,
+    },
+    /// `as_of` lies ahead.
+    #[error("as_of lies ahead of the clock")]
+    AsOfAhead,
+    /// The issuer's certificate is not valid at that moment.
+    #[error("the issuer's certificate is not valid at that moment")]
+    IssuerNotValid,
+    /// RFC 5280 §5.2: such a list must not be used.
+    #[error("the list has a critical extension that is not known here")]
+    Critical,
+    /// RFC 5280 §5.3: such a list must not be used.
+    #[error("the entry of {0} has a critical extension that is not known here")]
+    CriticalEntry(Serial),
+    /// A delta says only what changed.
+    #[error("the list is a delta")]
+    Delta,
+    /// Entries may be about other issuers.
+    #[error("the list is indirect")]
+    Indirect,
+    /// About attribute certificates.
+    #[error("the list is about attribute certificates")]
+    Attribute,
+    /// Two entries of one serial and date disagree.
+    #[error("entries of {0} with the same date contradict each other")]
+    Contradiction(Serial),
+    /// The folder cannot be read.
+    #[error("staged folder")]
+    Staged(#[from] StagedError),
+}
+
+/// What became of one staged list.
+#[derive(Debug)]
+#[must_use]
+pub enum Outcome {
+    /// Taken now.
+    Adopted {
+        /// Issuer name and key, hashed.
+        issuer: IssuerId,
+        /// The issuer's Name.
+        name: String,
+        /// SHA-256 of the issuer's certificate: compare it with what the authority publishes.
+        fingerprint: [u8; 32],
+        /// The revision it took.
+        revision: Revision,
+        /// The clock it was judged by, if it is replayed.
+        as_of: Option<UnixSeconds>,
+        /// The batch that was written.
+        written: Written,
+    },
+    /// Adopted before, signed again.
+    Renewed(Written),
+    /// Adopted before, nothing due.
+    Unchanged(IssuerId),
+    /// Not believed.
+    Refused {
+        /// Issuer name and key, hashed.
+        issuer: IssuerId,
+        /// Why.
+        why: Refusal,
+    },
+    /// Not believed a moment ago, and not looked at again yet.
+    StillRefused(IssuerId),
+}
+
+impl Outcome {
+    /// The batch that was written, if one was.
+    #[must_use]
+    pub fn written(&self) -> Option<&Written> {
+        match self {
+            Self::Adopted { written, .. } | Self::Renewed(written) => Some(written),
+            Self::Unchanged(_) | Self::StillRefused(_) | Self::Refused { .. } => None,
+        }
+    }
+}
+
+/// Tells the log what happened; silent about what did not.
+pub fn log(outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Adopted {
+                issuer,
+                name,
+                fingerprint,
+                revision,
+                as_of,
+                written,
+            } => {
+                let (fingerprint, records) = (hex(fingerprint), written.records);
+                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
+            }
+            Outcome::Refused { issuer, why } => {
+                let why = sentence(why);
+                tracing::error!(%issuer, why, "a staged CRL is not adopted");
+            }
+            Outcome::Renewed(_) | Outcome::Unchanged(_) | Outcome::StillRefused(_) => {}
+        }
+    }
+}
