@@ -79,7 +79,8 @@ impl EntryIndex {
     pub fn build(crl: &Crl<'_>, key: SerialHashKey) -> Result<Self, EntryFault> {
         let mut index = Self {
             key,
-            slots: Vec::new(),
+            // Room that is not used is never touched, and so never there; growing would copy.
+            slots: Vec::with_capacity(crl.entries_octets() / LEAST_ENTRY_OCTETS),
             recurrences: Vec::new(),
             entries: 0,
             removals: 0,
@@ -90,8 +91,10 @@ impl EntryIndex {
             refuse_foreign(&entry, number)?;
             index.entries = number;
             index.removals += usize::from(entry.reason == Some(RevocationReason::RemoveFromCrl));
-            let offset =
-                u32::try_from(entry.offset).expect("a DER length read here fits four octets");
+            let offset = u32::try_from(entry.offset).map_err(|_| EntryFault::Decode {
+                number,
+                error: wire::Rule::TooLong.at(entry.offset),
+            })?;
             index.slots.push((key.hash(entry.serial.content()), offset));
         }
         index.slots.sort_unstable();
@@ -124,6 +127,10 @@ impl EntryIndex {
 
     /// Goes through runs of equal hashes; serials that really recur are judged, and one slot or none stays.
     fn settle(&mut self, crl: &Crl<'_>) -> Result<(), EntryFault> {
+        let recurs = self.slots.windows(2).any(|pair| pair[0].0 == pair[1].0);
+        if !recurs && self.removals == 0 {
+            return Ok(());
+        }
         let slots = core::mem::take(&mut self.slots);
         let mut kept = Vec::with_capacity(slots.len());
         for run in slots.chunk_by(|one, other| one.0 == other.0) {
@@ -180,6 +187,9 @@ impl EntryIndex {
         Ok((!cleared).then_some(*offset))
     }
 }
+
+/// Sequence, serial of one octet, `UTCTime`: no entry is shorter.
+const LEAST_ENTRY_OCTETS: usize = 20;
 
 fn refuse_foreign(entry: &CrlEntry<'_>, number: usize) -> Result<(), EntryFault> {
     if let Some(oid) = entry.unknown_critical {
