@@ -45,26 +45,27 @@ pub mod pack;
 pub mod publish;
 #[cfg(feature = "publish")]
 pub mod run;
-#[cfg(test)]
-#[cfg(feature = "publish")]
-mod run_tests;
 #[cfg(feature = "publish")]
 pub mod scrub;
 pub mod seal;
 pub mod snapshot;
-#[cfg(test)]
-#[cfg(feature = "publish")]
-mod specimen;
 #[cfg(feature = "publish")]
 pub mod spool;
 #[cfg(feature = "publish")]
 pub mod staged;
 pub mod store;
-#[cfg(test)]
-#[cfg(feature = "publish")]
-mod trial_disk;
 #[cfg(feature = "publish")]
 pub mod verify;
-#[cfg(test)]
+
 #[cfg(feature = "publish")]
+#[cfg(test)]
+mod run_tests;
+#[cfg(feature = "publish")]
+#[cfg(test)]
+mod specimen;
+#[cfg(feature = "publish")]
+#[cfg(test)]
+mod trial_disk;
+#[cfg(feature = "publish")]
+#[cfg(test)]
 mod workshop;

@@ -15,17 +15,19 @@
 //!
 //! Killed between 7's files, the next poll finds the same number with the same hash in `highest` and goes on.
 
-#[cfg(test)]
-mod tests;
+mod refusal;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+pub use refusal::Refusal;
+pub(crate) use refusal::sentence;
 
 use crate::digest::Digest;
-use crate::durable::{At, Audience, Disk, DiskError, write_whole};
-use crate::error::{OpenError, StoreError};
+use crate::durable::{At, Audience, Disk, write_whole};
+use crate::error::StoreError;
 use crate::manifest::{ObjectEntry, Previous, TrustedManifest};
 use crate::publish::{KEEP_MANIFESTS, PublishError, lock, prepare_folders, remove_leftovers};
 use crate::seal::PublicKey;
@@ -363,68 +365,10 @@ impl<'d> Follower<'d> {
     }
 }
 
-/// An error with its causes, in one line.
-pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// Why a generation was not taken; the one in place stays.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// Pointer or manifest: torn, flipped, sealed by no pinned key.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Older than what was accepted before, be it before a restart.
-    #[error("generation {found} is below {highest}, which was already accepted")]
-    Lower {
-        /// What the store offers.
-        found: u64,
-        /// The highest ever accepted.
-        highest: u64,
-    },
-    /// Two different manifests claim one number: two publishers, or a store restored from a copy.
-    #[error("the store's history does not contain generation {number} as it was accepted here")]
-    Forked {
-        /// The number they part at.
-        number: u64,
-    },
-    /// An object cannot be read; the store may have moved on meanwhile.
-    #[error("cannot read the object {}", path.display())]
-    ObjectUnreadable {
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// An object is not what the manifest says: torn, flipped or extended.
-    #[error("{} has {octets} octets (at least) and BLAKE3 {found}, the manifest says {expected} octets", path.display())]
-    ObjectDiffers {
-        /// Where; its name is the hash it should have.
-        path: PathBuf,
-        /// Octets it should have.
-        expected: u64,
-        /// Octets that were read.
-        octets: u64,
-        /// The hash of these.
-        found: Digest,
-    },
-    /// All is there and sealed, and yet it cannot be opened.
-    #[error("the generation cannot be opened")]
-    Unopenable(#[from] OpenError),
-    /// Our own disk refused.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-}
-
 /// Copied at a time.
 const COPY_OCTETS: usize = 1 << 20;
 /// Generations whose objects stay: a responder that has just read the pointer before the last still finds its files.
 const KEEP_GENERATIONS: usize = 3;
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,9 @@
 //! | [`layout`] | the byte table, the header's structs, where sections lie |
 //! | [`tables`] | the front of the file: what responses share; its reader and its writer |
 //! | [`index`] | from a serial to a bucket: pure functions |
-//! | [`writer`] | records in, file out |
-//! | [`reader`] | open (cheap), find, verify (costly) |
+//! | [`spec`], [`writer`] | what a pack is to be; records in, file out |
+//! | [`reader`] | open (cheap), find |
+//! | [`verify`] | every record held against its place (costly) |
 //! | `late_hash` | the hash of a file whose header is known last |
 //! | [`flaw`] | everything a file can have wrong |
 //! | `map` | the mapping, the only `unsafe` |
@@ -22,16 +23,22 @@ mod late_hash;
 pub mod layout;
 mod map;
 pub mod reader;
+#[cfg(feature = "publish")]
+pub mod spec;
 pub mod tables;
+pub mod verify;
 #[cfg(feature = "publish")]
 pub mod writer;
 
 pub use flaw::Flaw;
 pub(crate) use map::Map;
 pub use reader::{Find, Pack, PackError};
+#[cfg(feature = "publish")]
+pub use spec::{PackSpec, Scope, WriteError};
 pub use tables::{Responder, Shared, Variant, Window};
 #[cfg(feature = "publish")]
-pub use writer::{PackSpec, PackWriter, Scope, WriteError};
-#[cfg(test)]
+pub use writer::PackWriter;
+
 #[cfg(feature = "publish")]
+#[cfg(test)]
 mod tests;

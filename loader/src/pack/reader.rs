@@ -1,15 +1,15 @@
-//! Opening a pack (cheap: header and tables), asking it, and verifying it (costly: every record).
+//! Opening a pack (cheap: header and tables) and asking it. Verifying it (costly: every record) is next door, in
+//! [`super::verify`].
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use wire::cert_id::IssuerId;
 use wire::record::{RecordLayout, RecordRef};
-use wire::serial::{Serial, SerialHashKey};
-use wire::status::CertStatus;
+use wire::serial::SerialHashKey;
 
 use super::flaw::Flaw;
-use super::index::{MAX_BUCKET_RECORDS, Needle, bucket, filter_bits};
+use super::index::{MAX_BUCKET_RECORDS, Needle, bucket};
 use super::layout::{FLAG_REPLAYED, Header, KIND_DELTA};
 use super::map::Map;
 use super::tables::{Shared, Tables, Window, window_at};
@@ -17,19 +17,19 @@ use super::tables::{Shared, Tables, Window, window_at};
 /// A published pack, mapped.
 pub struct Pack {
     path: PathBuf,
-    map: Map,
-    tables: Tables,
+    pub(super) map: Map,
+    pub(super) tables: Tables,
     hash_key: SerialHashKey,
     // Copied out of the header in native form: what a question reads.
     shards: u32,
     shard: u32,
-    buckets: u64,
+    pub(super) buckets: u64,
     windows: u64,
     pub(super) records: usize,
-    record_octets: usize,
+    pub(super) record_octets: usize,
     serial_octets: usize,
     pub(super) directory: usize,
-    filter: Option<usize>,
+    pub(super) filter: Option<usize>,
 }
 
 /// What a pack knows of a serial.
@@ -124,7 +124,7 @@ impl Pack {
     }
 
     #[inline]
-    fn word(&self, filter: usize, bucket: u64) -> Option<u64> {
+    pub(super) fn word(&self, filter: usize, bucket: u64) -> Option<u64> {
         let octets = self.map.octets().get(filter + bucket as usize * 8..)?;
         octets.first_chunk().map(|word| u64::from_le_bytes(*word))
     }
@@ -142,7 +142,7 @@ impl Pack {
     }
 
     #[inline]
-    fn bucket_range(&self, bucket: u64) -> Option<(u32, u32)> {
+    pub(super) fn bucket_range(&self, bucket: u64) -> Option<(u32, u32)> {
         let pair = self
             .map
             .octets()
@@ -261,138 +261,6 @@ impl Pack {
 
     fn header(&self) -> &Header {
         &self.tables.header
-    }
-
-    /// Reads every octet: order, shard, bucket and filter of each record, its status, serial and window, the directory,
-    /// the padding. Returns what it counted. About a second for 10 M records; opening never calls it.
-    pub fn verify(&self) -> Result<Tally, PackError> {
-        self.verify_records().map_err(|flaw| PackError::Flawed {
-            path: self.path.clone(),
-            flaw,
-        })
-    }
-
-    fn verify_records(&self) -> Result<Tally, Flaw> {
-        let mut tally = Tally::default();
-        let mut last = None;
-        let mut directory = DirectoryCheck::new(self);
-        for (index, record) in (0_u64..).zip(self.records()) {
-            let content = Flaw::RecordContent { index };
-            let serial = Serial::from_padded(record.serial_padded()).map_err(|_| content)?;
-            let (shard, rest) =
-                wire::serial::shard(self.hash_key.hash(serial.content()), self.shards);
-            let place = Some((rest, record.serial_padded()));
-            if shard != self.shard || place <= last {
-                return Err(Flaw::RecordOrder { index });
-            }
-            last = place;
-            directory.record(index, rest)?;
-            tally.count(self, &record).ok_or(content)?;
-        }
-        directory.finish(self.record_count())?;
-        self.verify_padding()?;
-        Ok(tally)
-    }
-
-    fn verify_padding(&self) -> Result<(), Flaw> {
-        let octets = self.map.octets();
-        let records_end = self.records + self.record_count() as usize * self.record_octets;
-        let directory_end = self.directory + (self.buckets as usize + 1) * 4;
-        let behind = self.filter.unwrap_or(octets.len());
-        let zero = |range: std::ops::Range<usize>| {
-            octets
-                .get(range)
-                .is_some_and(|gap| gap.iter().all(|&o| o == 0))
-        };
-        if zero(records_end..self.directory) && zero(directory_end..behind) {
-            Ok(())
-        } else {
-            Err(Flaw::Padding)
-        }
-    }
-}
-
-/// What a pack holds, counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// Good.
-    pub good: u64,
-    /// Revoked.
-    pub revoked: u64,
-    /// No longer answered for.
-    pub absent: u64,
-}
-
-impl Tally {
-    /// Counts a record; none if its status or window cannot be.
-    fn count(&mut self, pack: &Pack, record: &RecordRef<'_>) -> Option<()> {
-        pack.window(record.window())?;
-        self.add(record.status().ok()?, pack.is_delta())
-            .then_some(())
-    }
-
-    /// Counts a status; false for a tombstone in a base pack, which has nothing to hide.
-    pub(super) fn add(&mut self, status: CertStatus, delta: bool) -> bool {
-        match status {
-            CertStatus::Good => self.good += 1,
-            CertStatus::Revoked { .. } => self.revoked += 1,
-            CertStatus::Absent => self.absent += 1,
-        }
-        delta || status != CertStatus::Absent
-    }
-}
-
-/// Walks the directory and the filter beside the records.
-struct DirectoryCheck<'p> {
-    pack: &'p Pack,
-    bucket: u64,
-    bits: u64,
-}
-
-impl<'p> DirectoryCheck<'p> {
-    fn new(pack: &'p Pack) -> Self {
-        DirectoryCheck {
-            pack,
-            bucket: 0,
-            bits: 0,
-        }
-    }
-
-    fn record(&mut self, index: u64, rest: u64) -> Result<(), Flaw> {
-        let bucket = bucket(rest, self.pack.buckets);
-        while self.bucket < bucket {
-            self.close(index)?;
-        }
-        self.bits |= filter_bits(rest);
-        Ok(())
-    }
-
-    /// The current bucket ends before record `end`.
-    fn close(&mut self, end: u64) -> Result<(), Flaw> {
-        let bucket = self.bucket;
-        let flaw = Flaw::Directory { bucket };
-        let (first, claimed) = self.pack.bucket_range(bucket).ok_or(flaw)?;
-        let bits = match self.pack.filter {
-            Some(filter) => self.pack.word(filter, bucket).ok_or(flaw)?,
-            None => self.bits,
-        };
-        if u64::from(claimed) != end
-            || first > claimed
-            || (bucket == 0 && first != 0)
-            || bits != self.bits
-        {
-            return Err(flaw);
-        }
-        self.bucket += 1;
-        self.bits = 0;
-        Ok(())
-    }
-
-    fn finish(mut self, records: u64) -> Result<(), Flaw> {
-        while self.bucket < self.pack.buckets {
-            self.close(records)?;
-        }
-        Ok(())
     }
 }
 

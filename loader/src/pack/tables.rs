@@ -1,5 +1,5 @@
 //! What the responses of a pack share (issuer, variants, responders, windows), and its octets at the front of the file:
-//! [`Shared::encode`] writes what [`Tables::parse`] reads.
+//! `Shared::encode` writes what `Tables::parse` reads.
 
 use wire::algorithm::SignatureAlgorithm;
 pub use wire::batch::Window;

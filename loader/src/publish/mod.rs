@@ -16,8 +16,6 @@
 //! lock on `lock`, which the kernel drops with the process, keeps a second one out.
 
 mod plan;
-#[cfg(test)]
-mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -390,3 +388,6 @@ pub const DEFAULT_VALID_FOR_SECS: u64 = 3600;
 pub const KEEP_OBJECTS_OF: usize = 16;
 /// Manifests outlive packs, so that a follower can prove the chain after a long absence.
 pub const KEEP_MANIFESTS: usize = 1000;
+
+#[cfg(test)]
+mod tests;

@@ -16,9 +16,6 @@ pub mod document;
 mod issuer;
 pub mod lookup;
 mod prefix;
-#[cfg(test)]
-#[cfg(feature = "publish")]
-mod tests;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -234,3 +231,7 @@ fn agree(pack: &Pack, entry: &ObjectEntry, note: &PackNote) -> Result<(), OpenEr
 fn misfit(issuer: IssuerId, misfit: Misfit) -> OpenError {
     OpenError::Misfit { issuer, misfit }
 }
+
+#[cfg(feature = "publish")]
+#[cfg(test)]
+mod tests;

@@ -98,12 +98,14 @@ fn any_serial() -> impl Strategy<Value = Serial> {
     })
 }
 
-fn rows() -> impl Strategy<Value = Vec<(Serial, CertStatus, u16)>> {
+type Row = (Serial, CertStatus, u16);
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
     prop::collection::vec((any_serial(), status(), 0..4_u16), 0..80)
 }
 
 /// Which packs: the base's shards, each delta's revision. Base packs have revision 10.
-fn deltas() -> impl Strategy<Value = Vec<(u64, Vec<(Serial, CertStatus, u16)>)>> {
+fn deltas() -> impl Strategy<Value = Vec<(u64, Vec<Row>)>> {
     prop::collection::vec((1..20_u64, rows()), 0..5)
 }
 
