@@ -209,3 +209,6 @@ fn check(
     verify::own(issuer.algorithm, &issuer.public_key_der, read.tbs, &raw)
         .map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
