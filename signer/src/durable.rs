@@ -1,6 +1,6 @@
 //! Files that must survive a crash whole: temp name, fsync, rename, fsync of the folder.
 //!
-//! Expected system calls of [`write`], in this order (seen with `strace -f -e trace=openat,fsync,renameat`):
+//! Expected system calls of [`write()`], in this order:
 //! `openat(temp, O_CREAT|O_EXCL)`, `write`, `fsync(temp)`, `rename(temp, path)`, `fsync(folder)`.
 
 use std::fs::{File, OpenOptions};

@@ -77,7 +77,7 @@ impl Default for ProfileConfig {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProfileError {
-    /// Outside 1 to [`MAX_VALIDITY_DAYS`].
+    /// Outside one day to five years.
     #[error("validity-days is {0}; it must lie between 1 and {MAX_VALIDITY_DAYS}")]
     Validity(u32),
     /// GM/T 0015 makes certificatePolicies mandatory.
