@@ -90,17 +90,13 @@ impl Connections {
         self.tick.get()
     }
 
-    /// Watches one more; if the worker is draining, it gets one request.
+    /// Watches one more.
     pub(crate) fn add(&self) -> Rc<Watch> {
         let mut open = self.open.borrow_mut();
         let watch = Rc::new(Watch {
             phase: Cell::new(Phase::Idle),
             since: Cell::new(self.tick()),
-            order: Cell::new(if self.draining.get() {
-                Order::Drain
-            } else {
-                Order::Serve
-            }),
+            order: Cell::new(Order::Serve),
             task: RefCell::default(),
             index: Cell::new(open.len()),
         });
@@ -153,9 +149,17 @@ impl Connections {
         }
     }
 
-    /// Has every connection finish what it is doing and close; also those still to come.
-    pub(crate) fn drain(&self) {
+    /// From now on every response is its connection's last.
+    pub(crate) fn begin_drain(&self) {
         self.draining.set(true);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Closes the connections that rest, and the others after what they are doing.
+    pub(crate) fn finish_drain(&self) {
         for watch in self.open.borrow().iter() {
             watch.command(Order::Drain);
         }

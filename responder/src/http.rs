@@ -49,6 +49,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let worker = &*self.0.worker;
+        let at_once = |response| Reply::Ready(Some(last_if_draining(worker, response)));
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
         let is_document = documents::owns(path);
@@ -64,12 +65,12 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                     let (answer, octets) = worker.answer_path(path.as_bytes());
                     ocsp_response(worker, &answer, octets, parts.headers, Conditions::Apply)
                 };
-                Reply::Ready(Some(response))
+                at_once(response)
             }
             Method::POST if !is_document => {
                 worker.counters.count(Event::ByPost);
                 if announced_too_long(&parts.headers) {
-                    return Reply::Ready(Some(body_too_long(&self.0)));
+                    return at_once(body_too_long(&self.0));
                 }
                 Reply::Reading(Reading {
                     connection: Rc::clone(&self.0),
@@ -89,7 +90,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                 response
                     .headers_mut()
                     .insert(ALLOW, HeaderValue::from_static(allowed));
-                Reply::Ready(Some(response))
+                at_once(response)
             }
         }
     }
@@ -117,7 +118,10 @@ impl Future for Reply {
             Self::Ready(response) => response
                 .take()
                 .expect("hyper polls a reply to its end once"),
-            Self::Reading(reading) => ready!(reading.poll(cx)),
+            Self::Reading(reading) => {
+                let response = ready!(reading.poll(cx));
+                last_if_draining(&reading.connection.worker, response)
+            }
         };
         Poll::Ready(Ok(response))
     }
@@ -217,6 +221,16 @@ fn insert_freshness(worker: &Worker, signed: &Signed, headers: &mut HeaderMap) {
     headers.insert(LAST_MODIFIED, freshness.last_modified.clone());
     headers.insert(EXPIRES, freshness.expires.clone());
     headers.insert(CACHE_CONTROL, freshness.cache_control.clone());
+}
+
+/// A worker that drains says so with its response, so that the client asks elsewhere instead of finding the connection
+/// closed.
+fn last_if_draining(worker: &Worker, mut response: Response<Body>) -> Response<Body> {
+    if worker.connections.is_draining() {
+        let headers = response.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// A refusal by HTTP status alone.

@@ -7,11 +7,11 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
+use rustix::net::{SocketFlags, accept_with};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
@@ -136,10 +136,18 @@ async fn serve(mut start: Start) -> usize {
     let _ = start.drained.wait_for(|drained| *drained).await;
 
     accepting.abort();
-    worker.connections.drain();
-    take_waiting(&worker, &listener).await;
+    worker.connections.begin_drain();
+    take_waiting(&worker, &listener);
     drop(listener);
-    let _ = tokio::time::timeout(start.deadline, all_closed(&worker)).await;
+    // A request may be on its way on any connection, resting or new: who asks now is still answered, once.
+    let grace = DRAIN_GRACE.min(start.deadline);
+    if tokio::time::timeout(grace, all_closed(&worker))
+        .await
+        .is_err()
+    {
+        worker.connections.finish_drain();
+        let _ = tokio::time::timeout(start.deadline - grace, all_closed(&worker)).await;
+    }
     sweeping.abort();
     worker.connections.len()
 }
@@ -188,16 +196,17 @@ async fn sweep(worker: Rc<Worker>) {
     }
 }
 
-/// Takes the connections that the kernel has already accepted for us: to close the listener would reset them.
-async fn take_waiting(worker: &Rc<Worker>, listener: &tokio::net::TcpListener) {
+/// Takes the connections that the kernel has already accepted for us: to close the listener would reset them. Asked of the
+/// socket itself, for tokio answers from what it knew before.
+fn take_waiting(worker: &Rc<Worker>, listener: &tokio::net::TcpListener) {
     let http = http_settings();
-    std::future::poll_fn(|cx| {
-        while let Poll::Ready(Ok((socket, _))) = listener.poll_accept(cx) {
-            converse(worker, socket, &http);
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    while let Ok(socket) = accept_with(listener, flags) {
+        match tokio::net::TcpStream::from_std(socket.into()) {
+            Ok(socket) => converse(worker, socket, &http),
+            Err(_) => worker.counters.count(Event::AcceptFailed),
         }
-        Poll::Ready(())
-    })
-    .await;
+    }
 }
 
 async fn all_closed(worker: &Worker) {
@@ -225,5 +234,8 @@ fn pin_to(core: usize) {
 
 /// hyper's smallest.
 const MAX_BUFFER_OCTETS: usize = 8 * 1024;
+
+/// How long resting connections stay open after SIGTERM.
+const DRAIN_GRACE: Duration = Duration::from_millis(250);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -5,6 +5,8 @@ use std::process::Output;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::edge::Edge;
 use crate::forms::{get, post};
 use crate::process::{Running, Says, command};
@@ -64,10 +66,30 @@ fn restart_drops_the_request_in_progress() {
     assert_eq!(ready.status, 503);
     assert!(String::from_utf8(ready.body).unwrap().contains("draining"));
     halfway.send(&request[request.len() / 2..]);
-    assert_eq!(halfway.read().says(), Says::Revoked);
+    let last = halfway.read();
+    assert_eq!(last.says(), Says::Revoked);
+    assert_eq!(last.header("connection"), "close");
     assert!(halfway.is_closed());
     assert_eq!(responder.wait().code(), Some(0));
     assert_eq!(responder.logged("drained").len(), 1);
+}
+
+#[test]
+fn connection_that_waits_to_be_accepted_is_reset_by_a_restart() {
+    let edge = Edge::filled();
+    let mut responder = Running::start(&edge);
+    // The program cannot accept, the kernel does: as on a core that is busy.
+    responder.signal(Signal::STOP);
+    let mut waiting: Vec<_> = (0..300).map(|_| responder.connect()).collect();
+    for wire in &mut waiting {
+        wire.send(get(1007));
+    }
+    responder.terminate();
+    responder.signal(Signal::CONT);
+    for mut wire in waiting {
+        assert_eq!(wire.read().says(), Says::Revoked);
+    }
+    assert_eq!(responder.wait().code(), Some(0));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use wire::response::{OcspResponse, ResponseStatus, SingleStatus};
 
 use crate::edge::Edge;
@@ -87,10 +88,14 @@ impl Running {
         self.child.0.id()
     }
 
-    /// Sends SIGTERM.
+    /// Asks it to stop.
     pub(crate) fn terminate(&self) {
-        let pid = rustix::process::Pid::from_raw(self.child.0.id() as i32).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(self.child.0.id() as i32).unwrap();
+        kill_process(pid, signal).unwrap();
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
