@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | `import --crl`: two files in, one staged folder and a report out |
+//! | [`file`](mod@file) | `import --crl`: two files in, one staged folder and a report out |
 //! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
 //! | [`check`] | what must hold between a list's entries |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |

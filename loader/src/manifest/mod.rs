@@ -395,3 +395,6 @@ pub const FORMAT: u32 = 1;
 /// A million objects fit; a larger text is refused unread.
 pub const MAX_MANIFEST_OCTETS: usize = 512 << 20;
 const SEAL_WORD: &str = "hufu-seal";
+
+#[cfg(test)]
+mod tests;
