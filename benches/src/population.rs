@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hufu_loader::durable::FsDisk;
-use hufu_loader::pack::writer::{PackSpec, PackWriter, Scope};
+use hufu_loader::pack::{PackSpec, PackWriter, Scope};
 use hufu_loader::publish::{Edition, Publisher};
 use hufu_loader::seal::SealKey;
 use hufu_loader::store::Store;
