@@ -238,6 +238,14 @@ fn sweep_one(folder: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let name = entry?.file_name();
+        // Half a batch of a signer that was killed: we hold the lock and are not writing, so it is nobody's.
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"))
+        {
+            remove(&folder.join(name))?;
+            continue;
+        }
         let Some(number) = name.to_str().and_then(parse_spool_name) else {
             continue;
         };

@@ -376,6 +376,7 @@ fn an_acknowledged_batch_fills_the_disk() {
         .home
         .spool(&office.issuer("p256").unwrap().issuer_id());
     std::fs::write(spool.join(acknowledgement_name(1)), "x 1\n").unwrap();
+    std::fs::write(spool.join(".00000000000000000002.batch.1.tmp"), "half").unwrap();
     let _ = pass(&mut shift, now());
     assert_eq!(std::fs::read_dir(&spool).unwrap().count(), 0);
     // Not acknowledged: kept.
