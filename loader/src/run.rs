@@ -48,9 +48,6 @@ pub enum RunError {
     /// Spool or store cannot be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A pack cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
     /// Deltas cannot be joined.
     #[error(transparent)]
     Draft(#[from] TierError),
@@ -154,6 +151,7 @@ impl<'d> Line<'d> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
+        self.publisher.settle()?;
         let mut draft = Draft::of(self.publisher.current());
         let mut taken: Vec<(Waiting, Taken, Digest)> = Vec::new();
         for batch in waiting(&self.home.spool())? {
@@ -169,7 +167,12 @@ impl<'d> Line<'d> {
                 Err(AdmitError::Refused(refusal)) => {
                     report.refused.push(self.refuse(&batch, &refusal)?);
                 }
-                Err(AdmitError::Write(error)) => return Err(error.into()),
+                Err(AdmitError::Write(WriteError::Disk(error))) => return Err(error.into()),
+                // The disk is well: what the batch says makes no pack, and would make none in the next pass.
+                Err(AdmitError::Write(error)) => {
+                    let refusal = BatchRefusal::NoPack(error);
+                    report.refused.push(self.refuse(&batch, &refusal)?);
+                }
             }
         }
         report.resealed = !draft.is_changed() && self.reseal_is_due(now);
@@ -262,11 +265,13 @@ impl<'d> Line<'d> {
 
     fn refuse(&self, batch: &Waiting, refusal: &BatchRefusal) -> Result<Refused, DiskError> {
         let mut reason = refusal.to_string();
-        if let Some(source) = std::error::Error::source(refusal) {
-            let source = source.to_string();
-            if !reason.ends_with(&source) {
-                reason = format!("{reason}: {source}");
+        let mut source = std::error::Error::source(refusal);
+        while let Some(error) = source {
+            let more = error.to_string();
+            if !reason.ends_with(&more) {
+                reason = format!("{reason}: {more}");
             }
+            source = error.source();
         }
         let aside = set_aside(self.publisher.disk(), batch, &reason)?;
         tracing::warn!(issuer = %batch.issuer, number = batch.number, %reason, aside = %aside.display(), "batch refused");

@@ -211,8 +211,12 @@ impl Draft {
                 .all()
                 .any(|entry| same_path(entry) && entry.issuer.0 != issuer && entry.blake3 == blake3)
             {
-                // Two issuers share it (a common root): once is enough.
-                remove_temp(disk, document.temp())?;
+                // Two issuers share it (a common root): once is enough. Temporary files of documents are named by their
+                // octets, so if the other's came in this pass, this is the very file that will be placed.
+                let is_the_others = |sealed: &Sealed| sealed.temp() == document.temp();
+                if !self.added.iter().any(is_the_others) {
+                    remove_temp(disk, document.temp())?;
+                }
                 continue;
             }
             let crl = is_crl(&document.entry().role);

@@ -79,9 +79,12 @@ impl Draft {
         let packs = open_all(&deltas)?;
         let mut behind = Behind::new(self.bases(store, issuer)?);
         for place in pairs {
+            // Named by both: what came of an earlier join in this pass bears the number of its newer part, and must not
+            // be written over and then removed as one of the two.
+            let (one, other) = (&deltas[place].note, &deltas[place + 1].note);
             let temp = store
                 .temp()
-                .join(format!("joined-{issuer}-{}", deltas[place + 1].note.batch));
+                .join(format!("joined-{issuer}-{}-{}", one.batch, other.batch));
             behind.older = &packs[..place];
             let joined = match merge(disk, &temp, &[&packs[place], &packs[place + 1]], &behind)? {
                 Merged::Unlike => continue,

@@ -17,6 +17,7 @@ use super::guard::RecordFault;
 use super::refusal::CrlRefusal;
 use super::responder::ResponderFault;
 use super::witness::WitnessFault;
+use crate::pack::WriteError;
 use crate::seal::PublicKey;
 
 /// Why a batch was set aside.
@@ -123,6 +124,9 @@ pub enum BatchRefusal {
     /// The signer's reading of the CRL is not ours.
     #[error("it disagrees with our own reading of the staged CRL: {0}")]
     Disagrees(#[from] Disagreement),
+    /// It was in order until packs were made of it.
+    #[error("no pack can be made of it")]
+    NoPack(#[source] WriteError),
     /// A window reaches past the CRL's nextUpdate.
     #[error("a window ends after the nextUpdate of the CRL it repeats")]
     PastCrl,

@@ -28,6 +28,7 @@ pub use plan::{Plan, Step};
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError, write_whole};
 use crate::error::{OpenError, StoreError};
+use crate::follow::sentence;
 use crate::manifest::{
     FORMAT, IssuerNote, Manifest, ManifestError, ObjectEntry, Previous, ReplayNote, Role,
     TrustedManifest,
@@ -48,6 +49,8 @@ pub struct Publisher<'d> {
     /// What recent manifests name, by number.
     recent: BTreeMap<u64, HashSet<Digest>>,
     highest: u64,
+    /// A publication failed, and the three above may not be what is on disk.
+    in_doubt: bool,
     _lock: File,
 }
 
@@ -84,7 +87,7 @@ impl<'d> Publisher<'d> {
         pins.extend_from_slice(older);
         let current = store.read_current(&pins)?;
         let recent = recent_objects(&store, &pins, current.as_ref())?;
-        let highest = store.manifest_numbers()?.last().copied().unwrap_or(0);
+        let highest = highest_number(&store)?;
         Ok(Publisher {
             disk,
             store,
@@ -93,6 +96,7 @@ impl<'d> Publisher<'d> {
             current,
             recent,
             highest,
+            in_doubt: false,
             _lock: lock,
         })
     }
@@ -100,6 +104,22 @@ impl<'d> Publisher<'d> {
     /// The newest published generation.
     pub fn current(&self) -> Option<&Manifest> {
         self.current.as_ref().map(TrustedManifest::manifest)
+    }
+
+    /// After a publication that failed: reads again which generation is out, for the pointer may have moved before the
+    /// act that failed. To be called before asking for [`current`](Self::current); without need it does nothing.
+    pub fn settle(&mut self) -> Result<(), PublishError> {
+        if !self.in_doubt {
+            return Ok(());
+        }
+        // Whoever is told of what is read now must be able to rely on it.
+        let root = self.store.root();
+        self.disk.sync_folder(root).at("fsync the folder", root)?;
+        self.current = self.store.read_current(&self.pins)?;
+        self.recent = recent_objects(&self.store, &self.pins, self.current.as_ref())?;
+        self.highest = highest_number(&self.store)?;
+        self.in_doubt = false;
+        Ok(())
     }
 
     /// Opens the newest published generation; none before the first.
@@ -144,6 +164,9 @@ impl<'d> Publisher<'d> {
 
     /// Says what would be done. Nothing is written.
     pub fn plan(&self, edition: &Edition) -> Result<Plan, PublishError> {
+        if self.in_doubt {
+            return Err(PublishError::InDoubt);
+        }
         let next = self.next_manifest(edition);
         next.check()?;
         let (octets, _) = next.seal(&self.key);
@@ -222,12 +245,21 @@ impl<'d> Publisher<'d> {
         Ok(())
     }
 
-    /// Carries a plan out. If it fails before the pointer moved, the old generation is untouched.
+    /// Carries a plan out. If it fails before the pointer moved, the old generation is untouched; whether it moved,
+    /// [`settle`](Self::settle) finds out.
     pub fn carry_out(&mut self, plan: Plan) -> Result<Published, PublishError> {
+        self.in_doubt = true;
         for step in &plan.steps {
             tracing::debug!(%step, "publish");
-            self.carry_out_step(step, &plan.next)?;
+            match (step, self.carry_out_step(step, &plan.next)) {
+                // The generation is out. What cannot be unlinked now is found again by the next plan.
+                (Step::Retire { .. }, Err(error)) => {
+                    tracing::warn!(reason = %sentence(&error), "publish: could not remove an old file");
+                }
+                (_, outcome) => outcome?,
+            }
         }
+        self.in_doubt = false;
         let manifest = plan.next.manifest();
         let published = Published {
             number: manifest.number,
@@ -351,6 +383,11 @@ fn recent_objects(
     Ok(recent)
 }
 
+/// The highest number that any manifest here bears, pointed at or not.
+fn highest_number(store: &Store) -> Result<u64, StoreError> {
+    Ok(store.manifest_numbers()?.last().copied().unwrap_or(0))
+}
+
 fn names(manifest: &Manifest) -> HashSet<Digest> {
     manifest
         .objects
@@ -374,6 +411,9 @@ pub enum PublishError {
     /// The generation could not be opened.
     #[error("the new generation could not be opened")]
     Rehearsal(#[from] OpenError),
+    /// An earlier publication failed and nobody looked which generation is out.
+    #[error("an earlier publication failed half-way; settle first")]
+    InDoubt,
     /// Another publisher, or another follower, is at work.
     #[error("{} is held by another process", path.display())]
     Locked {

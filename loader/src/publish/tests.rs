@@ -1,15 +1,20 @@
 //! A crash at any act leaves generation N or N+1 servable, and the next run goes on.
 
 use std::collections::HashSet;
+use std::io;
 use std::path::Path;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 
 use wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
 use wire::cert_id::IssuerId;
 use wire::status::CertStatus;
 
 use super::{DEFAULT_VALID_FOR_SECS, Edition, KEEP_OBJECTS_OF, PublishError, Publisher};
-use crate::durable::{Disk, FsDisk};
+use crate::digest::Digest;
+use crate::durable::{Audience, Disk, DiskFile, FsDisk};
 use crate::error::{Misfit, OpenError};
+use crate::follow::{Followed, Follower};
 use crate::manifest::Role;
 use crate::object::{DocumentKind, NewDocument, seal_document};
 use crate::pack::{PackWriter, Scope};
@@ -258,4 +263,74 @@ fn what_a_manifest_says_of_its_packs_is_held_against_their_headers() {
         matches!(error, PublishError::Rehearsal(OpenError::OtherPack { .. })),
         "{error}"
     );
+}
+
+/// The real disk; one act fails, those before and after do not.
+struct FailsOnce {
+    acts: AtomicUsize,
+    fails_at: AtomicUsize,
+}
+
+impl FailsOnce {
+    fn act<T>(&self, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        if self.acts.fetch_add(1, SeqCst) + 1 == self.fails_at.load(SeqCst) {
+            return Err(io::Error::other("one bad moment"));
+        }
+        act()
+    }
+}
+
+impl Disk for FailsOnce {
+    fn create_new(&self, path: &Path, audience: Audience) -> io::Result<Box<dyn DiskFile>> {
+        self.act(|| FsDisk.create_new(path, audience))
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.act(|| FsDisk.rename(from, to))
+    }
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        self.act(|| FsDisk.sync_folder(folder))
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.act(|| FsDisk.remove(path))
+    }
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        self.act(|| FsDisk.create_folder(folder))
+    }
+}
+
+#[test]
+fn a_publisher_that_lives_through_a_failed_act_parts_its_history_in_two() {
+    for act in 1.. {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, edge) = (folder.path().join("store"), folder.path().join("edge"));
+        let disk = FailsOnce {
+            acts: AtomicUsize::new(0),
+            fails_at: AtomicUsize::new(usize::MAX),
+        };
+        let mut publisher = Publisher::open(&disk, Store::at(&root), key(), &[]).unwrap();
+        let pins = vec![key().public()];
+        let mut follower =
+            Follower::open(&FsDisk, Store::at(&root), Store::at(&edge), pins).unwrap();
+        publisher.publish(&publisher.same_again(NOW)).unwrap();
+        follower.poll().unwrap();
+        // Something to retire.
+        std::fs::write(publisher.store().object(Digest::of(b"old")), b"old").unwrap();
+        disk.acts.store(0, SeqCst);
+        disk.fails_at.store(act, SeqCst);
+        let outcome = publisher.publish(&publisher.same_again(NOW + 1));
+        let acts = disk.acts.load(SeqCst);
+        follower.poll().unwrap();
+        disk.fails_at.store(usize::MAX, SeqCst);
+        publisher.settle().unwrap();
+        let published = publisher.publish(&publisher.same_again(NOW + 2)).unwrap();
+        let followed = follower.poll();
+        assert!(
+            matches!(followed, Ok(Followed::Took(taken)) if taken.number == published.number),
+            "act {act}: {followed:?}"
+        );
+        if acts < act {
+            assert!(outcome.is_ok() && act > 8, "{act}: {outcome:?}");
+            break;
+        }
+    }
 }

@@ -146,3 +146,48 @@ fn documents_are_served_unread() {
     place.put(header, &[]);
     assert!(place.refused(NOW).contains("workshop.crl"));
 }
+
+#[test]
+fn deltas_joined_twice_in_one_pass_are_lost() {
+    let place = Place::new();
+    place.put(place.header(1), &[good(1)]);
+    let status = revoked(NOW, RevocationReason::Superseded);
+    // The last two are joined first, and the one before them with what came of it.
+    let sizes = [9, 9, 9, 9, 9, 9, 9, 3, 1, 1];
+    let mut last = 100;
+    for (number, size) in (2..).zip(sizes) {
+        let header = Header {
+            kind: Kind::Delta,
+            ..place.header(number)
+        };
+        let rows: Vec<Row> = (0..size).map(|n| (serial(last + n), status, 0)).collect();
+        last += size;
+        place.put(header, &rows);
+    }
+    assert_eq!(place.pass(NOW).taken.len(), 11);
+    for number in 100..last {
+        assert_eq!(place.status(number), Some(status), "{number}");
+    }
+}
+
+#[test]
+fn a_root_that_two_issuers_share_stops_the_line() {
+    let place = Place::new();
+    let other = Authority::found("Other CA");
+    let root = Document {
+        kind: DocumentKind::OtherCertificate,
+        name: "root.cer".to_owned(),
+        octets: Authority::found("Root").certificate.der,
+    };
+    for authority in [&place.authority, &other] {
+        let header = Header {
+            kind: Kind::Documents,
+            documents: vec![root.clone()],
+            ..header(authority, &authority.ocsp_signer(), 1)
+        };
+        let octets = batch(header, &[], &place.signer, &place.key);
+        spool(place.data.path(), authority, 1, &octets);
+    }
+    assert_eq!(place.pass(NOW).taken.len(), 2);
+    assert_eq!(verify(place.data.path(), NOW).unwrap().files, 1);
+}

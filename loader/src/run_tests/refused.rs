@@ -212,3 +212,19 @@ fn a_window_outside_its_responders_validity_goes_in() {
     place.put(header, &[good(1)]);
     assert!(place.refused(NOW).contains("within the validity"));
 }
+
+#[test]
+fn a_batch_of_which_no_pack_can_be_made_stops_the_line() {
+    let place = Place::new();
+    let header = Header {
+        shards: 70_000,
+        ..place.header(1)
+    };
+    place.put(header, &[good(1)]);
+    assert_eq!(
+        place.refused(NOW),
+        "no pack can be made of it: the pack would not be sound: the header's counts contradict one another"
+    );
+    place.put(place.header(2), &[good(1)]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+}
