@@ -17,6 +17,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use wire::batch::Kind;
+use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 use crate::build::{build, build_document};
@@ -67,11 +68,18 @@ pub struct PassReport {
     pub taken: Vec<Taken>,
     /// Batches that were set aside.
     pub refused: Vec<Refused>,
+    /// Batches that cannot be read at present. They wait on, and those behind them of the same issuer with them.
+    pub put_off: Vec<Refused>,
     /// Batches that an earlier run had published and not acknowledged.
     pub acknowledged_late: usize,
 }
 
 impl PassReport {
+    fn puts_off(&self, issuer: IssuerId) -> bool {
+        let issuer = issuer.to_string();
+        self.put_off.iter().any(|batch| batch.issuer == issuer)
+    }
+
     /// Whether there is anything to tell.
     pub fn is_quiet(&self) -> bool {
         self.generation.is_none() && self.refused.is_empty() && self.acknowledged_late == 0
@@ -95,7 +103,7 @@ pub struct Taken {
     pub verified: u64,
 }
 
-/// A batch that was set aside.
+/// A batch that was set aside, or put off.
 #[derive(Debug, Clone, Serialize)]
 pub struct Refused {
     /// Whose folder it lay in.
@@ -155,6 +163,10 @@ impl<'d> Line<'d> {
         let mut draft = Draft::of(self.publisher.current());
         let mut taken: Vec<(Waiting, Taken, Digest)> = Vec::new();
         for batch in waiting(&self.home.spool())? {
+            // Numbers only rise: what comes behind a batch put off would shut it out for good.
+            if report.puts_off(batch.issuer) {
+                continue;
+            }
             if self.acknowledge_late(&batch)? {
                 report.acknowledged_late += 1;
                 continue;
@@ -164,6 +176,10 @@ impl<'d> Line<'d> {
                 // The signer took it away again between listing and opening.
                 Err(AdmitError::Refused(BatchRefusal::Io(error)))
                     if error.kind() == io::ErrorKind::NotFound => {}
+                // A disk in trouble says nothing about the batch, and the signer does not sign a refused one again.
+                Err(AdmitError::Refused(refusal @ BatchRefusal::Io(_))) => {
+                    report.put_off.push(refused(&batch, sentence(&refusal)));
+                }
                 Err(AdmitError::Refused(refusal)) => {
                     report.refused.push(self.refuse(&batch, &refusal)?);
                 }
@@ -264,22 +280,10 @@ impl<'d> Line<'d> {
     }
 
     fn refuse(&self, batch: &Waiting, refusal: &BatchRefusal) -> Result<Refused, DiskError> {
-        let mut reason = refusal.to_string();
-        let mut source = std::error::Error::source(refusal);
-        while let Some(error) = source {
-            let more = error.to_string();
-            if !reason.ends_with(&more) {
-                reason = format!("{reason}: {more}");
-            }
-            source = error.source();
-        }
+        let reason = sentence(refusal);
         let aside = set_aside(self.publisher.disk(), batch, &reason)?;
         tracing::warn!(issuer = %batch.issuer, number = batch.number, %reason, aside = %aside.display(), "batch refused");
-        Ok(Refused {
-            issuer: batch.issuer.to_string(),
-            number: batch.number,
-            reason,
-        })
+        Ok(refused(batch, reason))
     }
 
     fn reseal_is_due(&self, now: UnixSeconds) -> bool {
@@ -289,6 +293,29 @@ impl<'d> Line<'d> {
         // A clock that was set back must not keep a seal from being renewed for as long as it was ahead.
         now >= current.sealed_at + self.terms.reseal_after_secs || now < current.sealed_at
     }
+}
+
+fn refused(batch: &Waiting, reason: String) -> Refused {
+    Refused {
+        issuer: batch.issuer.to_string(),
+        number: batch.number,
+        reason,
+    }
+}
+
+/// A refusal and its sources, each told once: some repeat the text of what they hold.
+fn sentence(refusal: &BatchRefusal) -> String {
+    let mut text = refusal.to_string();
+    let mut source = std::error::Error::source(refusal);
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
 }
 
 fn kind_name(kind: Kind) -> &'static str {

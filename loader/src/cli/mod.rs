@@ -1,7 +1,7 @@
 //! `hufu-loader …` and `hufu loader …`: one program. Verbs live next door, one file each; this file has the words of the
 //! command line, and the one place where errors become text and exit codes.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused while others went on.
+//! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused or waiting while others went on.
 
 mod follow;
 mod import;
@@ -282,7 +282,7 @@ Examples:
   hufu-loader inspect --data hufu-data                   what is served now
   hufu-loader verify --data hufu-data                    prove CRLs and records agree
 
-Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused while others went on.";
+Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused or waiting while others went on.";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

@@ -35,7 +35,7 @@ pub(super) fn once(args: &PublishArgs) -> Outcome {
     } else {
         print!("{}", text(&report));
     }
-    Ok(if report.refused.is_empty() {
+    Ok(if report.refused.is_empty() && report.put_off.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(PARTIAL)
@@ -53,7 +53,13 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         match line.pass(now(), &mut |read, all| bar.tell(read, all)) {
             Ok(report) => {
                 bar.end();
-                failure.over();
+                match report.put_off.first() {
+                    None => failure.over(),
+                    Some(batch) => failure.tell(&format!(
+                        "batch {} of {} waits: {}",
+                        batch.number, batch.issuer, batch.reason
+                    )),
+                }
                 if !report.is_quiet() {
                     log(&report);
                     if args.json {
@@ -131,6 +137,12 @@ fn text(report: &PassReport) -> String {
             refused.issuer, refused.number, refused.reason
         ));
     }
+    for waiting in &report.put_off {
+        lines.push_str(&format!(
+            "put off  {} number {}: {}\n",
+            waiting.issuer, waiting.number, waiting.reason
+        ));
+    }
     match report.generation {
         Some(generation) if report.resealed => {
             lines.push_str(&format!("generation {generation} sealed anew\n"));
@@ -186,7 +198,10 @@ impl Failure {
             .as_ref()
             .is_some_and(|(told, when)| told == what && when.elapsed() < ONE_MINUTE);
         if !fresh {
-            tracing::error!(error = what, "the pass failed and will be tried again");
+            tracing::error!(
+                error = what,
+                "a pass failed or left a batch waiting, and will be tried again"
+            );
             self.told = Some((what.to_owned(), Instant::now()));
         }
     }

@@ -1,7 +1,7 @@
 //! What must not go in: one thing wrong a test.
 
 use wire::batch::{Header, Kind};
-use wire::status::CertStatus;
+use wire::status::{CertStatus, RevocationReason};
 
 use super::{Place, good};
 use crate::seal::SealKey;
@@ -227,4 +227,39 @@ fn a_batch_of_which_no_pack_can_be_made_stops_the_line() {
     );
     place.put(place.header(2), &[good(1)]);
     assert_eq!(place.pass(NOW).taken.len(), 1);
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_now_is_set_aside_or_overtaken() {
+    let place = Place::new();
+    place.put(place.header(1), &[good(1)]);
+    place.pass(NOW);
+    // A folder under a batch's name opens and cannot be read, like a file on a disk in trouble.
+    let revocation = Header {
+        kind: Kind::Delta,
+        ..place.header(2)
+    };
+    let status = revoked(NOW, RevocationReason::KeyCompromise);
+    let path = place.put(revocation.clone(), &[(serial(1), status, 0)]);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    place.put(place.header(3), &[good(1), good(2)]);
+    let other = Authority::found("Other CA");
+    let signer = other.ocsp_signer();
+    let octets = batch(header(&other, &signer, 1), &[good(9)], &signer, &place.key);
+    spool(place.data.path(), &other, 1, &octets);
+
+    let report = place.pass(NOW);
+    assert_eq!(report.put_off.len(), 1, "{report:?}");
+    assert_eq!((report.put_off[0].number, report.refused.len()), (2, 0));
+    assert_eq!(
+        report.taken.len(),
+        1,
+        "the other issuer goes on: {report:?}"
+    );
+    std::fs::remove_dir(&path).unwrap();
+    place.put(revocation, &[(serial(1), status, 0)]);
+    let report = place.pass(NOW);
+    let taken: Vec<u64> = report.taken.iter().map(|taken| taken.number).collect();
+    assert_eq!(taken, [2, 3], "{report:?}");
 }
