@@ -109,6 +109,10 @@ fn every_real_list_that_verifies_is_served_entry_by_entry() {
         let demo = demo.get_or_insert_with(|| Demo::start(&data));
         for (sample, crl) in &round {
             answers_agree(demo, sample, crl);
+            let (name, revoked, listed) = (sample.name(), crl.revoked.len(), crl.entries);
+            tell(&format!(
+                "{name}: {revoked} revoked ({listed} entries), each answered so"
+            ));
             lists += 1;
             entries += crl.revoked.len();
         }
