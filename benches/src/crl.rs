@@ -17,14 +17,12 @@ pub fn synthetic(entries: u64) -> Vec<u8> {
         let mut serial = [0x42u8; 16];
         serial[8..].copy_from_slice(&index.to_be_bytes());
         let serial = Serial::from_content(&serial).expect("shortest form by construction");
-        writer
-            .push(
-                &serial,
-                BEGUN + index,
-                Some(RevocationReason::KeyCompromise),
-                None,
-            )
-            .expect("a date before 2106");
+        writer.push(
+            serial.content(),
+            BEGUN + index,
+            Some(RevocationReason::KeyCompromise),
+            None,
+        );
     }
     let tbs = writer.finish(&CrlHeader {
         algorithm: ALGORITHM,
