@@ -53,7 +53,8 @@ pub(super) const REFUSED: &str = "SELECT line, column_chinese, column_english, r
 
 pub(super) const SUBJECT: &str = "SELECT id FROM subject WHERE subject_key = $1";
 pub(super) const ADD_SUBJECT: &str =
-    "INSERT INTO subject (subject_key, kind, name, number) VALUES ($1, $2, $3, $4) RETURNING id";
+    "INSERT INTO subject (subject_key, kind, name, number) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (subject_key) DO NOTHING RETURNING id";
 pub(super) const LIVE_CERTIFICATE: &str = "SELECT a.alias, c.serial FROM certificate c
     JOIN authority a ON a.id = c.authority
     WHERE c.subject = $1 AND c.state IN ('reserved', 'issued', 'held') AND c.not_after > $2 LIMIT 1";

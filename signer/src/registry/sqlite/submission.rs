@@ -110,25 +110,25 @@ async fn accept(
     item: &NewItem,
     by: By<'_>,
 ) -> Answer<ItemOutcome> {
-    let known: Option<i64> = sqlx::query_scalar(sql::SUBJECT)
+    // Most subjects are new: one statement for those, two more for the others.
+    let new_subject: Option<i64> = sqlx::query_scalar(sql::ADD_SUBJECT)
         .bind(&item.subject_key)
+        .bind(new.kind.name())
+        .bind(&item.name)
+        .bind(&item.number)
         .fetch_optional(&mut *db)
         .await?;
-    let subject = match known {
-        Some(subject) => {
-            if let Some(held) = held(&mut *db, subject, new.additional, by).await? {
+    let subject = match new_subject {
+        Some(subject) => subject,
+        None => {
+            let known: i64 = sqlx::query_scalar(sql::SUBJECT)
+                .bind(&item.subject_key)
+                .fetch_one(&mut *db)
+                .await?;
+            if let Some(held) = held(&mut *db, known, new.additional, by).await? {
                 return Ok(held);
             }
-            subject
-        }
-        None => {
-            sqlx::query_scalar(sql::ADD_SUBJECT)
-                .bind(&item.subject_key)
-                .bind(new.kind.name())
-                .bind(&item.name)
-                .bind(&item.number)
-                .fetch_one(&mut *db)
-                .await?
+            known
         }
     };
     let id = sqlx::query_scalar(sql::ADD_ITEM)
