@@ -1,8 +1,10 @@
 //! Everything read again: is each published file what the manifest says, and do the records say what the CRLs say?
 //!
 //! For each issuer whose CRL is published, or staged here, both ways: every serial the list revokes is answered `revoked`
-//! with the list's time and reason, and every serial answered `revoked` is on the list. A difference is explained only by
-//! something later than the list: a revocation after its thisUpdate, or a pack made after it that says otherwise.
+//! with the list's time and reason, and every serial answered `revoked` is on the list. What a later revision may change
+//! is explained by a pack made after the list's thisUpdate, and only that: a serial that came to be revoked, or one on hold
+//! that was released or revoked for good. A base pack is signed anew all the time, so being newer alone explains nothing.
+//! An adopted list is repeated, and nothing may differ from it.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -331,7 +333,10 @@ fn is_complete_and_of(octets: &[u8], issuer: &Certificate) -> bool {
 /// Both ways: list → answers, answers → list.
 fn compare(packs: &[&Pack], judged: &Judged<'_>, told: &mut IssuerProof, proof: &mut Proof) {
     let this_update = judged.crl.this_update;
-    let is_replay = packs[0].as_of().is_some();
+    let later = Later {
+        this_update,
+        repeats_list: packs[0].crl_blake3().is_some(),
+    };
     told.this_update = Some(rfc3339(this_update));
     told.listed = judged.index.revoked();
     let mut place = 0;
@@ -339,7 +344,9 @@ fn compare(packs: &[&Pack], judged: &Judged<'_>, told: &mut IssuerProof, proof: 
         place += 1;
         match answer(packs, &serial) {
             Some((_, status)) if same(status, listed) => {}
-            Some((pack, _)) if !is_replay && pack.created_at() > this_update => told.explained += 1,
+            Some((pack, status)) if later.explains_change(pack, listed, status) => {
+                told.explained += 1;
+            }
             found => {
                 let found =
                     found.map_or_else(|| "unknown".to_owned(), |(_, status)| status_text(status));
@@ -353,10 +360,10 @@ fn compare(packs: &[&Pack], judged: &Judged<'_>, told: &mut IssuerProof, proof: 
     }
     let revoked = revoked_serials(packs);
     told.revoked = revoked.len();
-    for (serial, at, status) in revoked {
+    for (serial, pack, status) in revoked {
         if judged.index.find(&judged.crl, &serial).is_some() {
             // Compared above.
-        } else if !is_replay && at > this_update {
+        } else if later.explains_addition(pack) {
             told.explained += 1;
         } else {
             proof.differ(format!(
@@ -365,6 +372,38 @@ fn compare(packs: &[&Pack], judged: &Judged<'_>, told: &mut IssuerProof, proof: 
                 status_text(status)
             ));
         }
+    }
+}
+
+/// What revisions later than the list may have changed.
+struct Later {
+    this_update: UnixSeconds,
+    repeats_list: bool,
+}
+
+impl Later {
+    /// Revoked after the list was made. The record's own date proves nothing, it may lie before the decision.
+    fn explains_addition(&self, pack: &Pack) -> bool {
+        !self.repeats_list && pack.created_at() > self.this_update
+    }
+
+    /// Only a hold ever ends, by release or by revocation for another reason, or begins anew.
+    fn explains_change(&self, pack: &Pack, listed: CertStatus, answered: CertStatus) -> bool {
+        let CertStatus::Revoked {
+            at: held_at,
+            reason: Some(RevocationReason::CertificateHold),
+        } = listed
+        else {
+            return false;
+        };
+        let may_follow = match answered {
+            CertStatus::Good => true,
+            CertStatus::Revoked { at, reason } => {
+                reason != Some(RevocationReason::CertificateHold) || at > held_at
+            }
+            CertStatus::Absent => false,
+        };
+        may_follow && self.explains_addition(pack)
     }
 }
 
@@ -377,8 +416,8 @@ fn answer<'p>(packs: &[&'p Pack], serial: &Serial) -> Option<(&'p Pack, CertStat
     })
 }
 
-/// Every serial answered `revoked`, with its time.
-fn revoked_serials(packs: &[&Pack]) -> Vec<(Serial, UnixSeconds, CertStatus)> {
+/// Every serial answered `revoked`, and by which pack.
+fn revoked_serials<'p>(packs: &[&'p Pack]) -> Vec<(Serial, &'p Pack, CertStatus)> {
     let mut seen = HashSet::new();
     let mut revoked = Vec::new();
     for pack in packs {
@@ -389,10 +428,10 @@ fn revoked_serials(packs: &[&Pack]) -> Vec<(Serial, UnixSeconds, CertStatus)> {
             let Ok(serial) = Serial::from_padded(record.serial_padded()) else {
                 continue;
             };
-            if let Some((_, status @ CertStatus::Revoked { at, .. })) = answer(packs, &serial)
+            if let Some((pack, status @ CertStatus::Revoked { .. })) = answer(packs, &serial)
                 && seen.insert(serial)
             {
-                revoked.push((serial, at, status));
+                revoked.push((serial, pack, status));
             }
         }
     }

@@ -47,26 +47,65 @@ fn verify_overlooks_a_crl_that_says_otherwise() {
         let proof = verify(place.data.path(), NOW).unwrap();
         assert_eq!(proof.difference_count, 1, "{proof:?}");
     }
-    // A revocation after the list was made is explained by it.
-    let later = [good(1), row(2, RevocationReason::KeyCompromise), {
-        (
-            serial(3),
-            revoked(NOW + 60, RevocationReason::KeyCompromise),
-            0,
-        )
-    }];
-    place.put(
-        Header {
-            number: 9,
-            revision: 9,
-            ..header
-        },
-        &later,
-    );
+}
+
+/// The rows after the list are in a base pack signed anew an hour later.
+fn proved_later(listed: RevocationReason, rows: &[Row]) -> (usize, usize) {
+    let place = Place::new();
+    let listed = [(serial(2), NOW - 50, Some(listed))];
+    let document = Document {
+        kind: DocumentKind::Crl,
+        name: "workshop.crl".to_owned(),
+        octets: place.authority.crl((NOW, NOW + 86_400), 1, &listed),
+    };
+    let header = Header {
+        documents: vec![document],
+        created_at: NOW + 3600,
+        ..place.header(1)
+    };
+    place.put(header, rows);
+    assert_eq!(place.pass(NOW + 3600).taken.len(), 1);
+    let proof = verify(place.data.path(), NOW + 3600).unwrap();
+    (proof.difference_count, proof.issuers[0].explained)
+}
+
+#[test]
+fn a_base_pack_signed_anew_explains_whatever_it_says() {
+    use RevocationReason::{CertificateHold, KeyCompromise, Superseded};
+    let row = |number, at, reason| (serial(number), revoked(at, reason), 0);
+    let same = row(2, NOW - 50, KeyCompromise);
+    let proved = |rows: &[Row]| proved_later(KeyCompromise, rows);
+    assert_eq!(proved(&[good(1), same]), (0, 0));
+    assert_eq!(proved(&[good(1), good(2)]), (1, 0), "good again");
+    assert_eq!(proved(&[good(1)]), (1, 0), "gone");
+    assert_eq!(proved(&[row(2, NOW - 50, Superseded)]), (1, 0), "reason");
+    assert_eq!(proved(&[row(2, NOW - 51, KeyCompromise)]), (1, 0), "time");
+    // Revoked since, with a date before the list.
+    assert_eq!(proved(&[same, row(3, NOW - 60, KeyCompromise)]), (0, 1));
+    // A hold may end either way.
+    let proved = |rows: &[Row]| proved_later(CertificateHold, rows);
+    assert_eq!(proved(&[good(2)]), (0, 1));
+    assert_eq!(proved(&[row(2, NOW + 9, KeyCompromise)]), (0, 1));
+    assert_eq!(proved(&[row(2, NOW - 51, CertificateHold)]), (1, 0));
+}
+
+#[test]
+fn a_date_after_the_list_in_a_pack_made_before_it_counts_as_later() {
+    let place = Place::new();
+    let document = Document {
+        kind: DocumentKind::Crl,
+        name: "workshop.crl".to_owned(),
+        octets: place.authority.crl((NOW, NOW + 86_400), 1, &[]),
+    };
+    let header = Header {
+        documents: vec![document],
+        ..place.header(1)
+    };
+    let ahead = revoked(NOW + 60, RevocationReason::KeyCompromise);
+    place.put(header, &[good(1), (serial(3), ahead, 0)]);
     place.pass(NOW);
     let proof = verify(place.data.path(), NOW).unwrap();
-    assert!(proof.holds(), "{proof:?}");
-    assert_eq!(proof.issuers[0].explained, 1);
+    assert_eq!(proof.difference_count, 1, "{proof:?}");
 }
 
 #[test]
