@@ -155,6 +155,21 @@ impl Store {
         Ok(trusted)
     }
 
+    /// Reads a manifest that no pointer names: the seal proves it.
+    #[cfg(feature = "publish")]
+    pub(crate) fn read_unpointed(
+        &self,
+        number: u64,
+        pins: &[PublicKey],
+    ) -> Result<TrustedManifest, StoreError> {
+        let octets = read_bounded(&self.manifest(number), MAX_MANIFEST_OCTETS as u64)?;
+        let pointer = Pointer {
+            number,
+            manifest: Digest::of(&octets),
+        };
+        self.read_manifest(pointer, pins)
+    }
+
     /// The newest generation's manifest; none in an empty store.
     pub fn read_current(&self, pins: &[PublicKey]) -> Result<Option<TrustedManifest>, StoreError> {
         self.read_pointer()?

@@ -12,8 +12,10 @@
 //! ```
 //!
 //! Killed between any two system calls, `current` names generation N or N+1, and everything it names is there. The next
-//! run removes what lies in `tmp/`, takes a number above every manifest it sees, and goes on. One publisher a store: a
-//! lock on `lock`, which the kernel drops with the process, keeps a second one out.
+//! run removes what lies in `tmp/`, takes a number above every manifest it sees, and goes on. If the power goes before the
+//! pointer's name is on the platter, it names N again, though followers may have taken N+1 meanwhile. N+1 is whole then: the
+//! next run points at it again, so that what it publishes follows what they have. One publisher a store: a lock on `lock`,
+//! which the kernel drops with the process, keeps a second one out.
 
 mod plan;
 
@@ -85,7 +87,19 @@ impl<'d> Publisher<'d> {
         remove_leftovers(disk, &store)?;
         let mut pins = vec![key.public()];
         pins.extend_from_slice(older);
-        let current = store.read_current(&pins)?;
+        let mut current = store.read_current(&pins)?;
+        if let Some(next) = unpointed(&store, &pins, current.as_ref())? {
+            let pointer = Pointer {
+                number: next.manifest().number,
+                manifest: next.blake3(),
+            };
+            tracing::warn!(
+                number = pointer.number,
+                "publish: a generation was whole when a run was cut short; the pointer moves to it"
+            );
+            move_pointer(disk, &store, pointer)?;
+            current = Some(next);
+        }
         let recent = recent_objects(&store, &pins, current.as_ref())?;
         let highest = highest_number(&store)?;
         Ok(Publisher {
@@ -292,13 +306,7 @@ impl<'d> Publisher<'d> {
             Step::Rehearse => {
                 Snapshot::assemble(&self.store, next.clone(), None)?;
             }
-            Step::MovePointer { pointer } => write_whole(
-                self.disk,
-                &temp.join("current"),
-                &self.store.pointer(),
-                pointer.to_text().as_bytes(),
-                Audience::Everyone,
-            )?,
+            Step::MovePointer { pointer } => move_pointer(self.disk, &self.store, *pointer)?,
             Step::Retire { path } => self.disk.remove(path).at("remove", path)?,
         }
         Ok(())
@@ -381,6 +389,44 @@ fn recent_objects(
         next = pointer.and_then(|pointer| store.read_manifest(pointer, pins).ok());
     }
     Ok(recent)
+}
+
+fn move_pointer(disk: &dyn Disk, store: &Store, pointer: Pointer) -> Result<(), DiskError> {
+    write_whole(
+        disk,
+        &store.temp().join("current"),
+        &store.pointer(),
+        pointer.to_text().as_bytes(),
+        Audience::Everyone,
+    )
+}
+
+/// The generation of a run cut short that may have been out for a moment: its manifest follows the current one, bears a
+/// pinned seal, and all it names is here and opens. One that does not is nobody's: it was never pointed at.
+fn unpointed(
+    store: &Store,
+    pins: &[PublicKey],
+    current: Option<&TrustedManifest>,
+) -> Result<Option<TrustedManifest>, StoreError> {
+    let follows = current.map(|current| Previous {
+        number: current.manifest().number,
+        blake3: current.blake3(),
+    });
+    let number = highest_number(store)?;
+    if number <= follows.map_or(0, |previous| previous.number) {
+        return Ok(None);
+    }
+    let next = match store.read_unpointed(number, pins) {
+        Ok(next) if next.manifest().previous == follows => next,
+        Ok(_) => return Ok(None),
+        Err(error) => {
+            tracing::warn!(number, reason = %sentence(&error), "publish: passing over the manifest of a run cut short");
+            return Ok(None);
+        }
+    };
+    Ok(Snapshot::assemble(store, next.clone(), None)
+        .is_ok()
+        .then_some(next))
 }
 
 /// The highest number that any manifest here bears, pointed at or not.

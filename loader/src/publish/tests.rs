@@ -126,6 +126,39 @@ fn a_crash_at_any_act_leaves_the_old_or_the_new_generation_and_the_next_run_goes
 }
 
 #[test]
+fn a_follower_that_saw_the_pointer_move_before_the_power_went_is_left_on_a_fork() {
+    for first in [false, true] {
+        for act in 1.. {
+            let folder = tempfile::tempdir().unwrap();
+            let (root, edge) = (folder.path().join("store"), folder.path().join("edge"));
+            std::fs::create_dir(&root).unwrap();
+            let pins = vec![key().public()];
+            let mut follower =
+                Follower::open(&FsDisk, Store::at(&root), Store::at(&edge), pins).unwrap();
+            if !first {
+                publish_revision(&FsDisk, &root, 1).unwrap();
+                follower.poll().unwrap();
+            }
+            let disk = TrialDisk::dying_at(Some(act));
+            let outcome = publish_revision(&disk, &root, 2);
+            follower.poll().unwrap();
+            disk.crash(Loss::Everything);
+            let number = publish_revision(&FsDisk, &root, 3).unwrap();
+            let followed = follower.poll();
+            assert!(
+                matches!(followed, Ok(Followed::Took(taken)) if taken.number == number),
+                "act {act}, {:?}: {followed:?}",
+                disk.acts().last()
+            );
+            assert_eq!(revision_served(&edge), 3);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn the_acts_of_publishing_come_in_the_promised_order() {
     let folder = tempfile::tempdir().unwrap();
     let disk = TrialDisk::dying_at(None);
