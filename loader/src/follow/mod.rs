@@ -10,17 +10,18 @@
 //! 5 copy the objects we lack, hashing each while it is copied: tmp, fsync, rename; then fsync of objects/
 //! 6 open the generation as the responder will
 //! 7 write the manifest, then `highest`, then the pointer, each tmp, fsync, rename, fsync of the folder
-//! 8 unlink objects that no recent manifest names
+//! 8 unlink objects that no manifest of the last minute names
 //! ```
 //!
 //! Killed between 7's files, the next poll finds the same number with the same hash in `highest` and goes on.
 
 mod refusal;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 pub use refusal::Refusal;
 pub(crate) use refusal::sentence;
@@ -42,9 +43,17 @@ pub struct Follower<'d> {
     pins: Vec<PublicKey>,
     current: Option<TrustedManifest>,
     highest: Option<Pointer>,
+    /// Manifests here, by number: read once.
+    kept: BTreeMap<u64, Kept>,
     /// What was last logged: a generation that stays bad is said once, not at every poll.
     logged: Option<String>,
     _lock: File,
+}
+
+/// A manifest of the edge's own, for keeping files only.
+struct Kept {
+    taken_at: SystemTime,
+    names: Vec<Digest>,
 }
 
 /// What a poll found.
@@ -109,6 +118,7 @@ impl<'d> Follower<'d> {
             pins,
             current,
             highest,
+            kept: BTreeMap::new(),
             logged: None,
             _lock: lock,
         })
@@ -338,30 +348,61 @@ impl<'d> Follower<'d> {
     }
 
     /// Unlinks what recent manifests do not name. What cannot be unlinked now is tried again with the next generation.
-    fn collect(&self) {
+    fn collect(&mut self) {
         if let Err(error) = self.try_collect() {
             tracing::warn!(reason = %sentence(&error), "follow: could not remove old files");
         }
     }
 
-    fn try_collect(&self) -> Result<(), Refusal> {
+    fn try_collect(&mut self) -> Result<(), Refusal> {
         let numbers = self.edge.manifest_numbers()?;
-        let (old, recent) = numbers.split_at(numbers.len().saturating_sub(KEEP_GENERATIONS));
-        let mut named = HashSet::new();
-        for number in recent {
-            named.extend(self.edge.read_names(*number)?);
+        self.kept.retain(|number, _| numbers.contains(number));
+        for number in &numbers {
+            if !self.kept.contains_key(number) {
+                self.kept.insert(*number, self.read_kept(*number)?);
+            }
         }
+        let old = self.superseded();
+        let recent = self.kept.iter().filter(|(number, _)| **number >= old);
+        let named: HashSet<Digest> = recent.flat_map(|(_, kept)| &kept.names).copied().collect();
         for digest in self.edge.object_digests()? {
             if !named.contains(&digest) {
                 let path = self.edge.object(digest);
                 self.disk.remove(&path).at("remove", &path)?;
             }
         }
-        for number in old {
+        for number in numbers.iter().filter(|number| **number < old) {
             let path = self.edge.manifest(*number);
             self.disk.remove(&path).at("remove", &path)?;
+            self.kept.remove(number);
         }
         Ok(())
+    }
+
+    fn read_kept(&self, number: u64) -> Result<Kept, Refusal> {
+        let path = self.edge.manifest(number);
+        let taken_at = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let names = self.edge.read_names(number)?;
+        let taken_at = taken_at.map_err(|source| StoreError::Unreadable { path, source })?;
+        Ok(Kept { taken_at, names })
+    }
+
+    /// Generations below this number nobody opens any more: the next one was taken long enough before the newest.
+    fn superseded(&self) -> u64 {
+        let mut newest_first = self.kept.iter().rev();
+        let mut lowest = newest_first.next();
+        let newest = lowest.map(|(_, kept)| kept.taken_at);
+        for (place, entry) in newest_first.enumerate() {
+            // A clock that was set back says nothing; the count does.
+            let age = lowest
+                .zip(newest)
+                .and_then(|((_, next), newest)| newest.duration_since(next.taken_at).ok());
+            if place + 1 >= KEEP_GENERATIONS && age.is_none_or(|age| age >= KEEP_FOR) {
+                break;
+            }
+            lowest = Some(entry);
+        }
+        lowest.map_or(0, |(number, _)| *number)
     }
 }
 
@@ -369,6 +410,8 @@ impl<'d> Follower<'d> {
 const COPY_OCTETS: usize = 1 << 20;
 /// Generations whose objects stay: a responder that has just read the pointer before the last still finds its files.
 const KEEP_GENERATIONS: usize = 3;
+/// And so does one that has just read the pointer that was in place this long ago, however many came since.
+const KEEP_FOR: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

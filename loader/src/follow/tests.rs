@@ -85,6 +85,14 @@ impl Rig {
         self.publish_by(self.key(), revision)
     }
 
+    /// As if the edge had taken it that long ago.
+    fn set_taken(&self, number: u64, ago: std::time::Duration) {
+        let path = self.edge().manifest(number);
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - ago)
+            .unwrap();
+    }
+
     fn served(&self) -> u64 {
         let snapshot = Snapshot::open(self.edge().root(), &self.pins(), None).unwrap();
         for (digest, pack) in snapshot.packs() {
@@ -152,6 +160,22 @@ fn each_new_generation_is_copied_once_and_old_files_go() {
         assert_eq!(follower.poll_and_log().unwrap(), Followed::Unchanged);
         assert_eq!(rig.served(), revision);
     }
+    drop(follower);
+    // All within a minute: a responder that has just read a pointer must still find its files.
+    assert_eq!(rig.edge().object_digests().unwrap().len(), 6);
+    for number in 1..=6 {
+        let ago = super::KEEP_FOR * (8 - number) as u32 / 4;
+        rig.set_taken(number, ago);
+    }
+    // The third was in place until the fourth was taken, a minute ago.
+    rig.publish(7);
+    rig.follow().unwrap();
+    assert_eq!(rig.edge().object_digests().unwrap().len(), 4);
+    for number in 4..=7 {
+        rig.set_taken(number, super::KEEP_FOR * 9);
+    }
+    rig.publish(8);
+    rig.follow().unwrap();
     assert_eq!(
         rig.edge().object_digests().unwrap().len(),
         super::KEEP_GENERATIONS

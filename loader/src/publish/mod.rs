@@ -19,9 +19,9 @@
 
 mod plan;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wire::time::UnixSeconds;
 
@@ -48,12 +48,22 @@ pub struct Publisher<'d> {
     /// Our own key, and those that sealed what is there already.
     pins: Vec<PublicKey>,
     current: Option<TrustedManifest>,
-    /// What recent manifests name, by number.
-    recent: BTreeMap<u64, HashSet<Digest>>,
-    highest: u64,
+    /// Of each object that recent manifests name, which was the last.
+    last_named: HashMap<Digest, LastNamed>,
+    /// Numbers of all manifests here, pointed at or not.
+    manifests: BTreeSet<u64>,
     /// A publication failed, and the three above may not be what is on disk.
     in_doubt: bool,
     _lock: File,
+}
+
+/// Where in the history an object was named last.
+#[derive(Debug, Clone, Copy)]
+struct LastNamed {
+    /// In this generation.
+    number: u64,
+    /// Which was the newest until then; none for the current one.
+    until: Option<UnixSeconds>,
 }
 
 /// What the next generation shall be.
@@ -100,16 +110,16 @@ impl<'d> Publisher<'d> {
             move_pointer(disk, &store, pointer)?;
             current = Some(next);
         }
-        let recent = recent_objects(&store, &pins, current.as_ref())?;
-        let highest = highest_number(&store)?;
+        let last_named = last_named(&store, &pins, current.as_ref());
+        let manifests = store.manifest_numbers()?.into_iter().collect();
         Ok(Publisher {
             disk,
             store,
             key,
             pins,
             current,
-            recent,
-            highest,
+            last_named,
+            manifests,
             in_doubt: false,
             _lock: lock,
         })
@@ -130,8 +140,8 @@ impl<'d> Publisher<'d> {
         let root = self.store.root();
         self.disk.sync_folder(root).at("fsync the folder", root)?;
         self.current = self.store.read_current(&self.pins)?;
-        self.recent = recent_objects(&self.store, &self.pins, self.current.as_ref())?;
-        self.highest = highest_number(&self.store)?;
+        self.last_named = last_named(&self.store, &self.pins, self.current.as_ref());
+        self.manifests = self.store.manifest_numbers()?.into_iter().collect();
         self.in_doubt = false;
         Ok(())
     }
@@ -219,7 +229,7 @@ impl<'d> Publisher<'d> {
         });
         Manifest {
             format: FORMAT,
-            number: self.highest + 1,
+            number: self.manifests.last().map_or(1, |highest| highest + 1),
             previous: self.current.as_ref().map(|current| Previous {
                 number: current.manifest().number,
                 blake3: current.blake3(),
@@ -238,18 +248,21 @@ impl<'d> Publisher<'d> {
         next: &TrustedManifest,
         steps: &mut Vec<Step>,
     ) -> Result<(), PublishError> {
-        let mut named = names(next.manifest());
-        let recent = self.recent.values().rev().take(KEEP_OBJECTS_OF - 1);
-        named.extend(recent.flatten().copied());
+        let named = names(next.manifest());
+        let is_kept = |digest: &Digest| {
+            let last = self.last_named.get(digest);
+            named.contains(digest) || last.is_some_and(|last| last.is_recent(next.manifest()))
+        };
         let objects = self.store.object_digests()?;
-        let unnamed = objects.into_iter().filter(|digest| !named.contains(digest));
+        let unnamed = objects.into_iter().filter(|digest| !is_kept(digest));
         steps.extend(unnamed.map(|digest| Step::Retire {
             path: self.store.object(digest),
         }));
         let current = self.current().map_or(0, |manifest| manifest.number);
-        let numbers = self.store.manifest_numbers()?;
-        let oldest_kept = numbers.len().saturating_sub(KEEP_MANIFESTS);
-        let gone = numbers.iter().enumerate().filter(|(place, number)| {
+        let keep = (KEEP_MANIFEST_OCTETS / next.octets().len())
+            .clamp(KEEP_MANIFESTS_AT_LEAST, KEEP_MANIFESTS);
+        let oldest_kept = self.manifests.len().saturating_sub(keep);
+        let gone = self.manifests.iter().enumerate().filter(|(place, number)| {
             // Above the pointer lie only manifests of killed runs, which nobody was ever pointed at.
             *place < oldest_kept || **number > current
         });
@@ -279,13 +292,27 @@ impl<'d> Publisher<'d> {
             number: manifest.number,
             manifest: plan.next.blake3(),
         };
-        self.highest = manifest.number;
-        self.recent.insert(manifest.number, names(manifest));
-        while self.recent.len() > KEEP_OBJECTS_OF {
-            self.recent.pop_first();
-        }
+        self.note_published(manifest, &plan.steps);
         self.current = Some(plan.next);
         Ok(published)
+    }
+
+    fn note_published(&mut self, manifest: &Manifest, steps: &[Step]) {
+        let gone: HashSet<&Path> = steps.iter().filter_map(Step::retired).collect();
+        let store = &self.store;
+        self.manifests
+            .retain(|number| !gone.contains(store.manifest(*number).as_path()));
+        self.manifests.insert(manifest.number);
+        self.last_named.retain(|_, last| last.is_recent(manifest));
+        for last in self.last_named.values_mut() {
+            last.until.get_or_insert(manifest.sealed_at);
+        }
+        let last = LastNamed {
+            number: manifest.number,
+            until: None,
+        };
+        let names = manifest.objects.iter().map(|object| (object.blake3, last));
+        self.last_named.extend(names);
     }
 
     fn carry_out_step(&self, step: &Step, next: &TrustedManifest) -> Result<(), PublishError> {
@@ -368,27 +395,44 @@ pub(crate) fn lock(store: &Store) -> Result<File, PublishError> {
     }
 }
 
-fn recent_objects(
+impl LastNamed {
+    /// Whether a follower may still be copying it when `next` comes out.
+    fn is_recent(self, next: &Manifest) -> bool {
+        let until = self.until.unwrap_or(next.sealed_at);
+        self.number.saturating_add(KEEP_OBJECTS_OF) > next.number
+            || until.saturating_add(KEEP_OBJECTS_SECS) > next.sealed_at
+    }
+}
+
+fn last_named(
     store: &Store,
     pins: &[PublicKey],
     current: Option<&TrustedManifest>,
-) -> Result<BTreeMap<u64, HashSet<Digest>>, StoreError> {
-    let mut recent = BTreeMap::new();
+) -> HashMap<Digest, LastNamed> {
+    let mut last_named = HashMap::new();
     let mut next = current.cloned();
-    while let Some(manifest) = next {
-        recent.insert(manifest.manifest().number, names(manifest.manifest()));
-        let previous = manifest
-            .manifest()
-            .previous
-            .filter(|_| recent.len() < KEEP_OBJECTS_OF);
-        let pointer = previous.map(|previous| Pointer {
+    let mut until = None;
+    while let Some(trusted) = next.take() {
+        let manifest = trusted.manifest();
+        let last = LastNamed {
+            number: manifest.number,
+            until,
+        };
+        if current.is_some_and(|current| !last.is_recent(current.manifest())) {
+            break;
+        }
+        for object in &manifest.objects {
+            last_named.entry(object.blake3).or_insert(last);
+        }
+        until = Some(manifest.sealed_at);
+        let pointer = manifest.previous.map(|previous| Pointer {
             number: previous.number,
             manifest: previous.blake3,
         });
         // An older manifest that is gone, or sealed by a key long retired, protects nothing any more.
         next = pointer.and_then(|pointer| store.read_manifest(pointer, pins).ok());
     }
-    Ok(recent)
+    last_named
 }
 
 fn move_pointer(disk: &dyn Disk, store: &Store, pointer: Pointer) -> Result<(), DiskError> {
@@ -471,9 +515,15 @@ pub enum PublishError {
 /// One hour; re-sealed when idle, well before.
 pub const DEFAULT_VALID_FOR_SECS: u64 = 3600;
 /// A follower this many generations behind still finds every object of the one it is copying.
-pub const KEEP_OBJECTS_OF: usize = 16;
-/// Manifests outlive packs, so that a follower can prove the chain after a long absence.
-pub const KEEP_MANIFESTS: usize = 1000;
+pub const KEEP_OBJECTS_OF: u64 = 16;
+/// And so does one that began to copy the newest generation this long ago, however many came since.
+pub const KEEP_OBJECTS_SECS: u64 = 600;
+/// Manifests outlive packs, so that a follower can prove the chain after a long absence: a day of one every second.
+pub const KEEP_MANIFESTS: usize = 100_000;
+/// Manifests that name very much are kept only until they fill this,
+const KEEP_MANIFEST_OCTETS: usize = 1 << 30;
+/// but never fewer.
+const KEEP_MANIFESTS_AT_LEAST: usize = 1000;
 
 #[cfg(test)]
 mod tests;

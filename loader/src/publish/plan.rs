@@ -60,6 +60,16 @@ impl Plan {
     }
 }
 
+impl Step {
+    /// The file that goes.
+    pub(super) fn retired(&self) -> Option<&Path> {
+        match self {
+            Step::Retire { path } => Some(path),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.steps.iter().try_for_each(|step| writeln!(f, "{step}"))

@@ -10,7 +10,9 @@ use wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
 use wire::cert_id::IssuerId;
 use wire::status::CertStatus;
 
-use super::{DEFAULT_VALID_FOR_SECS, Edition, KEEP_OBJECTS_OF, PublishError, Publisher};
+use super::{
+    DEFAULT_VALID_FOR_SECS, Edition, KEEP_OBJECTS_OF, KEEP_OBJECTS_SECS, PublishError, Publisher,
+};
 use crate::digest::Digest;
 use crate::durable::{Audience, Disk, DiskFile, FsDisk};
 use crate::error::{Misfit, OpenError};
@@ -38,6 +40,10 @@ fn key() -> SealKey {
 
 /// One base pack of `revision` records by `disk`, and a CRL whose octets name the revision.
 fn publish_revision(disk: &dyn Disk, root: &Path, revision: u64) -> Result<u64, String> {
+    publish_at(disk, root, revision, NOW + revision)
+}
+
+fn publish_at(disk: &dyn Disk, root: &Path, revision: u64, now: u64) -> Result<u64, String> {
     let say = |error: &dyn std::error::Error| crate::follow::sentence(error);
     let mut publisher =
         Publisher::open(disk, Store::at(root), key(), &[]).map_err(|error| say(&error))?;
@@ -62,7 +68,7 @@ fn publish_revision(disk: &dyn Disk, root: &Path, revision: u64) -> Result<u64, 
     let edition = Edition {
         kept: Vec::new(),
         added: vec![pack, crl],
-        ..publisher.same_again(NOW + revision)
+        ..publisher.same_again(now)
     };
     let published = publisher.publish(&edition).map_err(|error| say(&error))?;
     Ok(published.number)
@@ -204,18 +210,32 @@ fn objects_go_when_no_recent_manifest_names_them_and_not_before() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let store = Store::at(root);
+    let is_there = |digests: &HashSet<Digest>| digests.iter().all(|d| store.object(*d).exists());
+    let digests = || -> HashSet<Digest> { store.object_digests().unwrap().into_iter().collect() };
     publish_revision(&FsDisk, root, 1).unwrap();
-    let first: HashSet<_> = store.object_digests().unwrap().into_iter().collect();
-    for revision in 2..=KEEP_OBJECTS_OF as u64 {
+    let first = digests();
+    // One a second: sixteen are soon over, and a follower may still be copying the first.
+    for revision in 2..=KEEP_OBJECTS_OF + 4 {
         publish_revision(&FsDisk, root, revision).unwrap();
-        assert!(
-            first.iter().all(|digest| store.object(*digest).exists()),
-            "revision {revision}"
-        );
+        assert!(is_there(&first), "revision {revision}");
     }
-    publish_revision(&FsDisk, root, KEEP_OBJECTS_OF as u64 + 1).unwrap();
+    // The first was the newest until the second was sealed.
+    let last = KEEP_OBJECTS_OF + 5;
+    publish_at(&FsDisk, root, last, NOW + 2 + KEEP_OBJECTS_SECS - 1).unwrap();
+    assert!(is_there(&first));
+    publish_at(&FsDisk, root, last + 1, NOW + 2 + KEEP_OBJECTS_SECS).unwrap();
     assert!(first.iter().all(|digest| !store.object(*digest).exists()));
-    assert_eq!(store.manifest_numbers().unwrap().len(), KEEP_OBJECTS_OF + 1);
+    // One an hour: the last sixteen stay.
+    let before = digests();
+    for hour in 1..KEEP_OBJECTS_OF {
+        publish_at(&FsDisk, root, last + 1 + hour, NOW + hour * 3600).unwrap();
+    }
+    assert_eq!(digests().intersection(&before).count(), 2);
+    assert_eq!(digests().len() as u64, 2 * KEEP_OBJECTS_OF);
+    publish_at(&FsDisk, root, last + 99, NOW + 99 * 3600).unwrap();
+    assert_eq!(digests().intersection(&before).count(), 0);
+    let manifests = store.manifest_numbers().unwrap().len() as u64;
+    assert_eq!(manifests, last + KEEP_OBJECTS_OF + 1);
 }
 
 #[test]
