@@ -20,6 +20,8 @@ pub struct Scrubber {
     pins: Vec<PublicKey>,
     waiting: VecDeque<ObjectEntry>,
     reading: Option<Reading>,
+    /// The last file of the round was damaged: said first, the end of the round at the next step.
+    round_ends: bool,
 }
 
 struct Reading {
@@ -38,15 +40,36 @@ pub enum Scrubbed {
     Sound,
     /// The last file of a round was sound; the next step begins anew.
     RoundDone,
-    /// This file is not what its name says. `Follower::fetch` replaces it; what is mapped stays as it is until reopened.
+    /// This file is not what its name says, or cannot be read. `Follower::fetch` replaces it; what is mapped stays as it
+    /// is until the next generation is opened.
     Damaged {
         /// Which object.
         entry: ObjectEntry,
         /// Where.
         path: PathBuf,
+        /// In what way.
+        damage: Damage,
+    },
+}
+
+/// What became of a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// Its octets changed.
+    #[error("it has BLAKE3 {found}")]
+    Differs {
         /// The hash it has.
         found: Digest,
     },
+    /// The disk does not give it back.
+    #[error("it cannot be read: {why}")]
+    Unreadable {
+        /// What the system said.
+        why: String,
+    },
+    /// The newest manifest names it, and it is not there.
+    #[error("it is missing")]
+    Missing,
 }
 
 impl Scrubber {
@@ -57,22 +80,40 @@ impl Scrubber {
             pins,
             waiting: VecDeque::new(),
             reading: None,
+            round_ends: false,
         }
     }
 
     /// Reads at most about `budget` octets more. Files that were collected meanwhile are passed over.
     pub fn step(&mut self, budget: u64) -> Result<Scrubbed, StoreError> {
+        if std::mem::take(&mut self.round_ends) {
+            return Ok(Scrubbed::RoundDone);
+        }
+        let found = self.read_on(budget)?;
+        self.round_ends = matches!(found, Scrubbed::Damaged { .. }) && self.waiting.is_empty();
+        Ok(found)
+    }
+
+    fn read_on(&mut self, budget: u64) -> Result<Scrubbed, StoreError> {
         let mut left = budget;
         let mut buffer = vec![0; READ_OCTETS];
         while left > 0 {
-            let Some(mut reading) = self.next_reading()? else {
-                return Ok(Scrubbed::RoundDone);
+            let mut reading = match self.next_reading()? {
+                Next::Open(reading) => reading,
+                Next::Damaged(damaged) => return Ok(damaged),
+                Next::Nothing => return Ok(Scrubbed::RoundDone),
             };
-            let unreadable = |source| StoreError::Unreadable {
-                path: reading.path.clone(),
-                source,
+            let read = match reading.file.read(&mut buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.reading = Some(reading);
+                    continue;
+                }
+                Err(error) => {
+                    let Reading { entry, path, .. } = reading;
+                    return Ok(unreadable(entry, path, &error));
+                }
             };
-            let read = reading.file.read(&mut buffer).map_err(unreadable)?;
             reading.hasher.update(&buffer[..read]);
             reading.octets += read as u64;
             left = left.saturating_sub(read as u64);
@@ -83,7 +124,12 @@ impl Scrubber {
             let found = Digest::from(reading.hasher.finalize());
             if found != reading.entry.blake3 {
                 let Reading { entry, path, .. } = reading;
-                return Ok(Scrubbed::Damaged { entry, path, found });
+                let damage = Damage::Differs { found };
+                return Ok(Scrubbed::Damaged {
+                    entry,
+                    path,
+                    damage,
+                });
             }
             if self.waiting.is_empty() {
                 return Ok(Scrubbed::RoundDone);
@@ -92,10 +138,10 @@ impl Scrubber {
         Ok(Scrubbed::Sound)
     }
 
-    /// The file in hand, or the next that is still there; none if there is no file at all.
-    fn next_reading(&mut self) -> Result<Option<Reading>, StoreError> {
+    /// The file in hand, or the next that is still there.
+    fn next_reading(&mut self) -> Result<Next, StoreError> {
         if let Some(reading) = self.reading.take() {
-            return Ok(Some(reading));
+            return Ok(Next::Open(reading));
         }
         if self.waiting.is_empty()
             && let Some(current) = self.store.read_current(&self.pins)?
@@ -106,7 +152,7 @@ impl Scrubber {
             let path = self.store.object(entry.blake3);
             match File::open(&path) {
                 Ok(file) => {
-                    return Ok(Some(Reading {
+                    return Ok(Next::Open(Reading {
                         entry,
                         path,
                         file,
@@ -114,11 +160,45 @@ impl Scrubber {
                         octets: 0,
                     }));
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(source) => return Err(StoreError::Unreadable { path, source }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    if self.is_named(&entry)? {
+                        let damage = Damage::Missing;
+                        return Ok(Next::Damaged(Scrubbed::Damaged {
+                            entry,
+                            path,
+                            damage,
+                        }));
+                    }
+                }
+                Err(error) => return Ok(Next::Damaged(unreadable(entry, path, &error))),
             }
         }
-        Ok(None)
+        Ok(Next::Nothing)
+    }
+
+    /// Whether the newest manifest still names it; one that does not may have been collected.
+    fn is_named(&self, entry: &ObjectEntry) -> Result<bool, StoreError> {
+        let current = self.store.read_current(&self.pins)?;
+        Ok(current.is_some_and(|current| {
+            let mut objects = current.manifest().objects.iter();
+            objects.any(|object| object.blake3 == entry.blake3)
+        }))
+    }
+}
+
+/// What is to be read next.
+enum Next {
+    Open(Reading),
+    Damaged(Scrubbed),
+    Nothing,
+}
+
+fn unreadable(entry: ObjectEntry, path: PathBuf, error: &io::Error) -> Scrubbed {
+    let why = error.to_string();
+    Scrubbed::Damaged {
+        entry,
+        path,
+        damage: Damage::Unreadable { why },
     }
 }
 
@@ -199,5 +279,28 @@ mod tests {
         follower.fetch(&entry).unwrap();
         while round(&mut scrubber).1 != Scrubbed::RoundDone {}
         assert_eq!(round(&mut scrubber).1, Scrubbed::RoundDone);
+    }
+
+    #[test]
+    fn a_file_that_the_disk_does_not_give_back_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        let pins = vec![published(folder.path()).public()];
+        let path = store.object(store.object_digests().unwrap()[1]);
+        let damage = |scrubber: &mut Scrubber| match scrubber.step(u64::MAX).unwrap() {
+            Scrubbed::Damaged { damage, .. } => damage,
+            other => panic!("{other:?}"),
+        };
+        let mut scrubber = Scrubber::new(store, pins);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(damage(&mut scrubber), Damage::Missing);
+        assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
+        // A folder opens and cannot be read, like a file on a failing disk.
+        std::fs::create_dir(&path).unwrap();
+        assert!(matches!(
+            damage(&mut scrubber),
+            Damage::Unreadable { .. }
+        ));
+        assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
     }
 }

@@ -86,8 +86,8 @@ impl Scrub {
                 self.due = self.due.max(self.round_began + ROUND);
                 self.round_began = self.due;
             }
-            Ok(Scrubbed::Damaged { entry, path, found }) => {
-                tracing::error!(path = %path.display(), name = %entry.name, %found, "scrub: a file is damaged");
+            Ok(Scrubbed::Damaged { entry, path, damage }) => {
+                tracing::error!(path = %path.display(), name = %entry.name, %damage, "scrub: a file is damaged");
                 match follower.fetch(&entry) {
                     Ok(()) => tracing::info!(name = %entry.name, "scrub: fetched anew"),
                     Err(refusal) => {
@@ -95,8 +95,8 @@ impl Scrub {
                     }
                 }
             }
-            // The pointer or manifest moved under the step, or cannot be read: the poll says which.
-            Err(error) => tracing::debug!(reason = %sentence(&error), "scrub: put off"),
+            // The pointer or manifest moved under the step, or cannot be read.
+            Err(error) => tracing::warn!(reason = %sentence(&error), "scrub: put off"),
         }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use memmap2::{Advice, Mmap, MmapOptions};
@@ -16,6 +17,8 @@ use memmap2::{Advice, Mmap, MmapOptions};
 /// A published file, mapped read-only and shared.
 pub(crate) struct Map {
     octets: Mmap,
+    /// Device and inode: the file itself, whatever its name.
+    file: (u64, u64),
 }
 
 impl Map {
@@ -29,8 +32,8 @@ impl Map {
     )]
     pub(crate) fn open(path: &Path) -> io::Result<Map> {
         let file = File::open(path)?;
-        let octets = file.metadata()?.len();
-        let length = usize::try_from(octets).map_err(|_| {
+        let metadata = file.metadata()?;
+        let length = usize::try_from(metadata.len()).map_err(|_| {
             io::Error::new(io::ErrorKind::FileTooLarge, "longer than the address space")
         })?;
         if length == 0 {
@@ -41,7 +44,16 @@ impl Map {
         }
         // SAFETY: the file is sealed (the caller's duty, above): its octets and length do not change while mapped.
         let octets = unsafe { MmapOptions::new().len(length).map(&file)? };
-        Ok(Map { octets })
+        Ok(Map {
+            octets,
+            file: (metadata.dev(), metadata.ino()),
+        })
+    }
+
+    /// Whether `path` still names the file that is mapped. A damaged file is repaired by another one taking its name.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        path.metadata()
+            .is_ok_and(|metadata| self.file == (metadata.dev(), metadata.ino()))
     }
 
     /// The file's octets.

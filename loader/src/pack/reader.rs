@@ -202,6 +202,11 @@ impl Pack {
         self.map.octets()
     }
 
+    /// Whether its path still names the file that is mapped.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.map.is_at(&self.path)
+    }
+
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path

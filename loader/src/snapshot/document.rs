@@ -59,10 +59,13 @@ impl DocumentFile {
         note: &DocumentNote,
         shared: Option<&DocumentFile>,
     ) -> Result<DocumentFile, OpenError> {
-        let body = match shared.filter(|document| document.digest == entry.blake3) {
+        let path = store.object(entry.blake3);
+        let is_same = |document: &&DocumentFile| {
+            document.digest == entry.blake3 && document.body.0.is_at(&path)
+        };
+        let body = match shared.filter(is_same) {
             Some(document) => document.body.clone(),
             None => {
-                let path = store.object(entry.blake3);
                 check_length(&path, entry.octets)?;
                 let map =
                     Map::open(&path).map_err(|source| PackError::Unreadable { path, source })?;

@@ -64,7 +64,7 @@ impl Snapshot {
     }
 
     /// Opens the newest generation like [`open`](Self::open), not below `previous`, and shares the maps of files that
-    /// both contain.
+    /// both contain; not of one that was replaced since, as a damaged file is by its repair.
     pub fn open_next(
         edge: &Path,
         pins: &[PublicKey],
@@ -85,7 +85,7 @@ impl Snapshot {
             match &entry.role {
                 Role::Base(note) | Role::Delta(note) => {
                     let shared = previous.and_then(|snapshot| snapshot.packs.get(&entry.blake3));
-                    let pack = match shared {
+                    let pack = match shared.filter(|pack| pack.is_in_place()) {
                         Some(pack) => Arc::clone(pack),
                         None => Arc::new(open_pack(store, entry)?),
                     };
@@ -165,7 +165,8 @@ impl Snapshot {
     /// not cached; to be called off the serving threads, before this snapshot takes over.
     pub fn touch_new(&self, previous: Option<&Snapshot>) {
         for (digest, pack) in &self.packs {
-            if previous.is_none_or(|snapshot| !snapshot.packs.contains_key(digest)) {
+            let before = previous.and_then(|snapshot| snapshot.packs.get(digest));
+            if before.is_none_or(|before| !Arc::ptr_eq(before, pack)) {
                 pack.touch();
             }
         }

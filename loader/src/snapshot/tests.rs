@@ -12,6 +12,7 @@ use wire::status::{CertStatus, RevocationReason};
 
 use super::{Lookup, Snapshot};
 use crate::durable::FsDisk;
+use crate::manifest::ObjectEntry;
 use crate::object::Sealed;
 use crate::pack::{PackSpec, Scope};
 use crate::publish::{Edition, Publisher};
@@ -38,14 +39,24 @@ impl Rig {
     }
 
     fn publish(&self, packs: &[(PackSpec, Rows)]) {
+        self.publish_beside(packs, |_| false);
+    }
+
+    /// Publishes packs beside those of the current generation that are kept.
+    fn publish_beside(
+        &self,
+        packs: &[(PackSpec, Rows)],
+        is_kept: impl Fn(&ObjectEntry) -> bool,
+    ) {
         let store = Store::at(self.folder.path());
         let mut publisher = Publisher::open(&FsDisk, store, self.key(), &[]).unwrap();
         let sealed = |(number, (spec, rows)): (usize, &(PackSpec, Rows))| -> Sealed {
             let temp = publisher.store().temp().join(number.to_string());
             write(&temp, spec, rows).unwrap()
         };
+        let again = publisher.same_again(NOW);
         let edition = Edition {
-            kept: Vec::new(),
+            kept: again.kept.into_iter().filter(is_kept).collect(),
             added: packs.iter().enumerate().map(sealed).collect(),
             ..publisher.same_again(NOW)
         };
@@ -288,9 +299,9 @@ fn a_next_snapshot_shares_the_maps_of_what_did_not_change() {
         spec(1, Scope::Delta, 2, shared.clone()),
         Rows::from([(serial(1), (revoked(NOW), 0))]),
     );
-    rig.publish(std::slice::from_ref(&base));
+    rig.publish(&[base]);
     let first = rig.open();
-    rig.publish(&[base, delta]);
+    rig.publish_beside(&[delta], |_| true);
     let pins = [rig.key().public()];
     let second = Snapshot::open_next(rig.folder.path(), &pins, &first).unwrap();
     second.touch_new(Some(&first));
@@ -308,4 +319,26 @@ fn a_next_snapshot_shares_the_maps_of_what_did_not_change() {
     };
     assert_eq!(status(&first), CertStatus::Good);
     assert_eq!(status(&second), revoked(NOW));
+}
+
+#[test]
+fn a_repaired_file_stays_mapped_as_it_was_damaged() {
+    let rig = Rig::new();
+    let base = (
+        spec(1, WHOLE, 1, shared(1, &[EcdsaP256Sha256], 1)),
+        Rows::from([(serial(1), (CertStatus::Good, 0))]),
+    );
+    rig.publish(&[base]);
+    let first = rig.open();
+    let (digest, pack) = first.packs().next().unwrap();
+    // As the follower repairs: a sound copy takes the name.
+    let copy = rig.folder.path().join("copy");
+    std::fs::copy(pack.path(), &copy).unwrap();
+    std::fs::rename(&copy, pack.path()).unwrap();
+    rig.publish_beside(&[], |_| true);
+    let pins = [rig.key().public()];
+    let second = Snapshot::open_next(rig.folder.path(), &pins, &first).unwrap();
+    second.touch_new(Some(&first));
+    let now = second.pack(*digest).unwrap();
+    assert!(!std::sync::Arc::ptr_eq(pack, now));
 }
