@@ -297,10 +297,7 @@ mod tests {
         assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
         // A folder opens and cannot be read, like a file on a failing disk.
         std::fs::create_dir(&path).unwrap();
-        assert!(matches!(
-            damage(&mut scrubber),
-            Damage::Unreadable { .. }
-        ));
+        assert!(matches!(damage(&mut scrubber), Damage::Unreadable { .. }));
         assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
     }
 }

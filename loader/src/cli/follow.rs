@@ -86,7 +86,11 @@ impl Scrub {
                 self.due = self.due.max(self.round_began + ROUND);
                 self.round_began = self.due;
             }
-            Ok(Scrubbed::Damaged { entry, path, damage }) => {
+            Ok(Scrubbed::Damaged {
+                entry,
+                path,
+                damage,
+            }) => {
                 tracing::error!(path = %path.display(), name = %entry.name, %damage, "scrub: a file is damaged");
                 match follower.fetch(&entry) {
                     Ok(()) => tracing::info!(name = %entry.name, "scrub: fetched anew"),

@@ -43,11 +43,7 @@ impl Rig {
     }
 
     /// Publishes packs beside those of the current generation that are kept.
-    fn publish_beside(
-        &self,
-        packs: &[(PackSpec, Rows)],
-        is_kept: impl Fn(&ObjectEntry) -> bool,
-    ) {
+    fn publish_beside(&self, packs: &[(PackSpec, Rows)], is_kept: impl Fn(&ObjectEntry) -> bool) {
         let store = Store::at(self.folder.path());
         let mut publisher = Publisher::open(&FsDisk, store, self.key(), &[]).unwrap();
         let sealed = |(number, (spec, rows)): (usize, &(PackSpec, Rows))| -> Sealed {
