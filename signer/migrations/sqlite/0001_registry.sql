@@ -106,8 +106,9 @@ CREATE TABLE certificate (
     UNIQUE (authority, serial),
     CHECK ((revoked_at IS NULL) = (reason IS NULL))
 );
-CREATE INDEX certificate_by_revision ON certificate (authority, revision);
-CREATE INDEX certificate_live        ON certificate (subject) WHERE state IN ('reserved', 'issued', 'held');
+CREATE INDEX certificate_by_revision ON certificate (authority, revision, id);
+CREATE INDEX certificate_revoked     ON certificate (authority, revision, id) WHERE revoked_at IS NOT NULL;
+CREATE INDEX certificate_of_subject  ON certificate (subject) WHERE subject IS NOT NULL;
 CREATE INDEX certificate_unfinished  ON certificate (authority, id) WHERE state = 'reserved';
 CREATE INDEX certificate_unexpired   ON certificate (not_after) WHERE state <> 'expired' AND state <> 'reserved';
 CREATE INDEX certificate_ocsp        ON certificate (authority, not_before) WHERE kind = 'ocsp-signer';

@@ -7,7 +7,7 @@
 use super::{CaError, Issuer};
 use crate::key::{Signer, verify};
 use crate::office::Office;
-use crate::registry::{By, Crl, Revision, StatusRow, Store};
+use crate::registry::{By, Crl, CrlNote, Revision, StatusRow, Store};
 use wire::algorithm::ecdsa_raw_from_der;
 use wire::crl::{CrlHeader, CrlWriter, assemble_crl};
 use wire::status::{CertStatus, RevocationReason};
@@ -32,48 +32,57 @@ pub fn write<S: Store>(
     urgency: Urgency,
     by: By<'_>,
 ) -> Result<Vec<Crl>, CaError> {
-    issuers
-        .iter()
-        .map(|issuer| {
-            let latest = office
-                .registry
-                .wait(|store| store.latest_crl(issuer.id()))?;
-            match latest {
-                Some(latest)
-                    if urgency == Urgency::Due && !is_due(office, issuer, &latest, by.at)? =>
-                {
-                    Ok(latest)
-                }
-                latest => write_one(office, issuer, latest.as_ref(), by),
+    let mut lists = Vec::with_capacity(issuers.len());
+    for note in write_notes(office, issuers, urgency, by)? {
+        let list = office
+            .registry
+            .wait(|store| store.latest_crl(note.authority))?;
+        lists.extend(list);
+    }
+    Ok(lists)
+}
+
+/// The same without the documents: lists may be large, and every pass asks which there are.
+///
+/// # Errors
+/// [`CaError`], see there.
+pub fn write_notes<S: Store>(
+    office: &Office<S>,
+    issuers: &[Issuer],
+    urgency: Urgency,
+    by: By<'_>,
+) -> Result<Vec<CrlNote>, CaError> {
+    let note = |issuer: &Issuer| {
+        let latest = office
+            .registry
+            .wait(|store| store.latest_crl_note(issuer.id()))?;
+        match latest {
+            Some(latest) if urgency == Urgency::Due && !is_due(office, issuer, &latest, by.at)? => {
+                Ok(latest)
             }
-        })
-        .collect()
+            latest => Ok(write_one(office, issuer, latest.as_ref(), by)?.note()),
+        }
+    };
+    issuers.iter().map(note).collect()
 }
 
 fn is_due<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    latest: &Crl,
+    latest: &CrlNote,
     now: UnixSeconds,
 ) -> Result<bool, CaError> {
     let half = latest.this_update + latest.next_update.saturating_sub(latest.this_update) / 2;
-    if now >= half {
-        return Ok(true);
-    }
-    let mut changed = false;
-    let since = Some(latest.revision);
-    office.registry.wait(|store| {
-        store.each_status(issuer.id(), since, |row| {
-            changed |= row.status != CertStatus::Good;
-        })
-    })?;
-    Ok(changed)
+    Ok(now >= half
+        || office
+            .registry
+            .wait(|store| store.any_revoked_since(issuer.id(), latest.revision))?)
 }
 
 fn write_one<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    before: Option<&Crl>,
+    before: Option<&CrlNote>,
     by: By<'_>,
 ) -> Result<Crl, CaError> {
     let (revision, listed) = listed(office, issuer, before)?;
@@ -125,13 +134,13 @@ fn write_one<S: Store>(
 fn listed<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    before: Option<&Crl>,
+    before: Option<&CrlNote>,
 ) -> Result<(Revision, Vec<StatusRow>), CaError> {
     let dropped_before = before.map_or(0, |crl| crl.this_update);
     let mut listed = Vec::new();
     let revision = office.registry.wait(|store| {
-        store.each_status(issuer.id(), None, |row| {
-            if revoked(&row).is_some() && row.not_after >= dropped_before {
+        store.each_revoked(issuer.id(), |row| {
+            if row.not_after >= dropped_before {
                 listed.push(row);
             }
         })

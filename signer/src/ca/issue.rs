@@ -239,17 +239,24 @@ fn deliver_rest<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<(), CaE
     if left.is_empty() {
         return Ok(());
     }
-    let filter = CertificateFilter {
-        alias: Some(issuer.alias().to_owned()),
-        kind: Some(CertificateKind::Subject),
-        ..CertificateFilter::default()
-    };
     let chain = chain(office, issuer)?;
-    for row in office.registry.wait(|store| store.certificates(&filter))? {
-        if let (Some(key_file), Some(certificate)) = (&row.key_file, &row.certificate)
-            && left.contains(key_file)
-        {
-            deliver(office, key_file, row.serial, certificate, &chain)?;
+    for key_file in left {
+        // One question a key, answered by an index: a key may wait here long, and every pass asks.
+        let item = key_file.strip_prefix(HOLDERS_KEY);
+        let Some(item) = item.and_then(|number| number.parse().ok()) else {
+            continue;
+        };
+        let filter = CertificateFilter {
+            alias: Some(issuer.alias().to_owned()),
+            item: Some(ItemId(item)),
+            ..CertificateFilter::default()
+        };
+        for row in office.registry.wait(|store| store.certificates(&filter))? {
+            if let (Some(named), Some(certificate)) = (&row.key_file, &row.certificate)
+                && *named == key_file
+            {
+                deliver(office, &key_file, row.serial, certificate, &chain)?;
+            }
         }
     }
     Ok(())

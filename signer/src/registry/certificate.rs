@@ -154,7 +154,7 @@ pub struct StatusRow {
 pub struct Statuses {
     /// Nothing newer is in `rows`, nothing older is missing.
     pub revision: Revision,
-    /// In the order of serials.
+    /// In no order.
     pub rows: Vec<StatusRow>,
 }
 
@@ -221,6 +221,8 @@ pub struct CertificateFilter {
     pub number: Option<String>,
     /// Submission.
     pub submission: Option<SubmissionNumber>,
+    /// The item it answers.
+    pub item: Option<ItemId>,
     /// Serial, whoever issued it.
     pub serial: Option<Serial>,
     /// At most so many; 0: all.

@@ -39,7 +39,7 @@ pub use certificate::{
     OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
 };
 pub use error::RegistryError;
-pub use serving::{Adoption, BatchKind, BatchRecord, Crl, Foreign};
+pub use serving::{Adoption, BatchKind, BatchRecord, Crl, CrlNote, Foreign};
 pub use sqlite::SqliteStore;
 pub use submission::{
     ApplicationState, Business, Item, ItemId, ItemOutcome, ItemState, NewItem, NewSubmission,
@@ -167,8 +167,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Answer<Vec<Reserved>>> + Send;
 
     /// Hands out every certificate of an authority that has a status (all but the reserved), or only those
-    /// whose status changed after `since`, in the order of serials. One consistent view; the answer is the
-    /// revision it shows.
+    /// whose status changed after `since`, in no order. One consistent view; the answer is the revision it
+    /// shows.
     fn each_status(
         &self,
         authority: AuthorityId,
@@ -190,6 +190,21 @@ pub trait Store: Send + Sync + 'static {
             Ok(Statuses { revision, rows })
         }
     }
+
+    /// Hands out the revoked certificates of an authority, expired ones too, in no order: as
+    /// [`Self::each_status`], at the cost of the revoked ones alone.
+    fn each_revoked(
+        &self,
+        authority: AuthorityId,
+        each: impl FnMut(StatusRow) + Send,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// Whether a revoked certificate of an authority changed after `since`. Cheap enough for every pass.
+    fn any_revoked_since(
+        &self,
+        authority: AuthorityId,
+        since: Revision,
+    ) -> impl Future<Output = Answer<bool>> + Send;
 
     /// One certificate by serial.
     fn certificate(
@@ -226,7 +241,7 @@ pub trait Store: Send + Sync + 'static {
     /// Takes the next CRL number of an authority; never the same one twice, used or not.
     fn next_crl_number(&self, authority: AuthorityId) -> impl Future<Output = Answer<u64>> + Send;
 
-    /// Keeps a signed CRL.
+    /// Keeps a signed CRL, and of those before it the last few: what was signed stands in the audit trail.
     fn record_crl(&self, crl: &Crl, by: By<'_>) -> impl Future<Output = Answer<()>> + Send;
 
     /// The CRL of the highest number.
@@ -234,6 +249,12 @@ pub trait Store: Send + Sync + 'static {
         &self,
         authority: AuthorityId,
     ) -> impl Future<Output = Answer<Option<Crl>>> + Send;
+
+    /// What that CRL says of itself, without the document.
+    fn latest_crl_note(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<Option<CrlNote>>> + Send;
 
     /// Takes the next batch number of an issuer (own or foreign); rises, never reused.
     fn next_batch_number(&self, issuer: &IssuerId) -> impl Future<Output = Answer<u64>> + Send;

@@ -21,6 +21,35 @@ pub struct Crl {
     pub der: Vec<u8>,
 }
 
+/// What a CRL we signed says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrlNote {
+    /// Whose.
+    pub authority: AuthorityId,
+    /// CRLNumber.
+    pub number: u64,
+    /// The registry revision it shows.
+    pub revision: Revision,
+    /// thisUpdate.
+    pub this_update: UnixSeconds,
+    /// nextUpdate.
+    pub next_update: UnixSeconds,
+}
+
+impl Crl {
+    /// All but the document.
+    #[must_use]
+    pub fn note(&self) -> CrlNote {
+        CrlNote {
+            authority: self.authority,
+            number: self.number,
+            revision: self.revision,
+            this_update: self.this_update,
+            next_update: self.next_update,
+        }
+    }
+}
+
 /// Kind of a batch, with the codes of `wire::batch`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BatchKind {

@@ -69,17 +69,20 @@ pub(super) const UNFINISHED: &str =
     c.not_after, c.key_file, c.reserved_at, o.tbs FROM certificate c
     JOIN certificate_octets o ON o.certificate = c.id
     WHERE c.authority = $1 AND c.state = 'reserved' ORDER BY c.id";
-/// A page of all statuses of an authority, by row number.
+/// A page of statuses, by (revision, row number): the order of the index, so that no page is sorted.
 pub(super) const STATUS_PAGE: &str =
-    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
-    not_before, not_after, revision FROM certificate
-    WHERE id > $2 AND authority = $1 AND state <> 'reserved' ORDER BY id LIMIT $3";
-/// A page of the statuses that changed, by (revision, row number).
-pub(super) const CHANGE_PAGE: &str =
     "SELECT id, serial, state, revoked_at, reason, invalidity_date,
     not_before, not_after, revision FROM certificate
     WHERE authority = $1 AND (revision, id) > ($2, $3) AND state <> 'reserved'
     ORDER BY revision, id LIMIT $4";
+/// The same of the revoked ones only.
+pub(super) const REVOKED_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND (revision, id) > ($2, $3) AND revoked_at IS NOT NULL
+    ORDER BY revision, id LIMIT $4";
+pub(super) const ANY_REVOKED: &str = "SELECT count(*) FROM (SELECT 1 FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL LIMIT 1) AS one";
 /// Begins a selection of certificates; conditions are appended.
 pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
     i.submission, s.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
@@ -111,6 +114,10 @@ pub(super) const ADD_CRL: &str =
 pub(super) const LATEST_CRL: &str =
     "SELECT authority, number, revision, this_update, next_update, der
     FROM crl WHERE authority = $1 ORDER BY number DESC LIMIT 1";
+pub(super) const LATEST_CRL_NOTE: &str =
+    "SELECT authority, number, revision, this_update, next_update
+    FROM crl WHERE authority = $1 ORDER BY number DESC LIMIT 1";
+pub(super) const DROP_OLD_CRLS: &str = "DELETE FROM crl WHERE authority = $1 AND number <= $2";
 pub(super) const NEXT_BATCH_NUMBER: &str =
     "INSERT INTO batch_number (issuer, newest) VALUES ($1, 1)
     ON CONFLICT (issuer) DO UPDATE SET newest = batch_number.newest + 1 RETURNING newest";

@@ -27,9 +27,9 @@ use wire::time::UnixSeconds;
 use self::row::{loaded, stored};
 use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
-    By, Certificate, CertificateFilter, CertificateId, Crl, Foreign, Issued, IssuerId, Item,
-    NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError, Reservation, Reserved,
-    Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted, sql,
+    By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
+    Item, NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError, Reservation,
+    Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted, sql,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -240,6 +240,19 @@ impl Store for SqliteStore {
         status::each(&mut view, authority, since, each).await
     }
 
+    async fn each_revoked(
+        &self,
+        authority: AuthorityId,
+        each: impl FnMut(StatusRow) + Send,
+    ) -> Answer<Revision> {
+        let mut view = self.view().await?;
+        status::each_revoked(&mut view, authority, each).await
+    }
+
+    async fn any_revoked_since(&self, authority: AuthorityId, since: Revision) -> Answer<bool> {
+        reading!(self, status::any_revoked_since, authority, since)
+    }
+
     async fn certificate(
         &self,
         authority: AuthorityId,
@@ -286,6 +299,10 @@ impl Store for SqliteStore {
 
     async fn latest_crl(&self, authority: AuthorityId) -> Answer<Option<Crl>> {
         reading!(self, serving::latest_crl, authority)
+    }
+
+    async fn latest_crl_note(&self, authority: AuthorityId) -> Answer<Option<CrlNote>> {
+        reading!(self, serving::latest_crl_note, authority)
     }
 
     async fn next_batch_number(&self, issuer: &IssuerId) -> Answer<u64> {

@@ -7,9 +7,12 @@ use sqlx::{Row, SqliteConnection};
 use super::row::{array, loaded, number, number_or_none, stored, unreadable};
 use super::{Act, audit, next_revision};
 use crate::registry::{
-    Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, Foreign, IssuerId, Revision,
-    sql,
+    Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, CrlNote, Foreign, IssuerId,
+    Revision, sql,
 };
+
+/// Lists kept of each authority: the newest is served, the others are there to look at.
+const KEPT_LISTS: i64 = 4;
 
 pub(super) async fn next_crl_number(
     db: &mut SqliteConnection,
@@ -33,6 +36,12 @@ pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>)
         .bind(&crl.der)
         .execute(&mut *db)
         .await?;
+    // A list names every revoked certificate: all that were ever signed would fill the disk.
+    sqlx::query(sql::DROP_OLD_CRLS)
+        .bind(crl.authority.0)
+        .bind(stored(crl.number) - KEPT_LISTS)
+        .execute(&mut *db)
+        .await?;
     let act = Act {
         verb: "crl",
         object: format!("crl {} of authority {}", crl.number, crl.authority.0),
@@ -53,16 +62,44 @@ pub(super) async fn latest_crl(
         .fetch_optional(db)
         .await?;
     row.map(|row| {
+        let CrlNote {
+            authority,
+            number,
+            revision,
+            this_update,
+            next_update,
+        } = note(&row)?;
         Ok(Crl {
-            authority: AuthorityId(row.try_get("authority")?),
-            number: number(&row, "number")?,
-            revision: number(&row, "revision")?,
-            this_update: number(&row, "this_update")?,
-            next_update: number(&row, "next_update")?,
+            authority,
+            number,
+            revision,
+            this_update,
+            next_update,
             der: row.try_get("der")?,
         })
     })
     .transpose()
+}
+
+pub(super) async fn latest_crl_note(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+) -> Answer<Option<CrlNote>> {
+    let row = sqlx::query(sql::LATEST_CRL_NOTE)
+        .bind(authority.0)
+        .fetch_optional(db)
+        .await?;
+    row.as_ref().map(note).transpose()
+}
+
+fn note(row: &SqliteRow) -> Answer<CrlNote> {
+    Ok(CrlNote {
+        authority: AuthorityId(row.try_get("authority")?),
+        number: number(row, "number")?,
+        revision: number(row, "revision")?,
+        this_update: number(row, "this_update")?,
+        next_update: number(row, "next_update")?,
+    })
 }
 
 pub(super) async fn next_batch_number(db: &mut SqliteConnection, issuer: &IssuerId) -> Answer<u64> {

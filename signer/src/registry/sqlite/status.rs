@@ -15,9 +15,41 @@ use crate::registry::{
 /// Rows read at a time: bounds what is in memory besides the caller's own.
 const PAGE: i64 = 4096;
 
-/// Hands out statuses page by page; `view` is one read transaction, so all pages show one moment.
+/// Hands out statuses; `view` is one read transaction, so all pages show one moment.
 pub(super) async fn each(
     view: &mut SqliteConnection,
+    authority: AuthorityId,
+    since: Option<Revision>,
+    each: impl FnMut(StatusRow) + Send,
+) -> Answer<Revision> {
+    pages(view, sql::STATUS_PAGE, authority, since, each).await
+}
+
+/// The same of the revoked ones.
+pub(super) async fn each_revoked(
+    view: &mut SqliteConnection,
+    authority: AuthorityId,
+    each: impl FnMut(StatusRow) + Send,
+) -> Answer<Revision> {
+    pages(view, sql::REVOKED_PAGE, authority, None, each).await
+}
+
+pub(super) async fn any_revoked_since(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+    since: Revision,
+) -> Answer<bool> {
+    let found: i64 = sqlx::query_scalar(sql::ANY_REVOKED)
+        .bind(authority.0)
+        .bind(stored(since))
+        .fetch_one(db)
+        .await?;
+    Ok(found > 0)
+}
+
+async fn pages(
+    view: &mut SqliteConnection,
+    page: &'static str,
     authority: AuthorityId,
     since: Option<Revision>,
     mut each: impl FnMut(StatusRow) + Send,
@@ -27,17 +59,16 @@ pub(super) async fn each(
             .fetch_one(&mut *view)
             .await?,
     );
-    // Where the page before ended. A change page begins after every row of revision `since`.
-    let mut last = (
-        since.map_or(0, stored),
-        if since.is_some() { i64::MAX } else { 0 },
-    );
+    // Where the page before ended: at first after every row of revision `since`, or before them all.
+    let mut last = (since.map_or(-1, stored), i64::MAX);
     loop {
-        let page = match since {
-            None => sqlx::query(sql::STATUS_PAGE).bind(authority.0),
-            Some(_) => sqlx::query(sql::CHANGE_PAGE).bind(authority.0).bind(last.0),
-        };
-        let rows = page.bind(last.1).bind(PAGE).fetch_all(&mut *view).await?;
+        let rows = sqlx::query(page)
+            .bind(authority.0)
+            .bind(last.0)
+            .bind(last.1)
+            .bind(PAGE)
+            .fetch_all(&mut *view)
+            .await?;
         for row in &rows {
             each(status_row(row)?);
         }
@@ -97,6 +128,17 @@ pub(super) async fn select(
     db: &mut SqliteConnection,
     filter: &CertificateFilter,
 ) -> Answer<Vec<Certificate>> {
+    selection(filter)
+        .build()
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(certificate)
+        .collect()
+}
+
+pub(super) fn selection(filter: &CertificateFilter) -> QueryBuilder<Sqlite> {
+    // Each condition is said so that an index answers it.
     let mut query = QueryBuilder::<Sqlite>::new(sql::CERTIFICATES);
     if let Some(alias) = &filter.alias {
         query.push(" AND a.alias = ").push_bind(alias.clone());
@@ -108,19 +150,29 @@ pub(super) async fn select(
         query.push(" AND c.state = ").push_bind(state.name());
     }
     if let Some(name) = &filter.name {
-        query.push(" AND s.name = ").push_bind(name.clone());
+        query
+            .push(" AND c.subject IN (SELECT id FROM subject WHERE name = ")
+            .push_bind(name.clone())
+            .push(")");
     }
     if let Some(number) = &filter.number {
-        query.push(" AND s.number = ").push_bind(number.clone());
+        query
+            .push(" AND c.subject IN (SELECT id FROM subject WHERE number = ")
+            .push_bind(number.clone())
+            .push(")");
     }
     if let Some(SubmissionNumber(submission)) = filter.submission {
         query
-            .push(" AND i.submission = ")
-            .push_bind(stored(submission));
+            .push(" AND c.item IN (SELECT id FROM item WHERE submission = ")
+            .push_bind(stored(submission))
+            .push(")");
+    }
+    if let Some(ItemId(item)) = filter.item {
+        query.push(" AND c.item = ").push_bind(item);
     }
     if let Some(serial) = &filter.serial {
         query
-            .push(" AND c.serial = ")
+            .push(" AND c.authority IN (SELECT id FROM authority) AND c.serial = ")
             .push_bind(serial.content().to_vec());
     }
     query.push(" ORDER BY c.id");
@@ -128,12 +180,6 @@ pub(super) async fn select(
         query.push(" LIMIT ").push_bind(i64::from(filter.limit));
     }
     query
-        .build()
-        .fetch_all(db)
-        .await?
-        .iter()
-        .map(certificate)
-        .collect()
 }
 
 fn certificate(row: &SqliteRow) -> Answer<Certificate> {

@@ -1,6 +1,7 @@
 //! The registry against a real file, each test named by what would go wrong.
 
 mod certificates;
+mod plans;
 mod serving;
 mod submissions;
 
@@ -145,6 +146,12 @@ impl Rig {
             at: NOW + 60,
             invalidity_date: Some(NOW + 30),
         }
+    }
+
+    /// What an SQL of the test's own finds.
+    fn rows(&self, sql: &'static str) -> Vec<(i64, i64)> {
+        let query = sqlx::query_as(sql).fetch_all(&self.db.store().readers);
+        self.db.drive(query).unwrap()
     }
 
     fn acts(&self) -> Vec<String> {

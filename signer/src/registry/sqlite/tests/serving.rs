@@ -256,3 +256,35 @@ fn threads_that_share_a_store_wait_for_ever() {
     });
     assert_eq!(rig.db.wait(Store::revision).unwrap(), 80);
 }
+
+#[test]
+fn every_list_ever_signed_stays_in_the_file() {
+    let rig = rig();
+    let other = founded("sm2", 2);
+    let other = rig
+        .db
+        .drive(rig.db.store().add_authority(&other, By::signer(NOW)))
+        .unwrap();
+    for authority in [other, rig.authority] {
+        for number in 1..=10 {
+            let crl = Crl {
+                authority,
+                number,
+                revision: number,
+                this_update: NOW + number,
+                next_update: NOW + YEAR,
+                der: vec![0x30; 1000],
+            };
+            rig.db
+                .drive(rig.db.store().record_crl(&crl, By::signer(NOW)))
+                .unwrap();
+            // The newest is always there, and its note says the same.
+            let latest = rig.db.wait(|s| s.latest_crl(authority)).unwrap();
+            assert_eq!(latest.as_ref(), Some(&crl));
+            let note = rig.db.wait(|s| s.latest_crl_note(authority)).unwrap();
+            assert_eq!(note, Some(crl.note()));
+        }
+    }
+    let kept: Vec<(i64, i64)> = rig.rows("SELECT authority, count(*) FROM crl GROUP BY authority");
+    assert_eq!(kept, [(rig.authority.0, 4), (other.0, 4)]);
+}
