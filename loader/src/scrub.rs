@@ -19,7 +19,7 @@ pub struct Scrubber {
     store: Store,
     pins: Vec<PublicKey>,
     waiting: VecDeque<ObjectEntry>,
-    reading: Option<Reading>,
+    reading: Option<Box<Reading>>,
     /// The last file of the round was damaged: said first, the end of the round at the next step.
     round_ends: bool,
 }
@@ -110,7 +110,7 @@ impl Scrubber {
                     continue;
                 }
                 Err(error) => {
-                    let Reading { entry, path, .. } = reading;
+                    let Reading { entry, path, .. } = *reading;
                     return Ok(unreadable(entry, path, &error));
                 }
             };
@@ -123,7 +123,7 @@ impl Scrubber {
             }
             let found = Digest::from(reading.hasher.finalize());
             if found != reading.entry.blake3 {
-                let Reading { entry, path, .. } = reading;
+                let Reading { entry, path, .. } = *reading;
                 let damage = Damage::Differs { found };
                 return Ok(Scrubbed::Damaged {
                     entry,
@@ -152,13 +152,13 @@ impl Scrubber {
             let path = self.store.object(entry.blake3);
             match File::open(&path) {
                 Ok(file) => {
-                    return Ok(Next::Open(Reading {
+                    return Ok(Next::Open(Box::new(Reading {
                         entry,
                         path,
                         file,
                         hasher: blake3::Hasher::new(),
                         octets: 0,
-                    }));
+                    })));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     if self.is_named(&entry)? {
@@ -188,7 +188,7 @@ impl Scrubber {
 
 /// What is to be read next.
 enum Next {
-    Open(Reading),
+    Open(Box<Reading>),
     Damaged(Scrubbed),
     Nothing,
 }
