@@ -28,7 +28,7 @@ CREATE TABLE authority (
     crl_number  INTEGER NOT NULL DEFAULT 0
 );
 
--- Exists once, whoever submits it.
+-- Exists once, whoever submits it. Name and number are those of the form approved last.
 CREATE TABLE subject (
     id          INTEGER PRIMARY KEY,
     subject_key TEXT NOT NULL UNIQUE,
@@ -69,6 +69,8 @@ CREATE TABLE item (
     line       INTEGER NOT NULL,
     subject    INTEGER NOT NULL REFERENCES subject (id),
     state      TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    number     TEXT    NOT NULL,
     fields     TEXT    NOT NULL,
     spki       BLOB,
     UNIQUE (submission, line)

@@ -85,8 +85,15 @@ pub(super) fn filter(which: &Which) -> CertificateFilter {
         serial: which.serial,
         name: which.name.clone(),
         number: which.number.as_deref().map(canonical),
+        subject_key: which.number.as_deref().and_then(unit_key),
         ..CertificateFilter::default()
     }
+}
+
+/// The unit that has this code, whichever of its two codes the form had.
+fn unit_key(number: &str) -> Option<String> {
+    let code = UnitCode::parse(number.trim()).ok()?;
+    Some(crate::ra::row::unit_key(&code))
 }
 
 /// A number as the registry keeps it: codes without hyphen, letters of numbers in upper case.

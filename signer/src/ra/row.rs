@@ -188,7 +188,7 @@ impl Row {
                 Identity::OfficerCard(number) => format!("person:officer-card:{number}"),
                 Identity::Passport(number) => format!("person:passport:{number}"),
             },
-            Self::Unit(unit) => format!("unit:{}", unit.code.organisation()),
+            Self::Unit(unit) => unit_key(&unit.code),
             Self::Device(device) => {
                 format!(
                     "device:{}:{}",
@@ -198,6 +198,12 @@ impl Row {
             }
         }
     }
+}
+
+/// What identifies a unit: the part that both of its codes have. Stored: never change.
+#[must_use]
+pub fn unit_key(code: &UnitCode) -> String {
+    format!("unit:{}", code.organisation())
 }
 
 /// The unit that filed an application.

@@ -49,7 +49,8 @@ pub struct AuditEntry {
     pub at: UnixSeconds,
     /// In whose name.
     pub who: String,
-    /// Verb: `found`, `submit`, `approve`, `reserve`, `issue`, `revoke`, `expire`, `crl`, `adopt`, `set`, `advance`.
+    /// Verb: `found`, `submit`, `approve`, `reserve`, `issue`, `revoke`, `expire`, `crl`, `adopt`, `set`, `advance`,
+    /// `rename`.
     pub act: String,
     /// What it was done to: `submission 7`, `certificate p256/0a1b…`.
     pub object: String,

@@ -175,7 +175,7 @@ pub struct Certificate {
     pub state: CertificateState,
     /// The item and submission it answers.
     pub item: Option<(ItemId, SubmissionNumber)>,
-    /// The subject's name as on the form; empty for our own.
+    /// The subject's name as on the form it was issued on; empty for our own.
     pub name: String,
     /// What the subject is; none for our own.
     pub subject_kind: Option<SubjectKind>,
@@ -219,6 +219,9 @@ pub struct CertificateFilter {
     pub name: Option<String>,
     /// Subject's number, exactly: identity number, unit code, device number.
     pub number: Option<String>,
+    /// With `number`: the subject of this key fits as well. A unit has a code of nine characters and one of
+    /// eighteen.
+    pub subject_key: Option<String>,
     /// Submission.
     pub submission: Option<SubmissionNumber>,
     /// The item it answers.

@@ -40,10 +40,16 @@ pub(super) const SUBMISSIONS: &str = "SELECT number, kind, business, alias, unit
 pub(super) const SET_STATE: &str = "UPDATE submission SET state = $2 WHERE number = $1";
 pub(super) const APPROVE: &str =
     "UPDATE submission SET state = 'approved', officer = $2, approved_at = $3 WHERE number = $1";
+/// Subjects that an approved form calls otherwise than the forms before: old and new name and number.
+pub(super) const RENAMED: &str =
+    "SELECT s.id, s.name, s.number, i.name AS new_name, i.number AS new_number
+    FROM item i JOIN subject s ON s.id = i.subject
+    WHERE i.submission = $1 AND i.state = 'open' AND (s.name <> i.name OR s.number <> i.number)";
+pub(super) const RENAME: &str = "UPDATE subject SET name = $2, number = $3 WHERE id = $1";
 pub(super) const DROP_ITEMS: &str =
     "UPDATE item SET state = 'dropped' WHERE submission = $1 AND state = 'open'";
 pub(super) const ITEMS: &str =
-    "SELECT i.id, i.submission, i.line, i.state, i.fields, i.spki, s.kind, s.name
+    "SELECT i.id, i.submission, i.line, i.state, i.fields, i.spki, s.kind, i.name
     FROM item i JOIN subject s ON s.id = i.subject WHERE i.submission = $1 ORDER BY i.line";
 pub(super) const ADD_REFUSED: &str =
     "INSERT INTO refused_row (submission, position, line, column_chinese,
@@ -61,8 +67,8 @@ pub(super) const LIVE_CERTIFICATE: &str = "SELECT a.alias, c.serial FROM certifi
 pub(super) const WAITING_ITEM: &str =
     "SELECT submission FROM item WHERE subject = $1 AND state IN ('open', 'reserved') LIMIT 1";
 pub(super) const ADD_ITEM: &str =
-    "INSERT INTO item (submission, line, subject, state, fields, spki)
-    VALUES ($1, $2, $3, 'open', $4, $5) RETURNING id";
+    "INSERT INTO item (submission, line, subject, state, name, number, fields, spki)
+    VALUES ($1, $2, $3, 'open', $4, $5, $6, $7) RETURNING id";
 
 pub(super) const UNFINISHED: &str =
     "SELECT c.id, c.authority, c.serial, c.item, c.kind, c.not_before,
@@ -85,7 +91,7 @@ pub(super) const ANY_REVOKED: &str = "SELECT count(*) FROM (SELECT 1 FROM certif
     WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL LIMIT 1) AS one";
 /// Begins a selection of certificates; conditions are appended.
 pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
-    i.submission, s.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
+    i.submission, i.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
     r.ground, r.officer
     FROM certificate c JOIN authority a ON a.id = c.authority
     LEFT JOIN item i ON i.id = c.item LEFT JOIN subject s ON s.id = c.subject

@@ -158,8 +158,13 @@ pub(super) fn selection(filter: &CertificateFilter) -> QueryBuilder<Sqlite> {
     if let Some(number) = &filter.number {
         query
             .push(" AND c.subject IN (SELECT id FROM subject WHERE number = ")
-            .push_bind(number.clone())
-            .push(")");
+            .push_bind(number.clone());
+        if let Some(key) = &filter.subject_key {
+            query
+                .push(" UNION SELECT id FROM subject WHERE subject_key = ")
+                .push_bind(key.clone());
+        }
+        query.push(")");
     }
     if let Some(SubmissionNumber(submission)) = filter.submission {
         query

@@ -135,6 +135,8 @@ async fn accept(
         .bind(stored(number.0))
         .bind(stored(item.line))
         .bind(subject)
+        .bind(&item.name)
+        .bind(&item.number)
         .bind(&item.fields)
         .bind(&item.spki)
         .fetch_one(db)
@@ -230,7 +232,37 @@ pub(super) async fn approve(
         by,
         revision: None,
     };
-    audit(db, act).await
+    audit(&mut *db, act).await?;
+    rename(db, number, by).await
+}
+
+/// People and units change their names, units their codes: what was approved last is what they are found by.
+async fn rename(db: &mut SqliteConnection, number: SubmissionNumber, by: By<'_>) -> Answer<()> {
+    let renamed = sqlx::query(sql::RENAMED)
+        .bind(stored(number.0))
+        .fetch_all(&mut *db)
+        .await?;
+    for row in renamed {
+        let text = |column| row.try_get::<String, _>(column);
+        let subject: i64 = row.try_get("id")?;
+        let (name, code) = (text("new_name")?, text("new_number")?);
+        sqlx::query(sql::RENAME)
+            .bind(subject)
+            .bind(&name)
+            .bind(&code)
+            .execute(&mut *db)
+            .await?;
+        let act = Act {
+            verb: "rename",
+            object: format!("subject {subject}"),
+            detail: json!({ "submission": number, "from": [text("name")?, text("number")?],
+                "to": [name, code] }),
+            by,
+            revision: None,
+        };
+        audit(&mut *db, act).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn advance(

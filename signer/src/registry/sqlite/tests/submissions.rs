@@ -201,3 +201,67 @@ fn an_unknown_authority_is_chosen() {
             .is_empty()
     );
 }
+
+#[test]
+fn a_subject_keeps_its_first_name_for_ever() {
+    let rig = rig();
+    let (_, id) = rig.issue(1, "a", 7);
+    rig.db
+        .drive(rig.db.store().revoke(&rig.order(id), rig.by("officer")))
+        .unwrap();
+    let mut renamed = item(2, "a");
+    renamed.name = "new name".to_owned();
+    renamed.number = "new number".to_owned();
+    let done = rig
+        .db
+        .drive(
+            rig.db
+                .store()
+                .submit(&form(2, vec![renamed]), rig.by("clerk")),
+        )
+        .unwrap();
+    let found = |name: &str| {
+        let filter = CertificateFilter {
+            name: Some(name.to_owned()),
+            ..CertificateFilter::default()
+        };
+        let found = rig.db.wait(|s| {
+            let filter = filter.clone();
+            async move { s.certificates(&filter).await }
+        });
+        found.unwrap()
+    };
+    // A form that nobody approved renames nobody.
+    assert_eq!(found("name of a").len(), 1);
+    let items = rig.db.wait(|s| s.items(done.number)).unwrap();
+    assert_eq!(items[0].name, "new name");
+
+    rig.db
+        .drive(rig.db.store().approve(done.number, rig.by("officer")))
+        .unwrap();
+    assert_eq!(found("name of a").len(), 0);
+    let found = found("new name");
+    // The certificate says what it said.
+    assert_eq!(found[0].name, "name of a");
+    assert_eq!(rig.acts().last().unwrap(), "rename");
+}
+
+#[test]
+fn a_unit_is_not_found_by_its_other_code() {
+    let rig = rig();
+    rig.issue(1, "unit:M000100Y4", 7);
+    for (number, key, fits) in [
+        ("unit:M000100Y4", None, 1),
+        ("91350100M000100Y43", None, 0),
+        ("91350100M000100Y43", Some("unit:M000100Y4"), 1),
+        ("91350100M000100Y43", Some("unit:other"), 0),
+    ] {
+        let filter = CertificateFilter {
+            number: Some(number.to_owned()),
+            subject_key: key.map(str::to_owned),
+            ..CertificateFilter::default()
+        };
+        let found = rig.db.drive(rig.db.store().certificates(&filter)).unwrap();
+        assert_eq!(found.len(), fits, "{number} {key:?}");
+    }
+}
