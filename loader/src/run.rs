@@ -222,7 +222,7 @@ impl<'d> Line<'d> {
         };
         let floor = draft.floor(batch.issuer);
         let candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
-        draft.check(store, &candidate.header)?;
+        draft.check(store, &candidate)?;
         let records = candidate.header.record_count;
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);

@@ -163,8 +163,8 @@ fn read_files(store: &Store, manifest: &Manifest, proof: &mut Proof) -> Vec<Pack
             }
         }
     }
-    // Newest first: the first that holds a serial answers.
-    packs.sort_by_key(|pack| std::cmp::Reverse(pack.age()));
+    // Newest first, a delta as new as a base before it: the first that holds a serial answers.
+    packs.sort_by_key(|pack| std::cmp::Reverse((pack.age(), pack.is_delta())));
     packs
 }
 
@@ -410,10 +410,17 @@ impl Later {
 /// What is answered for a serial, and by which pack.
 fn answer<'p>(packs: &[&'p Pack], serial: &Serial) -> Option<(&'p Pack, CertStatus)> {
     let needle = Needle::new(packs[0].hash_key(), serial.content())?;
-    packs.iter().find_map(|pack| match pack.find(&needle) {
-        Find::Here(record) => record.status().ok().map(|status| (*pack, status)),
-        Find::NotHere | Find::Damaged(_) => None,
-    })
+    for pack in packs {
+        if let Find::Here(record) = pack.find(&needle) {
+            return record.status().ok().map(|status| (*pack, status));
+        }
+        // The base of its shard is whole: older deltas are not asked.
+        let (shards, shard) = pack.shards();
+        if !pack.is_delta() && needle.shard(shards).0 == shard {
+            break;
+        }
+    }
+    None
 }
 
 /// Every serial answered `revoked`, and by which pack.

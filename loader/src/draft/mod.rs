@@ -4,6 +4,7 @@
 
 mod tiers;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 pub use tiers::{MOST_DELTAS, TierError};
@@ -14,8 +15,9 @@ use wire::time::UnixSeconds;
 use crate::build::Built;
 use crate::digest::Digest;
 use crate::durable::{At as _, Disk, DiskError};
-use crate::import::admit::Floor;
+use crate::import::admit::{Candidate, Floor};
 use crate::import::batch::BatchRefusal;
+use crate::import::certificate::Certificate;
 use crate::manifest::{
     BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, ReplayNote, Role, SourceNote,
 };
@@ -71,7 +73,8 @@ impl Draft {
         for entry in self.entries_of(issuer) {
             match &entry.role {
                 Role::Base(note) => {
-                    floor.base_revision = floor.base_revision.max(note.revision);
+                    let base = floor.base_revisions.entry(note.shard).or_default();
+                    *base = note.revision.max(*base);
                     floor.top_revision = floor.top_revision.max(note.revision);
                 }
                 Role::Delta(note) => floor.top_revision = floor.top_revision.max(note.revision),
@@ -81,11 +84,39 @@ impl Draft {
         floor
     }
 
-    /// Whether a batch fits what will stay beside it: its shards, its hash key, and the names of its documents. What does
-    /// not fit would be refused only by the rehearsal before publishing, and keep all other batches from going on.
-    pub fn check(&self, store: &Store, header: &Header) -> Result<(), BatchRefusal> {
-        self.check_packs(store, header)?;
-        self.check_documents(header)
+    /// Whether a batch fits what will stay beside it: its shards, its hash key, its issuer's name and key, and its
+    /// documents. What does not fit would be refused only by the rehearsal before publishing, and keep all other batches
+    /// from going on.
+    pub fn check(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
+        self.check_packs(store, &candidate.header)?;
+        self.check_issuer(store, candidate)?;
+        self.check_documents(candidate)
+    }
+
+    /// Two issuers of one name and one key, told apart by the key's algorithm identifier only, would answer to the same
+    /// `CertID`s.
+    fn check_issuer(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
+        let mut seen = vec![candidate.header.issuer_id];
+        for (entry, path) in self.with_paths(store) {
+            let is_pack = matches!(entry.role, Role::Base(_) | Role::Delta(_));
+            if !is_pack || seen.contains(&entry.issuer.0) {
+                continue;
+            }
+            seen.push(entry.issuer.0);
+            let other = Pack::open(&path)
+                .ok()
+                .and_then(|pack| Certificate::from_der(&pack.shared().issuer_certificate).ok());
+            let answers_alike = other.is_some_and(|other| {
+                other.subject == candidate.issuer.subject
+                    && other.key_bits == candidate.issuer.key_bits
+            });
+            if answers_alike && candidate.header.kind != Kind::Documents {
+                return Err(BatchRefusal::SameCertId {
+                    other: entry.issuer.0.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn check_packs(&self, store: &Store, header: &Header) -> Result<(), BatchRefusal> {
@@ -122,11 +153,11 @@ impl Draft {
         }
     }
 
-    fn check_documents(&self, header: &Header) -> Result<(), BatchRefusal> {
-        for document in &header.documents {
+    fn check_documents(&self, candidate: &Candidate) -> Result<(), BatchRefusal> {
+        for (document, _) in &candidate.documents {
             let blake3 = Digest::of(&document.octets);
             let taken = self.all().any(|entry| {
-                entry.issuer.0 != header.issuer_id
+                entry.issuer.0 != candidate.header.issuer_id
                     && entry.name == document.name
                     && is_crl(&entry.role) == Some(document.kind == DocumentKind::Crl)
                     && entry.blake3 != blake3
@@ -233,21 +264,24 @@ impl Draft {
                 }
                 !replaced
             });
-            for temp in gone {
-                remove_temp(disk, &temp)?;
-            }
-            if self
-                .added
-                .iter()
-                .any(|sealed| sealed.entry().blake3 == blake3)
-            {
-                // The same octets under another name: the file is placed once and named twice.
-                self.kept.push(document.entry().clone());
-            } else {
-                self.added.push(document);
-            }
+            self.added.push(document);
+            self.remove_unused(disk, &gone)?;
         }
         Ok(())
+    }
+
+    /// Removes files that nothing added is in any more. The same octets under two names are one file.
+    pub(super) fn remove_unused(
+        &self,
+        disk: &dyn Disk,
+        temps: &[PathBuf],
+    ) -> Result<(), DiskError> {
+        if temps.is_empty() {
+            return Ok(());
+        }
+        let used: HashSet<&Path> = self.added.iter().map(Sealed::temp).collect();
+        let mut unused = temps.iter().filter(|temp| !used.contains(temp.as_path()));
+        unused.try_for_each(|temp| remove_temp(disk, temp))
     }
 
     /// Notes the batch as taken. `imported` names the batches of exactly this generation, so that after a crash each of
@@ -314,7 +348,7 @@ impl Draft {
             }
             !hit(sealed.entry())
         });
-        temps.iter().try_for_each(|temp| remove_temp(disk, temp))
+        self.remove_unused(disk, &temps)
     }
 
     fn all(&self) -> impl Iterator<Item = &ObjectEntry> {
@@ -342,10 +376,20 @@ impl Draft {
     }
 
     /// The edition to be published.
-    pub fn into_edition(self, sealed_at: UnixSeconds, valid_for_secs: u64) -> Edition {
+    pub fn into_edition(mut self, sealed_at: UnixSeconds, valid_for_secs: u64) -> Edition {
+        let mut added: Vec<Sealed> = Vec::with_capacity(self.added.len());
+        let mut temps = HashSet::new();
+        for sealed in self.added {
+            if temps.insert(sealed.temp().to_owned()) {
+                added.push(sealed);
+            } else {
+                // The same octets under another name: the file is placed once and named twice.
+                self.kept.push(sealed.entry().clone());
+            }
+        }
         Edition {
             kept: self.kept,
-            added: self.added,
+            added,
             replayed: self.replayed,
             issuers: self.issuers,
             sealed_at,

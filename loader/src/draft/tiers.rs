@@ -115,7 +115,7 @@ impl Draft {
             !hit
         });
         self.added.extend(joined);
-        temps.iter().try_for_each(|temp| remove_temp(disk, temp))
+        self.remove_unused(disk, &temps)
     }
 
     /// The deltas of an issuer, oldest first.

@@ -4,6 +4,7 @@
 //! with its signatures, all of them against our own reading of a staged CRL, and on to whoever builds packs of them; at
 //! the end hash and signature of the whole. Only then is there an [`Admitted`], without which nothing is published.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use wire::batch::{Document, DocumentKind, Header, Kind, Source};
@@ -38,12 +39,12 @@ pub struct Gate<'a> {
 }
 
 /// What was taken of an issuer before.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Floor {
     /// The last number taken; a batch must be above.
     pub number: u64,
-    /// The revision of the newest base pack; a base never goes below.
-    pub base_revision: u64,
+    /// The revision of the base pack of each shard that has one; a base never goes below.
+    pub base_revisions: BTreeMap<u32, u64>,
     /// The highest revision of any pack; a delta never goes below.
     pub top_revision: u64,
 }
@@ -51,19 +52,21 @@ pub struct Floor {
 /// A batch whose header was judged and whose records were not yet read.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What it says of itself; not signed for before the end.
+    /// What it says of itself, without the documents; not signed for before the end.
     pub header: Header,
     /// Who signs its answers.
     pub responders: Responders,
-    issuer: Certificate,
-    documents: Vec<(Document, DocumentNote)>,
+    /// Its documents, with what HTTP says of them.
+    pub documents: Vec<(Document, DocumentNote)>,
+    /// Its issuer's certificate.
+    pub issuer: Certificate,
     reader: BatchReader,
 }
 
 /// A batch that is in. Only [`Candidate::read`] makes one.
 #[derive(Debug)]
 pub struct Admitted {
-    /// What it says.
+    /// What it says, without the documents.
     pub header: Header,
     /// Its documents, with what HTTP says of them.
     pub documents: Vec<(Document, DocumentNote)>,
@@ -98,10 +101,11 @@ impl Candidate {
         number: u64,
         floor: &Floor,
     ) -> Result<Self, BatchRefusal> {
-        let (header, reader) = BatchReader::open(path)?;
+        let (mut header, reader) = BatchReader::open(path)?;
         check_place(&header, issuer, number, floor)?;
         let (responders, issuer) = Responders::judge(&header)?;
-        let documents = check_documents(&header, &issuer)?;
+        // Moved out: a list of millions is there once, however often the header is copied.
+        let documents = check_documents(std::mem::take(&mut header.documents), &issuer)?;
         Ok(Self {
             header,
             responders,
@@ -192,7 +196,12 @@ fn check_place(
         });
     }
     let last = match header.kind {
-        Kind::Full | Kind::Shard => floor.base_revision,
+        Kind::Full => floor.base_revisions.values().copied().max().unwrap_or(0),
+        Kind::Shard => floor
+            .base_revisions
+            .get(&header.shard)
+            .copied()
+            .unwrap_or(0),
         Kind::Delta => floor.top_revision,
         Kind::Documents => 0,
     };
@@ -260,17 +269,16 @@ impl OwnReading {
 
 /// Documents are served as they are, so they are read here once: a CRL must verify, a certificate must be one.
 fn check_documents(
-    header: &Header,
+    documents: Vec<Document>,
     issuer: &Certificate,
 ) -> Result<Vec<(Document, DocumentNote)>, BatchRefusal> {
-    let certificates: Vec<Certificate> = header
-        .documents
+    let certificates: Vec<Certificate> = documents
         .iter()
         .filter(|document| document.kind != DocumentKind::Crl)
         .filter_map(|document| Certificate::from_der(&document.octets).ok())
         .collect();
-    let mut checked = Vec::with_capacity(header.documents.len());
-    for document in &header.documents {
+    let mut checked = Vec::with_capacity(documents.len());
+    for document in documents {
         let refuse = |why: String| BatchRefusal::Document {
             name: document.name.clone(),
             why,
@@ -295,7 +303,7 @@ fn check_documents(
                 }
             }
         };
-        checked.push((document.clone(), note));
+        checked.push((document, note));
     }
     Ok(checked)
 }

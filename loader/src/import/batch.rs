@@ -83,6 +83,14 @@ pub enum BatchRefusal {
         "its hash key is not that of the packs it would stand beside; a full batch must come first"
     )]
     OtherHashKey,
+    /// Another issuer answers to the same `CertID`s.
+    #[error(
+        "issuer {other} has the same name and the same key bits under another algorithm: nobody could tell whose answer it is"
+    )]
+    SameCertId {
+        /// The other's id.
+        other: String,
+    },
     /// Responders, windows, variants.
     #[error(transparent)]
     Responders(#[from] ResponderFault),

@@ -191,3 +191,67 @@ fn a_root_that_two_issuers_share_stops_the_line() {
     assert_eq!(place.pass(NOW).taken.len(), 2);
     assert_eq!(verify(place.data.path(), NOW).unwrap().files, 1);
 }
+
+#[test]
+fn a_name_is_left_without_its_file_when_another_name_of_the_same_octets_changes() {
+    let place = Place::new();
+    let document = |name: &str, octets: &[u8]| Document {
+        kind: DocumentKind::OtherCertificate,
+        name: name.to_owned(),
+        octets: octets.to_vec(),
+    };
+    let (one, other) = (Authority::found("One"), Authority::found("Other"));
+    let (one, other) = (&one.certificate.der, &other.certificate.der);
+    for (number, documents) in [
+        (1, vec![document("a.cer", one), document("b.cer", one)]),
+        (2, vec![document("a.cer", other)]),
+    ] {
+        let header = Header {
+            kind: Kind::Documents,
+            documents,
+            ..place.header(number)
+        };
+        place.put(header, &[]);
+    }
+    assert_eq!(place.pass(NOW).taken.len(), 2);
+    let proof = verify(place.data.path(), NOW).unwrap();
+    assert!(proof.holds() && proof.files == 2, "{proof:?}");
+}
+
+#[test]
+fn a_shard_signed_anew_keeps_the_other_shards_out() {
+    let place = Place::new();
+    let header = |number| Header {
+        shards: 2,
+        ..place.header(number)
+    };
+    let full = Header {
+        revision: 5,
+        ..header(1)
+    };
+    let in_shard = |wanted: u32| {
+        let shard = |n: u64| wire::serial::shard(HASH_KEY.hash(serial(n).content()), 2).0;
+        (1..).find(|n| shard(*n) == wanted).unwrap()
+    };
+    place.put(full, &[good(in_shard(0)), good(in_shard(1))]);
+    for (number, shard, revision) in [(2, 0, 9), (3, 1, 7)] {
+        let header = Header {
+            kind: Kind::Shard,
+            shard,
+            revision,
+            ..header(number)
+        };
+        place.put(header, &[good(in_shard(shard))]);
+    }
+    let report = place.pass(NOW);
+    assert_eq!(report.taken.len(), 3, "{report:?}");
+    // Its own goes no further back.
+    let header = Header {
+        kind: Kind::Shard,
+        shard: 0,
+        revision: 8,
+        ..header(4)
+    };
+    place.put(header, &[good(in_shard(0))]);
+    assert!(place.refused(NOW).contains("revision 8 is below 9"));
+}

@@ -23,10 +23,10 @@ pub(super) struct Issuer {
 }
 
 /// The base pack of a shard, and how many deltas are asked before it.
-#[derive(Default)]
 pub(super) struct Base {
     pub(super) pack: Option<Arc<Pack>>,
-    /// Deltas at least as new as the base; the others speak of a time before it.
+    /// Deltas at least as new as the base, all of them where there is none. The others speak of a time before it, and
+    /// are not asked: a serial that the base lacks is no longer answered for.
     pub(super) deltas_before: usize,
 }
 
@@ -57,7 +57,10 @@ impl Issuer {
         deltas.sort_by_key(|pack| std::cmp::Reverse(pack.age()));
         let shards = base_packs.first().map_or(1, |pack| pack.shards().0);
         let mut bases: Vec<Base> = Vec::new();
-        bases.resize_with(shards as usize, Base::default);
+        bases.resize_with(shards as usize, || Base {
+            pack: None,
+            deltas_before: deltas.len(),
+        });
         for pack in base_packs {
             if pack.shards().0 != shards {
                 return Err(misfit(id, Misfit::Shards));

@@ -82,10 +82,9 @@ impl Snapshot {
         };
         let (shard, _) = needle.shard(issuer.shards);
         let base = &issuer.bases[shard as usize];
-        // 3. Deltas newer than the shard's base, then the base, then older deltas.
-        let (newer, older) = issuer.deltas.split_at(base.deltas_before);
-        let (newer_variants, older_variants) = entry.delta_variants.split_at(base.deltas_before);
-        for (pack, variant) in newer.iter().zip(newer_variants) {
+        // 3. Deltas newer than the shard's base, then the base.
+        let newer = issuer.deltas.iter().zip(&entry.delta_variants);
+        for (pack, variant) in newer.take(base.deltas_before) {
             if let Some(lookup) = ask(pack, &needle, *variant) {
                 return lookup;
             }
@@ -94,11 +93,6 @@ impl Snapshot {
             && let Some(lookup) = ask(pack, &needle, entry.base_variants[shard as usize])
         {
             return lookup;
-        }
-        for (pack, variant) in older.iter().zip(older_variants) {
-            if let Some(lookup) = ask(pack, &needle, *variant) {
-                return lookup;
-            }
         }
         Lookup::UnknownSerial
     }
