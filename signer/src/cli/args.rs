@@ -41,6 +41,15 @@ pub(super) enum Verb {
     /// Approve a submission as a second officer (审批)
     #[command(after_help = APPROVE)]
     Approve(ApproveArgs),
+    /// Say no to a submission (不予受理, 审批不通过)
+    #[command(after_help = TURN_AWAY)]
+    Refuse(TurnAwayArgs),
+    /// Send a submission back to its filing unit to be corrected (退回)
+    #[command(after_help = TURN_AWAY)]
+    Return(TurnAwayArgs),
+    /// Take a submission back for its filing unit (撤回)
+    #[command(after_help = TURN_AWAY)]
+    Withdraw(TurnAwayArgs),
     /// Make the certificates of an approved submission
     #[command(after_help = ISSUE)]
     Issue(IssueArgs),
@@ -128,6 +137,20 @@ pub(super) struct ApproveArgs {
     /// Who approves (审核人); never the clerk
     #[arg(long, value_name = "NAME", value_parser = person)]
     pub(super) officer: String,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TurnAwayArgs {
+    /// The submission's number
+    pub(super) submission: u64,
+    /// In whose name
+    #[arg(long, value_name = "NAME", value_parser = person)]
+    pub(super) officer: String,
+    /// Why: it is told to whoever asks later
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(super) why: String,
     #[command(flatten)]
     pub(super) data: Data,
 }
@@ -267,6 +290,14 @@ fn person(text: &str) -> Result<String, String> {
     }
 }
 
+/// A reason somebody can read.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().any(char::is_control) || text.chars().count() > 256 {
+        return Err("a reason of 1 to 256 visible characters, in one line".to_owned());
+    }
+    Ok(text.trim().to_owned())
+}
+
 fn serial(text: &str) -> Result<Serial, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     digits
@@ -328,6 +359,15 @@ const APPROVE: &str = "\
 Example:
   hufu signer show --data hufu-data --submission 1
   hufu signer approve --data hufu-data 1 --officer 李审核";
+
+const TURN_AWAY: &str = "\
+Examples:
+  hufu signer refuse   --data hufu-data 1 --officer 李审核 --why 公章不清
+  hufu signer return   --data hufu-data 1 --officer 王受理 --why 缺少部门
+  hufu signer withdraw --data hufu-data 1 --officer 王受理 --why 单位来函撤回
+
+Rows without a certificate are dropped, and their subjects may be submitted again; certificates that were made stay,
+and are revoked by `revoke`. A file of which nothing came may be submitted again.";
 
 const ISSUE: &str = "\
 Example:

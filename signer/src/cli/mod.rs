@@ -14,6 +14,7 @@ mod show;
 mod start;
 mod submit;
 mod table;
+mod turn_away;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use self::args::{Cli, Verb};
 use crate::error::{SignerError, sentence};
+use crate::registry::TurnAway;
 
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
@@ -60,6 +62,9 @@ fn verb(cli: &Cli) -> Outcome {
         Verb::Found(args) => publish::found(&cli.common, args, now),
         Verb::Submit(args) => submit::submit(args, now),
         Verb::Approve(args) => submit::approve(args, now),
+        Verb::Refuse(args) => turn_away::turn_away(args, TurnAway::Refuse, now),
+        Verb::Return(args) => turn_away::turn_away(args, TurnAway::Return, now),
+        Verb::Withdraw(args) => turn_away::turn_away(args, TurnAway::Withdraw, now),
         Verb::Issue(args) => submit::issue(&cli.common, args, now),
         Verb::Revoke(args) => revoke::revoke(args, now),
         Verb::Crl(args) => publish::crl(&cli.common, args, now),

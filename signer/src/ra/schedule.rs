@@ -155,7 +155,7 @@ fn unit(cells: &mut Cells<'_>) -> Option<Unit> {
 
 fn device(cells: &mut Cells<'_>) -> Option<Device> {
     let name = cells.name(&col::DEVICE_NAME);
-    let device_kind = cells.text(&col::DEVICE_KIND);
+    let device_kind = cells.name(&col::DEVICE_KIND);
     let dns_name = cells.parsed_optional(&col::DNS_NAME, dns_name);
     let ip = cells.parsed_optional(&col::IP, ip);
     let owner = cells.name(&col::OWNER);

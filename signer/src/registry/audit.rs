@@ -50,7 +50,7 @@ pub struct AuditEntry {
     /// In whose name.
     pub who: String,
     /// Verb: `found`, `submit`, `approve`, `reserve`, `issue`, `revoke`, `expire`, `crl`, `adopt`, `set`, `advance`,
-    /// `rename`.
+    /// `rename`, `refuse`, `return`, `withdraw`.
     pub act: String,
     /// What it was done to: `submission 7`, `certificate p256/0a1b…`.
     pub object: String,

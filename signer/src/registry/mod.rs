@@ -43,7 +43,7 @@ pub use serving::{Adoption, BatchKind, BatchRecord, Crl, CrlNote, Foreign};
 pub use sqlite::SqliteStore;
 pub use submission::{
     ApplicationState, Business, Item, ItemId, ItemOutcome, ItemState, NewItem, NewSubmission,
-    RefusedRow, SubjectKind, Submission, SubmissionNumber, Submitted,
+    RefusedRow, SubjectKind, Submission, SubmissionNumber, Submitted, TurnAway, TurnedAway,
 };
 
 /// Number of a change of status; it only rises, over all authorities of one registry. 0: nothing yet.
@@ -142,6 +142,16 @@ pub trait Store: Send + Sync + 'static {
         to: ApplicationState,
         by: By<'_>,
     ) -> impl Future<Output = Answer<()>> + Send;
+
+    /// Refuses, returns or withdraws an application: its items without a certificate are dropped, their
+    /// subjects may be submitted again, and so may the file if there was no certificate at all.
+    fn turn_away(
+        &self,
+        number: SubmissionNumber,
+        how: TurnAway,
+        why: &str,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<TurnedAway>> + Send;
 
     // ---- certificates ------------------------------------------------------------------------
 

@@ -51,6 +51,11 @@ pub(super) const DROP_ITEMS: &str =
 pub(super) const ITEMS: &str =
     "SELECT i.id, i.submission, i.line, i.state, i.fields, i.spki, s.kind, i.name
     FROM item i JOIN subject s ON s.id = i.subject WHERE i.submission = $1 ORDER BY i.line";
+/// What is left of a submission whose open items were dropped: certificates made, or reserved.
+pub(super) const ITEMS_KEPT: &str = "SELECT count(*) FROM item
+    WHERE submission = $1 AND state IN ('reserved', 'issued')";
+pub(super) const TURN_AWAY: &str =
+    "UPDATE submission SET state = $2, accepted = accepted - $3 WHERE number = $1";
 pub(super) const ADD_REFUSED: &str =
     "INSERT INTO refused_row (submission, position, line, column_chinese,
     column_english, rule, value) VALUES ($1, $2, $3, $4, $5, $6, $7)";

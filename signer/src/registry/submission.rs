@@ -124,27 +124,77 @@ stored_names!(ApplicationState {
 });
 
 impl ApplicationState {
-    /// Whether `next` may follow. Approving is not here: it needs [`crate::ra::approval`].
+    /// Whether `next` may follow. Approving is not here: it needs [`crate::ra::approval`]; nor is
+    /// [`Self::may_be_turned_away`].
     #[must_use]
     pub fn may_become(self, next: Self) -> bool {
         use ApplicationState as S;
         matches!(
             (self, next),
             (S::Drafted, S::Submitted)
-                | (S::Submitted, S::Accepted | S::Returned)
+                | (S::Submitted, S::Accepted)
                 | (S::Accepted, S::Checked)
                 | (S::Returned, S::Submitted)
                 | (S::Approved, S::Producing)
                 | (S::Producing, S::Delivered)
                 | (S::Delivered, S::OnRecord)
                 | (S::OnRecord, S::Archived)
-                | (S::Submitted | S::Accepted | S::Checked, S::Refused)
-                | (
-                    S::Drafted | S::Submitted | S::Accepted | S::Returned | S::Checked,
-                    S::Withdrawn
-                )
         )
     }
+
+    /// Whether it may end so: until certificates are made any way; while they are, and even after an item
+    /// turned out not to be issuable, the rest is dropped.
+    #[must_use]
+    pub fn may_be_turned_away(self, how: TurnAway) -> bool {
+        use ApplicationState as S;
+        match self {
+            S::Submitted | S::Accepted | S::Checked | S::Approved | S::Producing => true,
+            S::Drafted | S::Returned => how == TurnAway::Withdraw,
+            S::Delivered | S::OnRecord | S::Archived | S::Refused | S::Withdrawn => false,
+        }
+    }
+}
+
+/// How an application ends without its certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnAway {
+    /// 不予受理, 审批不通过: said no to.
+    Refuse,
+    /// 退回: sent back to be corrected.
+    Return,
+    /// 撤回: the filing unit takes it back.
+    Withdraw,
+}
+
+impl TurnAway {
+    /// The state it ends in, if no certificate was made.
+    #[must_use]
+    pub fn state(self) -> ApplicationState {
+        match self {
+            Self::Refuse => ApplicationState::Refused,
+            Self::Return => ApplicationState::Returned,
+            Self::Withdraw => ApplicationState::Withdrawn,
+        }
+    }
+
+    /// As the audit trail has it.
+    #[must_use]
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Return => "return",
+            Self::Withdraw => "withdraw",
+        }
+    }
+}
+
+/// What became of an application that was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// Its state: one with certificates made or being made goes on with those.
+    pub state: ApplicationState,
+    /// Items that will have no certificate.
+    pub dropped: u64,
 }
 
 /// Where one item is. Stored state: add, never change.

@@ -194,6 +194,7 @@ fn a_device_without_address_or_key_is_taken() {
         ("p256.csr", "", "csr"),
         ("p256.csr", "none.csr", "csr"),
         ("M000100Y-4", "M000100Y-5", "owner_code"),
+        ("网关,gw", &format!("{},gw", "长".repeat(65)), "device_kind"),
     ] {
         let receipt = rig.hand_in(&device(&good.replace(from, to))).unwrap();
         let columns: Vec<_> = receipt

@@ -29,7 +29,8 @@ use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
     By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
     Item, NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError, Reservation,
-    Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted, sql,
+    Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted,
+    TurnAway, TurnedAway, sql,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -212,6 +213,16 @@ impl Store for SqliteStore {
         by: By<'_>,
     ) -> Answer<()> {
         in_one_transaction!(self, submission::advance, number, to, by)
+    }
+
+    async fn turn_away(
+        &self,
+        number: SubmissionNumber,
+        how: TurnAway,
+        why: &str,
+        by: By<'_>,
+    ) -> Answer<TurnedAway> {
+        in_one_transaction!(self, submission::turn_away, number, how, why, by)
     }
 
     async fn reserve(

@@ -10,7 +10,7 @@ use super::{Act, audit};
 use crate::registry::{
     Answer, ApplicationState, Business, By, Item, ItemId, ItemOutcome, ItemState, NewItem,
     NewSubmission, RefusedRow, RegistryError, SubjectKind, Submission, SubmissionNumber, Submitted,
-    sql,
+    TurnAway, TurnedAway, sql,
 };
 
 pub(super) async fn of_file(
@@ -286,13 +286,6 @@ pub(super) async fn advance(
         .bind(to.name())
         .execute(&mut *db)
         .await?;
-    use ApplicationState as S;
-    if matches!(to, S::Refused | S::Returned | S::Withdrawn) {
-        sqlx::query(sql::DROP_ITEMS)
-            .bind(stored(number.0))
-            .execute(&mut *db)
-            .await?;
-    }
     let act = Act {
         verb: "advance",
         object: format!("submission {number}"),
@@ -301,6 +294,64 @@ pub(super) async fn advance(
         revision: None,
     };
     audit(db, act).await
+}
+
+pub(super) async fn turn_away(
+    db: &mut SqliteConnection,
+    number: SubmissionNumber,
+    how: TurnAway,
+    why: &str,
+    by: By<'_>,
+) -> Answer<TurnedAway> {
+    let found = one(&mut *db, number)
+        .await?
+        .ok_or(RegistryError::NoSubmission(number))?;
+    if !found.state.may_be_turned_away(how) {
+        return Err(RegistryError::WrongState {
+            number,
+            from: found.state,
+            to: how.state(),
+        });
+    }
+    let dropped = sqlx::query(sql::DROP_ITEMS)
+        .bind(stored(number.0))
+        .execute(&mut *db)
+        .await?
+        .rows_affected();
+    let kept: i64 = sqlx::query_scalar(sql::ITEMS_KEPT)
+        .bind(stored(number.0))
+        .fetch_one(&mut *db)
+        .await?;
+    let state = match loaded(kept) {
+        0 => how.state(),
+        // Nothing is left to drop: what is reserved will be issued, what is issued is revoked, not refused.
+        _ if dropped == 0 => {
+            return Err(RegistryError::WrongState {
+                number,
+                from: found.state,
+                to: how.state(),
+            });
+        }
+        kept if kept == found.issued => ApplicationState::Delivered,
+        _ => found.state,
+    };
+    // Of one that ends here the count stays: it says how many were asked for.
+    let fewer = if kept == 0 { 0 } else { dropped };
+    sqlx::query(sql::TURN_AWAY)
+        .bind(stored(number.0))
+        .bind(state.name())
+        .bind(stored(fewer))
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: how.verb(),
+        object: format!("submission {number}"),
+        detail: json!({ "from": found.state.name(), "to": state.name(), "dropped": dropped, "why": why }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await?;
+    Ok(TurnedAway { state, dropped })
 }
 
 pub(super) async fn one(

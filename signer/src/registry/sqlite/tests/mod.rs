@@ -13,7 +13,7 @@ use crate::registry::{
     Adoption, ApplicationState, AuthorityId, BatchKind, BatchRecord, Blocking, Business, By,
     CertificateFilter, CertificateId, CertificateKind, CertificateState, Crl, Issued, ItemId,
     ItemOutcome, NewAuthority, NewItem, NewSubmission, RegistryError, Reservation, Revocation,
-    Store, SubjectKind, SubmissionNumber,
+    Store, SubjectKind, SubmissionNumber, TurnAway,
 };
 
 const NOW: u64 = 1_790_000_000;

@@ -87,7 +87,7 @@ fn the_same_file_is_submitted_twice() {
         .drive(
             rig.db
                 .store()
-                .advance(first, ApplicationState::Withdrawn, rig.by("clerk")),
+                .turn_away(first, TurnAway::Withdraw, "twice", rig.by("clerk")),
         )
         .unwrap();
     rig.db
@@ -263,5 +263,70 @@ fn a_unit_is_not_found_by_its_other_code() {
         };
         let found = rig.db.drive(rig.db.store().certificates(&filter)).unwrap();
         assert_eq!(found.len(), fits, "{number} {key:?}");
+    }
+}
+
+#[test]
+fn an_item_that_cannot_be_issued_keeps_its_subject_waiting_for_ever() {
+    let rig = rig();
+    let (number, items) = rig.submit(1, &["a", "b", "c"]);
+    let store = rig.db.store();
+    rig.db
+        .drive(store.approve(number, rig.by("officer")))
+        .unwrap();
+    let lot = [reservation(rig.authority, 7, Some(items[0]))];
+    let id = rig.db.drive(store.reserve(&lot, By::signer(NOW))).unwrap()[0];
+    let by = rig.by("officer");
+    // One is on its way, two are dropped; the submission is delivered with the one.
+    let done = rig
+        .db
+        .drive(store.turn_away(number, TurnAway::Refuse, "name too long", by))
+        .unwrap();
+    assert_eq!((done.state, done.dropped), (ApplicationState::Producing, 2));
+    let lot = [Issued {
+        id,
+        certificate: vec![0x30],
+    }];
+    rig.db
+        .drive(store.record_issued(&lot, By::signer(NOW)))
+        .unwrap();
+    let stored = rig.db.wait(|s| s.submission(number)).unwrap().unwrap();
+    assert_eq!(
+        (stored.state, stored.accepted, stored.issued),
+        (ApplicationState::Delivered, 1, 1)
+    );
+    // Their subjects are free.
+    rig.submit(2, &["b", "c"]);
+    // What has its certificate is revoked, never refused.
+    let error = rig
+        .db
+        .drive(store.turn_away(number, TurnAway::Withdraw, "", by))
+        .unwrap_err();
+    assert!(matches!(error, RegistryError::WrongState { .. }), "{error}");
+    assert_eq!(rig.acts().iter().filter(|act| *act == "refuse").count(), 1);
+}
+
+#[test]
+fn a_withdrawn_submission_is_issued() {
+    for how in [TurnAway::Refuse, TurnAway::Return, TurnAway::Withdraw] {
+        let rig = rig();
+        let (number, items) = rig.submit(1, &["a"]);
+        let store = rig.db.store();
+        rig.db
+            .drive(store.approve(number, rig.by("officer")))
+            .unwrap();
+        let done = rig
+            .db
+            .drive(store.turn_away(number, how, "a mistake", rig.by("officer")))
+            .unwrap();
+        assert_eq!((done.state, done.dropped), (how.state(), 1));
+        let lot = [reservation(rig.authority, 7, Some(items[0]))];
+        let error = rig
+            .db
+            .drive(store.reserve(&lot, By::signer(NOW)))
+            .unwrap_err();
+        assert!(matches!(error, RegistryError::ItemTaken), "{error}");
+        // The same file may come again.
+        rig.submit(1, &["a"]);
     }
 }
