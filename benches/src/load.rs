@@ -1,11 +1,11 @@
-//! One run of `wrk` on the client's core: how many answers came, and whether each was a good one.
+//! One run of `wrk` on the client's core: how many answers came, and whether HTTP found anything wrong with one.
+//! What the answers said is another matter: every OCSP error is an HTTP 200, so `hufu-compare` asks hufu's own counters.
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// The core the client runs on.
-pub const CLIENT_CORE: &str = "1";
+use crate::server::cores;
 
 /// How a run is shaped.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub fn drive(address: SocketAddr, script: &Path, shape: Shape) -> std::io::Resul
     let output = Command::new("taskset")
         .args([
             "-c",
-            CLIENT_CORE,
+            &cores()?.1,
             "wrk",
             "-t1",
             &format!("-c{}", shape.connections),

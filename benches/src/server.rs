@@ -11,8 +11,21 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The core every server runs on; the client has the other one.
-pub const SERVER_CORE: &str = "0";
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity};
+
+/// The core every server runs on, and the one the client has: the first two this process may use.
+///
+/// # Errors
+/// When there are fewer than two: server and client would share one, and the figures mean nothing.
+pub fn cores() -> std::io::Result<(String, String)> {
+    let allowed = sched_getaffinity(None)?;
+    let mut usable = (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core));
+    match (usable.next(), usable.next()) {
+        (Some(server), Some(client)) => Ok((server.to_string(), client.to_string())),
+        _ => Err(std::io::Error::other("two cores are needed")),
+    }
+}
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -27,7 +40,7 @@ impl Server {
     /// When the program cannot be started, ends by itself, or does not listen within ten seconds.
     pub fn start(command: &Command, address: SocketAddr) -> std::io::Result<Self> {
         let child = Command::new("taskset")
-            .args(["-c", SERVER_CORE])
+            .args(["-c", &cores()?.0])
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::null())
@@ -67,23 +80,23 @@ impl Server {
             .map(run_time_of)
             .sum()
     }
+}
 
-    /// Sends `request` on a connection of its own and returns everything the server says until it closes
-    /// or stays silent for 300 ms.
-    ///
-    /// # Errors
-    /// When the connection fails.
-    pub fn ask(&self, request: &[u8]) -> std::io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
-        stream.write_all(request)?;
-        let mut answer = Vec::new();
-        let mut buffer = [0u8; 8192];
-        while let Ok(octets @ 1..) = stream.read(&mut buffer) {
-            answer.extend_from_slice(&buffer[..octets]);
-        }
-        Ok(answer)
+/// Sends `request` to `address` on a connection of its own and returns everything the server says until it closes
+/// or stays silent for 300 ms.
+///
+/// # Errors
+/// When the connection fails.
+pub fn ask(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    let mut buffer = [0u8; 8192];
+    while let Ok(octets @ 1..) = stream.read(&mut buffer) {
+        answer.extend_from_slice(&buffer[..octets]);
     }
+    Ok(answer)
 }
 
 impl Drop for Server {
@@ -94,10 +107,10 @@ impl Drop for Server {
             .into_iter()
             .rev()
         {
-            let _gone = Command::new("kill")
-                .args(["-9", &pid.to_string()])
-                .stderr(Stdio::null())
-                .status();
+            if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                // One that has gone already is what was wanted.
+                let _gone = kill_process(pid, Signal::KILL);
+            }
         }
         let _reaped = self.child.wait();
     }

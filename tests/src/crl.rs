@@ -94,7 +94,7 @@ impl Sample {
 #[must_use]
 pub fn corpus() -> Option<Vec<Sample>> {
     let folder = PathBuf::from(std::env::var_os("HUFU_CORPUS")?);
-    let list = fs::read_to_string(folder.join("MANIFEST.tsv")).ok()?;
+    let list = list_of(&folder);
     Some(
         list.lines()
             .skip(1)
@@ -103,16 +103,21 @@ pub fn corpus() -> Option<Vec<Sample>> {
     )
 }
 
+/// A folder that is named but is not a corpus is a mistake, not a reason to try nothing.
+fn list_of(folder: &Path) -> String {
+    let path = folder.join("MANIFEST.tsv");
+    fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("HUFU_CORPUS: {}: {error}", path.display()))
+}
+
 /// Every file of the corpus, CRLs or not.
 #[must_use]
 pub fn corpus_files() -> Vec<PathBuf> {
     let Some(folder) = std::env::var_os("HUFU_CORPUS").map(PathBuf::from) else {
         return Vec::new();
     };
-    let Ok(list) = fs::read_to_string(folder.join("MANIFEST.tsv")) else {
-        return Vec::new();
-    };
-    list.lines()
+    list_of(&folder)
+        .lines()
         .skip(1)
         .filter_map(|line| line.split('\t').next())
         .map(|name| folder.join(name))

@@ -191,14 +191,10 @@ impl Running {
 
     /// Sends a signal by name (`TERM`, `KILL`, `STOP`).
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.id().to_string()])
-            .status();
-        assert!(
-            sent.is_ok_and(|status| status.success()),
-            "kill -{name} {}",
-            self.id()
-        );
+        // The shell's own `kill`: the program of that name is not on every machine.
+        let command = format!("kill -{name} {}", self.id());
+        let sent = Command::new("sh").args(["-c", &command]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{command}");
     }
 
     /// Waits until it has ended.

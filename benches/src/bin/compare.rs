@@ -1,18 +1,20 @@
 //! Hufu beside the kernel's floor and nginx, the same requests and the same answer octets, in one run.
 //!
-//! Each server has core 0 to itself, `wrk` has core 1; they are driven in turn, round by round, and each
-//! figure is the median of its rounds: microseconds of the server's processor time for an answer.
+//! Each server has a core to itself, `wrk` has another; they are driven in turn, round by round, and each
+//! figure is the median of its rounds: microseconds of the server's processor time for an answer. After each
+//! run hufu's own counters are asked: an answer that was not a signed one fails the comparison.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use clap::Parser;
 use hufu_benches::load::{Shape, drive};
 use hufu_benches::population::{Plan, Population};
 use hufu_benches::requests::{Carriage, http_request, write_script};
-use hufu_benches::server::Server;
+use hufu_benches::server::{Server, ask};
 use serde_json::json;
 
 /// Compare hufu with bare epoll loops and with nginx sending one small file.
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
 type Rounds = Vec<f64>;
 
 fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let begun = Instant::now();
     let folder = tempfile::tempdir()?;
     let population = Population::build(
         folder.path(),
@@ -62,7 +65,7 @@ fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         population.records, population.octets_per_record
     );
 
-    let hufu = start_hufu(&population)?;
+    let (hufu, admin) = start_hufu(&population)?;
     let kept = real_answer(&hufu, &population.paths[0], Carriage::KeepAlive)?;
     let closed = real_answer(&hufu, &population.paths[0], Carriage::AConnectionARequest)?;
     eprintln!(
@@ -96,13 +99,39 @@ fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     for round in 1..=args.rounds {
         for ((name, server, script), rounds) in runs.iter().zip(&mut figures) {
             let micros = micros_an_answer(server, script, shape)?;
+            if *name == "hufu" {
+                refuse_unsigned(admin)?;
+            }
             let carriage = script.file_stem().unwrap_or_default().to_string_lossy();
             eprintln!("round {round}  {carriage:<10}  {name:<6}  {micros:6.2} µs");
             rounds.push(micros);
         }
     }
     print_figures(args, figures.map(median));
+    eprintln!("took {:.0} s", begun.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Every answer so far was signed, by hufu's own count: to `wrk` an `unauthorized` looks as good as a `good`.
+fn refuse_unsigned(admin: SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
+    let metrics = ask(admin, b"GET /metrics HTTP/1.0\r\n\r\n")?;
+    let metrics = String::from_utf8_lossy(&metrics);
+    let counted = metrics.lines().filter_map(|line| {
+        let (outcome, count) = line
+            .strip_prefix("hufu_ocsp_responses_total{outcome=\"")?
+            .split_once("\"} ")?;
+        Some((outcome, count.parse::<f64>().ok()?))
+    });
+    let (signed, others): (Vec<_>, Vec<_>) =
+        counted.partition(|(outcome, _)| matches!(*outcome, "good" | "revoked"));
+    let others: Vec<_> = others
+        .into_iter()
+        .filter(|(_, count)| *count > 0.0)
+        .collect();
+    if signed.iter().any(|(_, count)| *count > 0.0) && others.is_empty() {
+        return Ok(());
+    }
+    Err(format!("hufu gave answers that are not signed ones: {others:?}").into())
 }
 
 fn micros_an_answer(server: &Server, script: &Path, shape: Shape) -> std::io::Result<f64> {
@@ -144,8 +173,10 @@ fn print_figures(
     ]: [f64; 8],
 ) {
     println!(
-        "processor time an answer, µs (median of {}), {} connections",
-        args.rounds, args.connections
+        "processor time an answer, µs (median of {}), {} connections, {} different serials in turn",
+        args.rounds,
+        args.connections,
+        Plan::default().paths
     );
     println!("                        floor    nginx     hufu   hufu/floor  hufu/nginx");
     let row = |name: &str, floor: Option<f64>, nginx: f64, hufu: f64| {
@@ -194,23 +225,15 @@ fn sibling(name: &str) -> std::io::Result<PathBuf> {
     )))
 }
 
-fn start_hufu(population: &Population) -> std::io::Result<Server> {
-    let address = free_address()?;
+/// The responder, and where it tells its metrics.
+fn start_hufu(population: &Population) -> std::io::Result<(Server, SocketAddr)> {
+    let (ocsp, admin) = (free_address()?, free_address()?);
     let mut command = Command::new(sibling("hufu-responder")?);
-    command
-        .arg("--edge")
-        .arg(&population.edge)
-        .arg("--pin")
-        .arg(&population.pin);
-    command.args([
-        "--ocsp",
-        &address.to_string(),
-        "--admin",
-        &free_address()?.to_string(),
-        "--workers",
-        "1",
-    ]);
-    Server::start(&command, address)
+    command.arg("--edge").arg(&population.edge);
+    command.arg("--pin").arg(&population.pin);
+    command.args(["--ocsp", &ocsp.to_string()]);
+    command.args(["--admin", &admin.to_string(), "--workers", "1"]);
+    Ok((Server::start(&command, ocsp)?, admin))
 }
 
 fn start_floor(folder: &Path, mode: &str, response: &[u8]) -> std::io::Result<Server> {
@@ -236,19 +259,25 @@ fn start_nginx(folder: &Path, response: &[u8]) -> std::io::Result<Server> {
     let root = folder.join("nginx");
     fs::create_dir_all(root.join("logs"))?;
     fs::write(root.join("answer.der"), body(response))?;
-    let headers: String = ["cache-control", "expires"]
+    // hufu's own header fields in place of those nginx would make.
+    let headers: String = ["cache-control", "expires", "etag", "last-modified"]
         .iter()
-        .filter_map(|name| {
-            header(response, name).map(|value| format!("      add_header {name} \"{value}\";\n"))
-        })
+        .filter_map(|name| Some((name, header(response, name)?.replace('"', "\\\""))))
+        .map(|(name, value)| format!("      add_header {name} \"{value}\";\n"))
         .collect();
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .iter()
+        .map(|what| format!("  {what}_temp_path {}/tmp;\n", root.display()))
+        .collect();
+    // `user` means something to root only, and warns everybody else.
     let configuration = format!(
         "daemon off;\nuser root;\nworker_processes 1;\npid {root}/nginx.pid;\nerror_log {root}/logs/error.log crit;\n\
          events {{ worker_connections 4096; }}\n\
-         http {{\n  access_log off; server_tokens off; sendfile on; tcp_nodelay on; keepalive_requests 1000000000;\n\
+         http {{\n{temporary}  access_log off; server_tokens off; sendfile on; tcp_nodelay on; keepalive_requests 1000000000;\n\
+         \x20 etag off; max_ranges 0; if_modified_since off;\n\
          \x20 open_file_cache max=16; default_type application/ocsp-response; types {{ }}\n\
          \x20 server {{\n    listen {address} backlog=4096;\n    root {root};\n\
-         \x20   location / {{\n      rewrite ^ /answer.der break;\n{headers}    }}\n  }}\n}}\n",
+         \x20   location / {{\n      try_files /answer.der =404;\n{headers}    }}\n  }}\n}}\n",
         root = root.display()
     );
     let file = root.join("nginx.conf");
@@ -264,7 +293,7 @@ fn real_answer(
     path: &str,
     carriage: Carriage,
 ) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let answer = hufu.ask(http_request(path, carriage).as_bytes())?;
+    let answer = ask(hufu.address(), http_request(path, carriage).as_bytes())?;
     let successful = answer.starts_with(b"HTTP/1.") && answer.get(8..13) == Some(b" 200 ");
     // OCSPResponse: SEQUENCE, then ENUMERATED successful(0) (RFC 6960 section 4.2.1).
     let responded = body(&answer)
