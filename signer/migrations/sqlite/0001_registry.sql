@@ -106,6 +106,8 @@ CREATE TABLE certificate (
     reason          INTEGER,
     invalidity_date INTEGER,
     UNIQUE (authority, serial),
+    -- What is made for somebody answers an approved item.
+    CHECK ((kind = 'subject') = (item IS NOT NULL)),
     CHECK ((revoked_at IS NULL) = (reason IS NULL))
 );
 CREATE INDEX certificate_by_revision ON certificate (authority, revision, id);

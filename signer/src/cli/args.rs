@@ -286,7 +286,7 @@ fn person(text: &str) -> Result<String, String> {
     if crate::ra::is_name(text) {
         Ok(text.trim().to_owned())
     } else {
-        Err("a name of 1 to 64 visible characters".to_owned())
+        Err("a name of 1 to 64 visible characters, and not `signer`".to_owned())
     }
 }
 

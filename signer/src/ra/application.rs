@@ -7,6 +7,7 @@ use super::column as col;
 use super::row::FilingUnit;
 use super::rule::{FormRefused, RowRefusal, Rule, SubmissionRefused};
 use super::sheet::Sheet;
+use crate::registry::audit::same_person;
 use crate::registry::{Business, SubjectKind};
 
 const KINDS: &[&str] = &["个人", "单位", "设备"];
@@ -157,12 +158,12 @@ fn renewal_mode(cells: &mut Cells<'_>, business: Option<Business>) {
 /// What the point may have filled in must not contradict who submits.
 fn point(cells: &mut Cells<'_>, clerk: &str) {
     if let Some(Some(named)) = cells.optional(&col::CLERK)
-        && named != clerk
+        && !same_person(&named, clerk)
     {
         cells.refuse(&col::CLERK, Rule::OtherClerk);
     }
     if let Some(Some(approver)) = cells.optional(&col::APPROVER)
-        && approver == clerk
+        && same_person(&approver, clerk)
     {
         cells.refuse(&col::APPROVER, Rule::ApproverIsClerk);
     }

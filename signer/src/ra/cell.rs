@@ -1,5 +1,5 @@
-//! One cell after another: each reading method returns the checked value, or notes the refusal and returns
-//! none, so that a row's every fault is named at once.
+//! One cell after another: each reading method returns the checked value, or notes the cell's first fault and
+//! returns none, so that every faulty cell of a row is named at once.
 
 use std::net::IpAddr;
 
@@ -10,6 +10,7 @@ use super::identity::IdentityNumber;
 use super::rule::{RowRefusal, Rule};
 use super::sheet::{Line, Sheet};
 use super::unit_code::UnitCode;
+use crate::registry::audit::{SIGNER, same_person};
 
 /// Characters of an ordinary cell.
 pub(super) const MAX_TEXT: usize = 256;
@@ -199,9 +200,10 @@ fn check_text(text: &str, most: usize) -> Option<Rule> {
     }
 }
 
-/// Whether a text can be the name of a clerk or officer: something that is seen, in one line.
+/// Whether a text can be the name of a clerk or officer: something that is seen, in one line, and not what
+/// the audit trail calls the program itself.
 pub(crate) fn is_name(text: &str) -> bool {
-    !text.trim().is_empty() && check_text(text, MAX_NAME).is_none()
+    !text.trim().is_empty() && check_text(text, MAX_NAME).is_none() && !same_person(text, SIGNER)
 }
 
 /// Characters that print nothing or turn the line around: names that look alike would differ.
@@ -240,6 +242,7 @@ pub(super) fn email(text: &str) -> Result<String, Rule> {
         && local.chars().all(plain)
         && !local.starts_with(['=', '+', '-', '.'])
         && domain.contains('.')
+        && !domain.starts_with('*')
         && dns_name(domain).is_ok();
     if good {
         Ok(text.to_owned())
@@ -248,7 +251,8 @@ pub(super) fn email(text: &str) -> Result<String, Rule> {
     }
 }
 
-/// A DNS name, lower-cased: letters, digits, hyphens; one leading `*.` is a wildcard.
+/// A DNS name, lower-cased: letters, digits, hyphens; one leading `*.` is a wildcard, but never for all of a
+/// top-level domain.
 pub(super) fn dns_name(text: &str) -> Result<String, Rule> {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -259,13 +263,15 @@ pub(super) fn dns_name(text: &str) -> Result<String, Rule> {
             && !label.ends_with('-')
     };
     let name = text.to_ascii_lowercase();
-    let labels = name.strip_prefix("*.").unwrap_or(&name);
+    let wild = name.strip_prefix("*.");
+    let labels = wild.unwrap_or(&name);
     // All digits would be an address, and addresses have their own column.
     let numeric = labels
         .rsplit('.')
         .next()
         .is_some_and(|l| l.bytes().all(|o| o.is_ascii_digit()));
-    if name.len() <= 253 && !numeric && labels.split('.').all(label) {
+    let too_wide = wild.is_some_and(|domain| !domain.contains('.'));
+    if name.len() <= 253 && !numeric && !too_wide && labels.split('.').all(label) {
         Ok(name)
     } else {
         Err(Rule::DnsName)
@@ -325,6 +331,14 @@ mod tests {
     }
 
     #[test]
+    fn a_person_acts_under_the_name_of_the_program() {
+        assert!(is_name("李审核") && is_name("signers"));
+        for name in ["signer", "Signer", " SIGNER ", "", "\u{3000}"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_wrong_address_gets_into_a_certificate() {
         for name in [
             "a.example.cn",
@@ -342,6 +356,8 @@ mod tests {
             "a_b.cn",
             "10.0.0.1",
             "a.*.cn",
+            "*.cn",
+            "*.",
             "中国.cn",
             "a b",
             "http://a.cn",
@@ -358,6 +374,7 @@ mod tests {
             "a b@c.cn",
             "=a@b.cn",
             "a@b@c.cn\n",
+            "a@*.b.cn",
         ] {
             assert_eq!(email(address), Err(Rule::Email), "{address}");
         }

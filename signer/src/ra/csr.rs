@@ -6,10 +6,13 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path};
 
 use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine;
+use rustix::fs::{Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
 use sm2::dsa::signature::Verifier;
 use wire::algorithm::{ForeignAlgorithm, Hash, ecdsa_raw_from_der};
 use wire::der::{Reader, tag};
@@ -99,12 +102,13 @@ pub trait CsrSource: Sync {
 
 /// A folder of CSR files. Names in forms are hostile: nothing outside the folder is opened.
 #[derive(Debug)]
-pub struct CsrFolder(PathBuf);
+pub struct CsrFolder(OwnedFd);
 
 impl CsrFolder {
     /// The folder, which must exist.
     pub fn open(folder: &Path) -> std::io::Result<Self> {
-        folder.canonicalize().map(Self)
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(open(folder, flags, Mode::empty())?))
     }
 }
 
@@ -116,22 +120,23 @@ impl CsrSource for CsrFolder {
         if !inside || name.contains(['\\', '\0']) {
             return Err(CsrRefused::Outside);
         }
-        // Links may lead out as well.
-        let path = self
-            .0
-            .join(name)
-            .canonicalize()
-            .map_err(|_| CsrRefused::Unreadable)?;
-        if !path.starts_with(&self.0) {
-            return Err(CsrRefused::Outside);
-        }
-        // A pipe would block for ever.
-        let found = fs::metadata(&path).map_err(|_| CsrRefused::Unreadable)?;
-        if !found.is_file() {
+        // Opened in one step by the kernel, which follows no link out of the folder; judged once it is open,
+        // so that nobody can put another file there in between. A pipe would block for ever.
+        let file = openat2(
+            &self.0,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+            Mode::empty(),
+            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        );
+        let file = fs::File::from(file.map_err(|error| match error {
+            Errno::XDEV => CsrRefused::Outside,
+            _ => CsrRefused::Unreadable,
+        })?);
+        if !file.metadata().is_ok_and(|found| found.is_file()) {
             return Err(CsrRefused::Unreadable);
         }
         let mut octets = Vec::new();
-        let file = fs::File::open(&path).map_err(|_| CsrRefused::Unreadable)?;
         file.take(MAX_CSR_OCTETS + 1)
             .read_to_end(&mut octets)
             .map_err(|_| CsrRefused::Unreadable)?;

@@ -71,19 +71,15 @@ impl Ground {
         }
     }
 
-    /// From Chinese or English; the RFC's own names of the reasons are taken where one ground has it.
+    /// From Chinese or English. The RFC's own names of the reasons are not taken where several grounds have
+    /// one: which of them it was is for the officer to say.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let plain = text.replace(['-', '_', ' '], "").to_ascii_lowercase();
-        let named = Self::ALL
+        Self::ALL
             .into_iter()
-            .find(|ground| ground.chinese() == text || ground.english().replace('-', "") == plain);
-        named.or(match plain.as_str() {
-            "affiliationchanged" => Some(Self::InformationChanged),
-            "cessationofoperation" => Some(Self::Resigned),
-            _ => None,
-        })
+            .find(|ground| ground.chinese() == text || ground.english().replace('-', "") == plain)
     }
 }
 
@@ -98,12 +94,37 @@ mod tests {
             assert_eq!(Ground::parse(ground.english()), Some(ground));
         }
         assert_eq!(Ground::parse("keyCompromise"), Some(Ground::KeyCompromise));
-        assert_eq!(
-            Ground::parse("affiliationChanged"),
-            Some(Ground::InformationChanged)
-        );
-        for text in ["", "私钥", "superseded", "removeFromCRL"] {
+        for text in [
+            "",
+            "私钥",
+            "superseded",
+            "removeFromCRL",
+            "affiliationChanged",
+            "cessationOfOperation",
+        ] {
             assert_eq!(Ground::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_ground_becomes_another_reason() {
+        use RevocationReason as R;
+        let reasons = [
+            ("私钥泄露", R::KeyCompromise),
+            ("私钥遗失", R::KeyCompromise),
+            ("被冒用", R::KeyCompromise),
+            ("信息变更", R::AffiliationChanged),
+            ("调动", R::AffiliationChanged),
+            ("离职", R::CessationOfOperation),
+            ("合并重组", R::CessationOfOperation),
+        ];
+        assert_eq!(reasons.len(), Ground::ALL.len());
+        for (ground, reason) in reasons {
+            assert_eq!(
+                Ground::parse(ground).map(Ground::reason),
+                Some(reason),
+                "{ground}"
+            );
         }
     }
 }

@@ -193,7 +193,7 @@ impl Row {
                 format!(
                     "device:{}:{}",
                     device.owner_code.organisation(),
-                    device.name
+                    device.name.to_lowercase()
                 )
             }
         }

@@ -26,18 +26,27 @@ impl<'a> By<'a> {
     /// Whether a name on record means the same person: case and the width of blanks make no second officer.
     #[must_use]
     pub fn is(&self, other: &str) -> bool {
-        let plain = |name: &str| {
-            let words: Vec<_> = name.split_whitespace().map(str::to_lowercase).collect();
-            words.join(" ")
-        };
-        plain(self.who) == plain(other)
+        same_person(self.who, other)
     }
 
     /// An act of the signer itself: finishing what a crash left, expiring, rolling over OCSP signers.
     #[must_use]
     pub fn signer(at: UnixSeconds) -> By<'static> {
-        By { who: "signer", at }
+        By { who: SIGNER, at }
     }
+}
+
+/// The program's own name in the audit trail; no person may bear it.
+pub const SIGNER: &str = "signer";
+
+/// Whether two names on record mean the same person.
+#[must_use]
+pub fn same_person(one: &str, other: &str) -> bool {
+    let plain = |name: &str| {
+        let words: Vec<_> = name.split_whitespace().map(str::to_lowercase).collect();
+        words.join(" ")
+    };
+    plain(one) == plain(other)
 }
 
 /// One act, as recorded in the transaction that did it.

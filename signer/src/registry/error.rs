@@ -74,6 +74,17 @@ pub enum RegistryError {
         /// Why.
         ground: String,
     },
+    /// A certificate for somebody that nobody approved, or one of our own that answers an item.
+    #[error("a certificate of a subject answers an approved item, and no other certificate does")]
+    NoItem,
+    /// An item was approved for another authority.
+    #[error("an item of the lot was approved for the authority {approved}, not for {reserved}")]
+    OtherAuthority {
+        /// Alias of the authority chosen at submission.
+        approved: String,
+        /// Alias of the one that was to sign.
+        reserved: String,
+    },
     /// An item already has a certificate, or is reserved.
     #[error("an item of the lot already has a certificate reserved")]
     ItemTaken,

@@ -75,6 +75,10 @@ pub(super) const ADD_ITEM: &str =
     "INSERT INTO item (submission, line, subject, state, name, number, fields, spki)
     VALUES ($1, $2, $3, 'open', $4, $5, $6, $7) RETURNING id";
 
+/// Of the certificates after that number, one that was approved for another authority.
+pub(super) const OTHER_AUTHORITY: &str = "SELECT s.alias, a.alias FROM certificate c
+    JOIN item i ON i.id = c.item JOIN submission s ON s.number = i.submission
+    JOIN authority a ON a.id = c.authority WHERE c.id > $1 AND a.alias <> s.alias LIMIT 1";
 pub(super) const UNFINISHED: &str =
     "SELECT c.id, c.authority, c.serial, c.item, c.kind, c.not_before,
     c.not_after, c.key_file, c.reserved_at, o.tbs FROM certificate c

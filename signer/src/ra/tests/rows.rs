@@ -208,6 +208,18 @@ fn a_device_without_address_or_key_is_taken() {
 }
 
 #[test]
+fn a_device_in_capital_letters_is_another_device() {
+    let rig = rig();
+    let row = "1,Gateway-1,网关,gw.example.cn,,税务局,M000100Y-4,张三,0532888888,p256.csr";
+    rig.accepted(&device(row));
+    let again = row
+        .replace("Gateway-1", "GATEWAY-1")
+        .replace("p256", "p384");
+    let receipt = rig.hand_in(&device(&again)).unwrap();
+    assert_eq!(receipt.refused[0].column_english, "device_name");
+}
+
+#[test]
 fn a_unit_known_by_both_its_codes_is_two_units() {
     let rig = rig();
     let header = "序号,单位名称,代码,关系,保管人,保管人身份证号,电话,介质类型";

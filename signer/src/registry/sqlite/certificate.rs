@@ -37,6 +37,7 @@ pub(super) async fn reserve(
         take_items(db, chunk).await?;
         insert(db, chunk, first, by.at).await?;
     }
+    as_approved(db, newest).await?;
     let ids: Vec<_> = (newest + 1..)
         .map(CertificateId)
         .take(reservations.len())
@@ -86,6 +87,18 @@ async fn take_items(db: &mut SqliteConnection, chunk: &[Reservation]) -> Answer<
     Ok(())
 }
 
+/// Refuses the lot if one was approved for another authority than the one that would sign it.
+async fn as_approved(db: &mut SqliteConnection, newest: i64) -> Answer<()> {
+    let other: Option<(String, String)> = sqlx::query_as(sql::OTHER_AUTHORITY)
+        .bind(newest)
+        .fetch_optional(db)
+        .await?;
+    match other {
+        Some((approved, reserved)) => Err(RegistryError::OtherAuthority { approved, reserved }),
+        None => Ok(()),
+    }
+}
+
 async fn insert(
     db: &mut SqliteConnection,
     chunk: &[Reservation],
@@ -119,6 +132,7 @@ async fn insert(
             sqlx::Error::Database(cause) if cause.is_unique_violation() => {
                 RegistryError::SerialUsed
             }
+            sqlx::Error::Database(cause) if cause.is_check_violation() => RegistryError::NoItem,
             _ => error.into(),
         })?;
 

@@ -276,3 +276,42 @@ fn changes_since_a_revision_miss_or_repeat_one() {
         assert!(changed.rows.iter().all(|r| r.revision > since));
     }
 }
+
+#[test]
+fn a_certificate_is_made_that_nobody_approved() {
+    let rig = rig();
+    let (number, items) = rig.submit(1, &["a"]);
+    let store = rig.db.store();
+    rig.db
+        .drive(store.approve(number, rig.by("officer")))
+        .unwrap();
+    let mut free = reservation(rig.authority, 1, None);
+    free.kind = CertificateKind::Subject;
+    let mut tied = reservation(rig.authority, 2, Some(items[0]));
+    tied.kind = CertificateKind::OcspSigner;
+    for new in [free, tied] {
+        let error = rig
+            .db
+            .drive(store.reserve(&[new], By::signer(NOW)))
+            .unwrap_err();
+        assert!(matches!(error, RegistryError::NoItem), "{error}");
+    }
+    // Nor by another authority than the one it was approved for.
+    let other = rig
+        .db
+        .drive(store.add_authority(&founded("sm2", 2), By::signer(NOW)))
+        .unwrap();
+    let lot = [reservation(other, 3, Some(items[0]))];
+    let error = rig
+        .db
+        .drive(store.reserve(&lot, By::signer(NOW)))
+        .unwrap_err();
+    assert!(
+        matches!(&error, RegistryError::OtherAuthority { approved, reserved }
+            if approved == "p256" && reserved == "sm2"),
+        "{error}"
+    );
+    // Nothing of the refused lots stays.
+    let lot = [reservation(rig.authority, 3, Some(items[0]))];
+    rig.db.drive(store.reserve(&lot, By::signer(NOW))).unwrap();
+}

@@ -91,7 +91,10 @@ fn reservation(authority: AuthorityId, serial: u32, item: Option<ItemId>) -> Res
         authority,
         serial: Serial::from_unsigned(&serial.to_be_bytes()).unwrap(),
         item,
-        kind: CertificateKind::Subject,
+        kind: match item {
+            Some(_) => CertificateKind::Subject,
+            None => CertificateKind::Authority,
+        },
         tbs: serial.to_be_bytes().to_vec(),
         not_before: NOW,
         not_after: NOW + YEAR,
