@@ -41,6 +41,12 @@ impl Home {
         self.signer().join("spool.lock")
     }
 
+    /// Held by the one process that reserves certificates and signs them.
+    #[must_use]
+    pub fn issuing_lock(&self) -> PathBuf {
+        self.signer().join("issuing.lock")
+    }
+
     /// Batch files of an issuer, for the loader.
     #[must_use]
     pub fn spool(&self, issuer: &IssuerId) -> PathBuf {

@@ -6,13 +6,15 @@
 
 use crate::adopt;
 use crate::batch::own::{self, Errand, Written};
+use crate::batch::refused::Refused;
 use crate::batch::{BatchError, Spooler};
+use crate::ca::issue::Issuing;
 use crate::ca::{CaError, Issuer, crl, issue};
 use crate::error::sentence;
 use crate::key::Signer;
+use crate::key::keyring::hex;
 use crate::office::Office;
-use crate::registry::{By, Revision, Store};
-use std::collections::BTreeSet;
+use crate::registry::{BatchKind, By, IssuerId, Revision, Store};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,15 @@ pub enum ServeError {
     Batch(#[from] BatchError),
 }
 
+/// One thing of a pass that failed, while the others went on.
+#[derive(Debug)]
+pub struct Fault {
+    /// Whose.
+    pub issuer: String,
+    /// What failed.
+    pub error: ServeError,
+}
+
 /// What a pass did.
 #[derive(Debug, Default)]
 #[must_use]
@@ -51,6 +62,24 @@ pub struct PassReport {
     pub batches: Vec<Written>,
     /// Staged CRLs that were looked at, each with what became of it.
     pub adoptions: Vec<adopt::Outcome>,
+    /// What failed.
+    pub faults: Vec<Fault>,
+}
+
+impl PassReport {
+    /// Takes the answer of one piece of work, or notes whose work failed.
+    fn take<T>(&mut self, whose: &str, done: Result<T, impl Into<ServeError>>) -> Option<T> {
+        match done {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.faults.push(Fault {
+                    issuer: whose.to_owned(),
+                    error: error.into(),
+                });
+                None
+            }
+        }
+    }
 }
 
 /// The one process that writes the spool, as long as it lives.
@@ -58,8 +87,8 @@ pub struct Shift<'a, S> {
     office: &'a Office<S>,
     batch_key: Box<dyn Signer>,
     seen: Option<Revision>,
-    refused: adopt::Memory,
-    told: BTreeSet<PathBuf>,
+    disbelieved: adopt::Memory,
+    refused: Refused,
     _lock: File,
 }
 
@@ -85,78 +114,121 @@ impl<'a, S: Store> Shift<'a, S> {
             office,
             batch_key,
             seen: None,
-            refused: adopt::Memory::default(),
-            told: BTreeSet::new(),
+            disbelieved: adopt::Memory::default(),
+            refused: Refused::default(),
             _lock: lock,
         })
     }
 
-    /// One look at everything. `progress` hears of records as they are signed.
+    /// One look at everything. `progress` hears of records as they are signed. One issuer's fault stops no other's work.
     ///
     /// # Errors
-    /// [`ServeError`]; what was done before stays done.
+    /// [`ServeError`] if the registry does not even say whom it serves.
     pub fn pass(
         &mut self,
-        now: UnixSeconds,
+        clock: &dyn Fn() -> UnixSeconds,
         progress: &dyn Fn(u64),
     ) -> Result<PassReport, ServeError> {
-        let by = By::signer(now);
+        let office = self.office;
+        let by = || By::signer(clock());
+        let mut report = PassReport::default();
+        // Read before anything is looked at: what changes meanwhile is seen by the next pass. Noted at once: what fails is
+        // tried again after a pause, and only what changed since at once.
+        let seen = office.registry.wait(|store| store.revision());
+        self.seen = Some(seen.map_err(CaError::from)?);
+        let authorities = office.issuers()?;
+        let foreign = office.registry.wait(|store| store.foreign());
+        let foreign = foreign.map_err(CaError::from)?;
+        let foreign = foreign.iter().map(|row| row.adoption.issuer);
+        let ids: Vec<_> = authorities
+            .iter()
+            .map(Issuer::issuer_id)
+            .chain(foreign)
+            .collect();
+        for id in &ids {
+            let looked = self.look_for_refused(id, clock());
+            report.take(&hex(id), looked);
+        }
         let spooler = Spooler {
             batch_key: &*self.batch_key,
-            now,
+            clock,
+            refused: &self.refused,
             progress,
         };
-        let mut report = PassReport::default();
-        // Read before anything is looked at: what changes meanwhile is seen by the next pass.
-        let seen = self
-            .office
-            .registry
-            .wait(|store| store.revision())
-            .map_err(CaError::from)?;
-        // No status changes by it: what is past its end keeps its last word.
-        self.office
-            .registry
-            .wait(|store| store.expire(by))
-            .map_err(CaError::from)?;
-        let authorities = self.office.issuers()?;
-        for issuer in &authorities {
-            let _ = issue::resume(self.office, issuer, by)?;
-        }
         // Changes first: a revocation must not wait for lists and renewals.
         let issuing = || authorities.iter().filter(|issuer| !issuer.is_root());
         for issuer in issuing() {
-            let written = own::write(self.office, issuer, &[], Errand::Changes, spooler)?;
-            report.batches.extend(written);
+            let papers = own::Papers::default();
+            let written = own::write(office, issuer, &papers, Errand::Changes, spooler);
+            let written = report.take(issuer.alias(), written);
+            report.batches.extend(written.into_iter().flatten());
         }
-        let lists = crl::write(self.office, &authorities, crl::Urgency::Due, by)?;
+        // No status changes by it: what is past its end keeps its last word.
+        let expired = office.registry.wait(|store| store.expire(by()));
+        report.take("registry", expired.map_err(CaError::from));
+        if let Some(held) = report
+            .take("issuing", Issuing::try_now(&office.home))
+            .flatten()
+        {
+            for issuer in &authorities {
+                let resumed = issue::resume(office, &held, issuer, by());
+                report.take(issuer.alias(), resumed);
+            }
+        }
+        let mut lists = Vec::with_capacity(authorities.len());
+        for issuer in &authorities {
+            let one = std::slice::from_ref(issuer);
+            let list = crl::write(office, one, crl::Urgency::Due, by());
+            match report.take(issuer.alias(), list) {
+                Some(list) => lists.extend(list),
+                // The list before is still the newest there is.
+                None => {
+                    let latest = office.registry.wait(|store| store.latest_crl(issuer.id()));
+                    let latest = latest.map_err(CaError::from);
+                    lists.extend(report.take(issuer.alias(), latest).flatten());
+                }
+            }
+        }
         for issuer in issuing() {
-            let documents = own::documents(issuer, &authorities, &lists);
-            let written = own::write(self.office, issuer, &documents, Errand::Everything, spooler)?;
-            report.batches.extend(written);
+            let papers = own::papers(issuer, &authorities, &lists);
+            let written = own::write(office, issuer, &papers, Errand::Everything, spooler);
+            let written = report.take(issuer.alias(), written);
+            report.batches.extend(written.into_iter().flatten());
         }
-        report.adoptions = self.adopt(now, progress)?;
+        let adopted = adopt::pass(office, &mut self.disbelieved, spooler);
+        report.adoptions = report.take("staged", adopted).unwrap_or_default();
         let adopted = report.adoptions.iter().filter_map(adopt::Outcome::written);
         report.batches.extend(adopted.cloned());
-        self.sweep(&authorities)?;
-        self.seen = Some(seen);
+        for id in &ids {
+            let path = office.home.spool(id);
+            let swept = sweep_one(&path).map_err(|source| ServeError::File { path, source });
+            report.take(&hex(id), swept);
+        }
+        self.refused.remember_again();
         Ok(report)
     }
 
-    /// Adopts what is staged (`hufu-signer adopt`).
+    /// Whatever was signed before, the next pass signs everything anew (`hufu-signer sign --all`).
+    pub fn forget_all(&mut self) {
+        self.refused.forget_all();
+    }
+
+    /// Adopts what is staged, and does nothing else.
     ///
     /// # Errors
     /// [`ServeError`]; a list that is not believed is an outcome.
     pub fn adopt(
         &mut self,
-        now: UnixSeconds,
+        clock: &dyn Fn() -> UnixSeconds,
         progress: &dyn Fn(u64),
     ) -> Result<Vec<adopt::Outcome>, ServeError> {
         let spooler = Spooler {
             batch_key: &*self.batch_key,
-            now,
+            clock,
+            refused: &self.refused,
             progress,
         };
-        Ok(adopt::pass(self.office, &mut self.refused, spooler)?)
+        Ok(adopt::pass(self.office, &mut self.disbelieved, spooler)?)
     }
 
     /// Passes until `stop` says so: at once when the registry changes, else once a second.
@@ -167,22 +239,34 @@ impl<'a, S: Store> Shift<'a, S> {
         while !stop() {
             let now = clock();
             let due = last_pass.is_none_or(|last| now >= last + pause_secs(failures) || now < last);
-            let changed = failures == 0 && self.changed();
-            if due || changed {
-                match self.pass(now, &|_| {}) {
-                    Ok(report) => {
-                        failures = 0;
-                        adopt::log(&report.adoptions);
-                    }
-                    Err(error) => {
-                        failures += 1;
-                        let cause = sentence(&error);
-                        tracing::error!(%cause, failures, "pass failed; what is served stays served");
-                    }
+            if due || self.changed() {
+                if self.pass_and_log(&clock) {
+                    failures = 0;
+                } else {
+                    failures = failures.saturating_add(1);
                 }
                 last_pass = Some(now);
             }
             std::thread::sleep(poll);
+        }
+    }
+
+    /// Whether all of it was done.
+    fn pass_and_log(&mut self, clock: &dyn Fn() -> UnixSeconds) -> bool {
+        match self.pass(clock, &|_| {}) {
+            Ok(report) => {
+                adopt::log(&report.adoptions);
+                for Fault { issuer, error } in &report.faults {
+                    let cause = sentence(error);
+                    tracing::error!(issuer, %cause, "not done; what is served stays served, the others go on");
+                }
+                report.faults.is_empty()
+            }
+            Err(error) => {
+                let cause = sentence(&error);
+                tracing::error!(%cause, "pass failed; what is served stays served");
+                false
+            }
         }
     }
 
@@ -191,45 +275,20 @@ impl<'a, S: Store> Shift<'a, S> {
         revision.is_ok_and(|revision| Some(revision) != self.seen)
     }
 
-    /// Removes batches that the loader has acknowledged, with their acknowledgements.
-    fn sweep(&mut self, authorities: &[Issuer]) -> Result<(), ServeError> {
-        let foreign = self
+    /// What the loader set aside is signed again.
+    fn look_for_refused(&mut self, id: &IssuerId, now: UnixSeconds) -> Result<(), CaError> {
+        let full = self
             .office
             .registry
-            .wait(|store| store.foreign())
-            .map_err(CaError::from)?;
-        let own = authorities.iter().map(Issuer::issuer_id);
-        for id in own.chain(foreign.iter().map(|row| row.adoption.issuer)) {
-            let folder = self.office.home.spool(&id);
-            sweep_one(&folder).map_err(|source| ServeError::File {
-                path: folder.clone(),
-                source,
-            })?;
-            self.tell_refused(&folder.join("refused"));
-        }
+            .wait(|store| store.latest_batch(id, BatchKind::Full, 0))?;
+        let folder = self.office.home.spool(id).join("refused");
+        self.refused
+            .look(*id, &folder, full.map(|full| full.number), now);
         Ok(())
-    }
-
-    /// What the loader refused lies in `refused/`, with one line that says why. Nothing is signed again for it: the same
-    /// batch would be refused again, and whoever reads the log decides.
-    fn tell_refused(&mut self, folder: &Path) {
-        // No such folder: nothing was ever refused.
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "reason")
-                && !self.told.contains(&path)
-            {
-                let reason = std::fs::read_to_string(&path).unwrap_or_default();
-                let reason = reason.trim();
-                tracing::error!(file = %path.display(), reason, "the loader refused a batch");
-                self.told.insert(path);
-            }
-        }
     }
 }
 
+/// Removes batches that the loader has acknowledged, with their acknowledgements.
 fn sweep_one(folder: &Path) -> io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

@@ -60,13 +60,17 @@ fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
     let last = group
         .last()
         .filter(|last| last.reason != Some(RevocationReason::RemoveFromCrl));
-    Ok(last.map(|last| Row {
+    let row = last.map(|last| Row {
         serial: last.serial,
         status: CertStatus::Revoked {
             at: last.at,
             reason: last.reason,
         },
-    }))
+    });
+    match row {
+        Some(row) if row.status.time().is_none() => Err(Refusal::TooLate(row.serial)),
+        row => Ok(row),
+    }
 }
 
 /// Octets of an entry with a four-octet serial and nothing else: an upper bound on how many there are.
@@ -116,6 +120,16 @@ mod tests {
         );
         let again = [(1, Some(RemoveFromCrl)), (2, Some(Superseded))];
         assert!(status(group(&again)).is_some());
+    }
+
+    #[test]
+    fn a_date_that_no_record_holds_is_found_when_all_is_recorded() {
+        let last = u64::from(u32::MAX);
+        assert!(status(group(&[(last, None)])).is_some());
+        assert!(matches!(
+            group(&[(last + 1, None)]),
+            Err(Refusal::TooLate(_))
+        ));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub struct Memory(BTreeMap<IssuerId, (Options, UnixSeconds)>);
 /// Looks at everything that is staged.
 ///
 /// # Errors
-/// [`BatchError`] if registry, keys or spool fail; a list that is not believed is an [`Outcome`].
+/// [`BatchError`] if the registry or the staged folder fail; what becomes of one list is an [`Outcome`].
 pub fn pass<S: Store>(
     office: &Office<S>,
     memory: &mut Memory,
@@ -49,10 +49,14 @@ pub fn pass<S: Store>(
         return Ok(Vec::new());
     }
     let known = office.registry.wait(|store| store.foreign())?;
-    let adopter = Adopter { office, spooler };
-    let now = spooler.now;
     let mut outcomes = Vec::with_capacity(folders.len());
     for (issuer, folder) in folders {
+        let now = (spooler.clock)();
+        let adopter = Adopter {
+            office,
+            spooler,
+            now,
+        };
         let options = Options::read(&folder);
         if let (Ok(options), Some((refused, at))) = (&options, memory.0.get(&issuer))
             && refused == options
@@ -71,7 +75,7 @@ pub fn pass<S: Store>(
                 }
                 Outcome::Refused { issuer, why }
             }
-            Err(Fault::Fatal(error)) => return Err(error),
+            Err(Fault::Fatal(error)) => Outcome::Failed { issuer, error },
         });
     }
     Ok(outcomes)
@@ -81,6 +85,7 @@ pub fn pass<S: Store>(
 struct Adopter<'a, S> {
     office: &'a Office<S>,
     spooler: Spooler<'a>,
+    now: UnixSeconds,
 }
 
 impl<S: Store> Adopter<'_, S> {
@@ -99,20 +104,16 @@ impl<S: Store> Adopter<'_, S> {
         if let Some(row) = same {
             let full = self.latest_full(issuer)?;
             let fresh = |full: &BatchRecord| {
-                full.revision >= row.revision && self.spooler.now < full.renew_at
+                full.revision >= row.revision
+                    && !plan::is_due(full, self.now)
+                    && !self.spooler.refused.voids(full)
             };
             if full.as_ref().is_some_and(fresh) {
                 return Ok(Outcome::Unchanged(issuer));
             }
         }
         let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
-        let judged = judge::judge(
-            issuer,
-            &staged.issuer,
-            &staged.crl,
-            &options,
-            self.spooler.now,
-        )?;
+        let judged = judge::judge(issuer, &staged.issuer, &staged.crl, &options, self.now)?;
         if let Some(row) = same {
             let taken = Taken {
                 hash_key: row.adoption.hash_key,
@@ -132,6 +133,15 @@ impl<S: Store> Adopter<'_, S> {
         options: Options,
         before: Option<&Foreign>,
     ) -> Result<Outcome, Fault> {
+        if let Some(row) = before
+            && options.as_of.is_none()
+            && goes_back(&row.adoption, &judged)
+        {
+            return Err(Fault::Refused(Refusal::Backwards {
+                this_update: judged.this_update,
+                adopted: row.adoption.this_update,
+            }));
+        }
         let mut hash_key = [0; 16];
         match before {
             Some(row) => hash_key = row.adoption.hash_key,
@@ -150,7 +160,7 @@ impl<S: Store> Adopter<'_, S> {
             allow_weak: options.allow_weak,
             records: judged.rows.len() as u64,
         };
-        let by = By::signer(self.spooler.now);
+        let by = By::signer(self.now);
         let revision = self
             .office
             .registry
@@ -180,18 +190,15 @@ impl<S: Store> Adopter<'_, S> {
         judged: Judged,
         options: &Options,
     ) -> Result<Written, Fault> {
-        let by = By::signer(self.spooler.now);
+        let by = By::signer(self.now);
         let responder = responder::current(self.office, by).map_err(BatchError::from)?;
         let validity = self.office.settings.response_validity_secs;
         let limit = judged.next_update.filter(|_| options.as_of.is_none());
-        let mut window = plan::window(self.spooler.now, validity, responder.not_after, limit);
+        let mut window = plan::window(self.now, validity, responder.not_after, limit);
         let renew_at = renew_at(&window, limit);
         if options.as_of.is_none() {
             // What the list says was true at its thisUpdate; present time is claimed for replays only, which are marked.
-            window.this_update = judged
-                .this_update
-                .max(responder.not_before)
-                .min(self.spooler.now);
+            window.this_update = judged.this_update.max(responder.not_before).min(self.now);
         }
         let number = self
             .office
@@ -218,7 +225,7 @@ impl<S: Store> Adopter<'_, S> {
             kind: Kind::Full,
             number,
             revision: taken.revision,
-            now: self.spooler.now,
+            now: self.now,
             window,
             responder: &responder,
             rows: judged.rows,
@@ -232,7 +239,7 @@ impl<S: Store> Adopter<'_, S> {
             kind: batch_kind(Kind::Full),
             shard: 0,
             revision: taken.revision,
-            created_at: self.spooler.now,
+            created_at: self.now,
             next_update: window.next_update,
             renew_at,
             records,
@@ -258,6 +265,21 @@ impl<S: Store> Adopter<'_, S> {
             .wait(|store| store.latest_batch(&issuer.0, BatchKind::Full, 0));
         Ok(latest.map_err(BatchError::from)?)
     }
+}
+
+/// Whether a list is older than the one adopted, by date or by number. Whoever replays lists chooses their order; one that
+/// was replayed sets no limit.
+fn goes_back(before: &Adoption, list: &Judged) -> bool {
+    let numbers = (list.number.as_deref(), before.crl_number.as_deref());
+    let lower = matches!(numbers, (Some(now), Some(then)) if magnitude(now) < magnitude(then));
+    before.as_of.is_none() && (list.this_update < before.this_update || lower)
+}
+
+/// Content octets of a non-negative INTEGER, in an order that is the numbers'.
+fn magnitude(content: &[u8]) -> (usize, &[u8]) {
+    let zeros = content.iter().take_while(|octet| **octet == 0).count();
+    let digits = content.get(zeros..).unwrap_or_default();
+    (digits.len(), digits)
 }
 
 /// What an adoption fixed.

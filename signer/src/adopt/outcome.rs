@@ -1,7 +1,7 @@
 //! What became of a staged list, and why one is not believed.
 
 use super::staged::StagedError;
-use crate::batch::own::Written;
+use crate::batch::{BatchError, own::Written};
 use crate::error::sentence;
 use crate::key::keyring::hex;
 use crate::key::verify::VerifyError;
@@ -71,6 +71,19 @@ pub enum Refusal {
     /// Two entries of one serial and date disagree.
     #[error("entries of {0} with the same date contradict each other")]
     Contradiction(Serial),
+    /// A record holds dates up to February 2106.
+    #[error("the revocationDate of {0} lies too far ahead for any answer")]
+    TooLate(Serial),
+    /// A list older than the one adopted.
+    #[error(
+        "the list (thisUpdate {this_update}) is older, by date or number, than the one adopted ({adopted}); lists never go backwards"
+    )]
+    Backwards {
+        /// thisUpdate.
+        this_update: UnixSeconds,
+        /// That of the list adopted before.
+        adopted: UnixSeconds,
+    },
     /// The folder cannot be read.
     #[error("staged folder")]
     Staged(#[from] StagedError),
@@ -106,6 +119,13 @@ pub enum Outcome {
         /// Why.
         why: Refusal,
     },
+    /// Believed, perhaps, but registry, keys or spool failed; the other lists went on.
+    Failed {
+        /// Issuer name and key, hashed.
+        issuer: IssuerId,
+        /// What failed.
+        error: BatchError,
+    },
     /// Not believed a moment ago, and not looked at again yet.
     StillRefused(IssuerId),
 }
@@ -116,7 +136,10 @@ impl Outcome {
     pub fn written(&self) -> Option<&Written> {
         match self {
             Self::Adopted { written, .. } | Self::Renewed(written) => Some(written),
-            Self::Unchanged(_) | Self::StillRefused(_) | Self::Refused { .. } => None,
+            Self::Unchanged(_)
+            | Self::StillRefused(_)
+            | Self::Refused { .. }
+            | Self::Failed { .. } => None,
         }
     }
 }
@@ -139,6 +162,10 @@ pub fn log(outcomes: &[Outcome]) {
             Outcome::Refused { issuer, why } => {
                 let why = sentence(why);
                 tracing::error!(%issuer, why, "a staged CRL is not adopted");
+            }
+            Outcome::Failed { issuer, error } => {
+                let why = sentence(error);
+                tracing::error!(%issuer, why, "adopting a staged CRL failed");
             }
             Outcome::Renewed(_) | Outcome::Unchanged(_) | Outcome::StillRefused(_) => {}
         }

@@ -39,7 +39,9 @@ pub(super) fn current<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Respon
     if let Some((key_file, der)) = stored.as_deref().and_then(parse) {
         let key = office.keyring.signer(&key_file, ALGORITHM)?;
         let responder = Responder::new(key, der)?;
-        if responder.not_after > by.at + RENEW_BEFORE_SECS {
+        // One made by a clock that was ahead answers nothing until then.
+        let valid = responder.not_before <= by.at;
+        if valid && responder.not_after > by.at + RENEW_BEFORE_SECS {
             return Ok(responder);
         }
     }

@@ -70,7 +70,7 @@ fn stage(folder: &Path, issuer: &[u8], list: &[u8], as_of: Option<&str>) -> Issu
 }
 
 fn adopt(shift: &mut Shift<'_, SqliteStore>, now: u64) -> Outcome {
-    let mut outcomes = shift.adopt(now, &|_| {}).unwrap();
+    let mut outcomes = shift.adopt(&|| now, &|_| {}).unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)
 }
@@ -197,6 +197,73 @@ fn a_replayed_list_is_not_renewed_or_a_plain_one_outlives_itself() {
         adopt(&mut shift, week + 50_000),
         Outcome::Renewed(_)
     ));
+}
+
+#[test]
+fn a_list_of_yesterday_replaces_the_one_of_today() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let theirs = founded(there.path());
+    let issuer = theirs.issuer("p256").unwrap();
+    let list = |at| {
+        let one = std::slice::from_ref(&issuer);
+        let lists = crl::write(&theirs, one, Urgency::Now, By::signer(at));
+        lists.unwrap().remove(0).der
+    };
+    // By number and date: the oldest, a newer one, and one whose number rises while its date falls.
+    let lists = [list(now() - 200), list(now() - 100), list(now() - 150)];
+    let office = founded(here.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let mut staged = |list: &[u8], as_of| {
+        stage(here.path(), &issuer.row.certificate, list, as_of);
+        adopt(&mut shift, now())
+    };
+    let taken = |outcome: &Outcome| matches!(outcome, Outcome::Adopted { .. });
+    let back = |outcome: &Outcome| {
+        matches!(
+            outcome,
+            Outcome::Refused {
+                why: Refusal::Backwards { .. },
+                ..
+            }
+        )
+    };
+    assert!(taken(&staged(&lists[1], None)));
+    assert!(back(&staged(&lists[0], None)), "lower number, earlier date");
+    assert!(
+        back(&staged(&lists[2], None)),
+        "higher number, earlier date"
+    );
+    let time = jiff::Timestamp::from_second(now().cast_signed() - 160)
+        .unwrap()
+        .to_string();
+    assert!(
+        taken(&staged(&lists[0], Some(&time))),
+        "a replay is what somebody asked for"
+    );
+    assert!(taken(&staged(&lists[2], None)), "and sets no limit");
+    assert!(back(&staged(&lists[0], None)));
+}
+
+#[test]
+fn a_crl_number_is_compared_as_text() {
+    let numbers: [&[u8]; 5] = [&[0], &[9], &[0, 200], &[1, 0], &[1; 20]];
+    assert!(numbers.is_sorted_by(|one, other| magnitude(one) < magnitude(other)));
+    assert_eq!(magnitude(&[0, 9]), magnitude(&[9]));
+}
+
+#[test]
+fn answers_of_a_clock_that_was_ahead_stay_until_then() {
+    let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
+    let office = founded(here.path());
+    let id = stage(here.path(), &issuer, &list, None);
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = adopt(&mut shift, now() + 40_000);
+    let Outcome::Renewed(written) = adopt(&mut shift, now()) else {
+        panic!("answers from tomorrow are kept")
+    };
+    let (header, _) = read_batch(&office.home.batch(&id.0, written.number));
+    assert!(header.responders[0].not_before <= header.windows[0].this_update);
 }
 
 #[test]

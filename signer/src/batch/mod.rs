@@ -7,6 +7,7 @@
 pub mod output;
 pub mod own;
 pub mod plan;
+pub mod refused;
 pub mod sign;
 
 use crate::ca::CaError;
@@ -128,8 +129,10 @@ pub struct Order<'a> {
 pub struct Spooler<'a> {
     /// Signs the files.
     pub batch_key: &'a dyn Signer,
-    /// Now.
-    pub now: UnixSeconds,
+    /// The time, asked after the statuses were read: no response is dated before the revocation it reports.
+    pub clock: &'a dyn Fn() -> UnixSeconds,
+    /// What was written and still is not covered.
+    pub refused: &'a refused::Refused,
     /// Hears how many records were signed since it heard last.
     pub progress: &'a dyn Fn(u64),
 }

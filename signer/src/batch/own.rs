@@ -59,46 +59,77 @@ pub enum Errand {
     Everything,
 }
 
-/// Writes what is due for one issuing authority. `lists` and `authorities` go together, index by index.
+/// Files that are served for an authority.
+#[derive(Debug, Default)]
+pub struct Papers {
+    /// The files.
+    pub documents: Vec<Document>,
+    /// The revision its own list shows.
+    pub revision: Revision,
+}
+
+/// Writes what is due for one issuing authority.
 ///
 /// # Errors
 /// [`BatchError`].
 pub fn write<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    documents: &[Document],
+    papers: &Papers,
     errand: Errand,
     spooler: Spooler<'_>,
-) -> Result<Option<Written>, BatchError> {
+) -> Result<Vec<Written>, BatchError> {
     let id = issuer.issuer_id();
     let latest = |kind| {
-        office
+        let latest = office
             .registry
-            .wait(|store| store.latest_batch(&id, kind, 0))
+            .wait(|store| store.latest_batch(&id, kind, 0));
+        latest.map(|latest| latest.filter(|record| !spooler.refused.voids(record)))
     };
-    let (full, delta) = (latest(BatchKind::Full)?, latest(BatchKind::Delta)?);
+    let (mut full, delta) = (latest(BatchKind::Full)?, latest(BatchKind::Delta)?);
+    if let (Some(record), Errand::Everything) = (&full, errand) {
+        // Clients believe nothing that a revoked signer signed: it does not count either.
+        let (authority, since) = (issuer.id(), record.revision);
+        if office
+            .registry
+            .wait(|store| store.ocsp_signer_revoked(authority, since))?
+        {
+            full = None;
+        }
+    }
     let situation = Situation {
         full: full.as_ref(),
         delta: delta.as_ref(),
         revision: office.registry.wait(|store| store.revision())?,
-        now: spooler.now,
+        now: (spooler.clock)(),
     };
     let clerk = Clerk {
         office,
         issuer,
         spooler,
     };
-    match (plan::decide(&situation), errand) {
-        (Work::Since(revision), _) => clerk.changes(revision),
-        (Work::All, Errand::Everything) => clerk.everything(documents).map(Some),
-        (Work::Nothing, Errand::Everything) => clerk.documents(documents),
-        (Work::All | Work::Nothing, Errand::Changes) => Ok(None),
+    let mut written = Vec::new();
+    match errand {
+        Errand::Changes => {
+            if let Some(since) = plan::uncovered(&situation) {
+                written.extend(clerk.changes(since)?);
+            }
+        }
+        Errand::Everything => match plan::decide(&situation) {
+            Work::All => written.push(clerk.everything(papers)?),
+            Work::Since(revision) => {
+                written.extend(clerk.changes(revision)?);
+                written.extend(clerk.documents(papers)?);
+            }
+            Work::Nothing => written.extend(clerk.documents(papers)?),
+        },
     }
+    Ok(written)
 }
 
 /// The files served for an authority: its own list and certificate, and those of the authorities above it.
 #[must_use]
-pub fn documents(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Vec<Document> {
+pub fn papers(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Papers {
     let mut documents = Vec::new();
     let mut wanted = Some(issuer.alias());
     let mut kind = DocumentKind::IssuerCertificate;
@@ -120,7 +151,11 @@ pub fn documents(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Vec<
         kind = DocumentKind::OtherCertificate;
         wanted = authority.row.parent.as_deref();
     }
-    documents
+    let own = lists.iter().find(|list| list.authority == issuer.id());
+    Papers {
+        documents,
+        revision: own.map_or(0, |list| list.revision),
+    }
 }
 
 /// One authority's batches at one moment.
@@ -142,30 +177,30 @@ impl<S: Store> Clerk<'_, S> {
             .map(Some)
     }
 
-    fn everything(&self, documents: &[Document]) -> Result<Written, BatchError> {
+    fn everything(&self, papers: &Papers) -> Result<Written, BatchError> {
         // Before the rows are read: a new responder's own certificate is among them then.
         let responder = self.responder()?;
         let (revision, rows) = self.rows(None)?;
-        let written = self.put(Kind::Full, revision, rows, documents.to_vec(), &responder)?;
-        self.note_documents(documents)?;
+        let documents = papers.documents.clone();
+        let written = self.put(Kind::Full, revision, rows, documents, &responder)?;
+        self.note_documents(&papers.documents)?;
         Ok(written)
     }
 
     /// A batch of files only, if they are not what was sent last.
-    fn documents(&self, documents: &[Document]) -> Result<Option<Written>, BatchError> {
+    fn documents(&self, papers: &Papers) -> Result<Option<Written>, BatchError> {
         let before = std::fs::read(self.note()).unwrap_or_default();
-        if before == fingerprint(documents).as_bytes() {
+        if before == fingerprint(&papers.documents).as_bytes() {
             return Ok(None);
         }
-        let revision = self.office.registry.wait(|store| store.revision())?;
         let written = self.put(
             Kind::Documents,
-            revision,
+            papers.revision,
             Vec::new(),
-            documents.to_vec(),
+            papers.documents.clone(),
             &self.responder()?,
         )?;
-        self.note_documents(documents)?;
+        self.note_documents(&papers.documents)?;
         Ok(Some(written))
     }
 
@@ -173,13 +208,13 @@ impl<S: Store> Clerk<'_, S> {
         Ok(ocsp_signer::current(
             self.office,
             self.issuer,
-            By::signer(self.spooler.now),
+            By::signer((self.spooler.clock)()),
         )?)
     }
 
     fn rows(&self, since: Option<Revision>) -> Result<(Revision, Vec<Row>), BatchError> {
         let archive = self.office.settings.archive_secs;
-        let (authority, now) = (self.issuer.id(), self.spooler.now);
+        let (authority, now) = (self.issuer.id(), (self.spooler.clock)());
         let mut rows = Vec::new();
         let revision = self.office.registry.wait(|store| {
             store.each_status(authority, since, |row| {
@@ -203,7 +238,8 @@ impl<S: Store> Clerk<'_, S> {
         responder: &Responder,
     ) -> Result<Written, BatchError> {
         let validity = self.office.settings.response_validity_secs;
-        let window = plan::window(self.spooler.now, validity, responder.not_after, None);
+        let now = (self.spooler.clock)();
+        let window = plan::window(now, validity, responder.not_after, None);
         let subject = subject(self.issuer)?;
         let id = self.issuer.issuer_id();
         let number = self
@@ -216,7 +252,7 @@ impl<S: Store> Clerk<'_, S> {
             kind,
             number,
             revision,
-            now: self.spooler.now,
+            now,
             window,
             responder,
             rows,
@@ -231,7 +267,7 @@ impl<S: Store> Clerk<'_, S> {
             kind: batch_kind(kind),
             shard: 0,
             revision,
-            created_at: self.spooler.now,
+            created_at: now,
             next_update: window.next_update,
             renew_at: plan::renew_at(&window),
             records,

@@ -31,20 +31,36 @@ pub enum Work {
 
 /// Decides.
 pub fn decide(situation: &Situation<'_>) -> Work {
-    let Some(full) = situation.full else {
-        return Work::All;
-    };
-    if situation.now >= full.renew_at {
-        return Work::All;
+    match situation.full {
+        Some(full) if !is_due(full, situation.now) => match uncovered(situation) {
+            Some(since) => Work::Since(since),
+            None => Work::Nothing,
+        },
+        _ => Work::All,
     }
+}
+
+/// Whether a full batch is to be made anew: at half of its windows, or when it was made by a clock that was ahead.
+#[must_use]
+pub fn is_due(full: &BatchRecord, now: UnixSeconds) -> bool {
+    now >= full.renew_at || is_ahead(full.created_at, now)
+}
+
+/// Whether something was dated by a clock that was ahead of ours: it would not fall due for as long as that clock was wrong.
+#[must_use]
+pub fn is_ahead(made_at: UnixSeconds, now: UnixSeconds) -> bool {
+    made_at > now.saturating_add(CLOCK_LEEWAY_SECS)
+}
+
+/// The revision after which changes have not left yet, if there may be any; none before the first full batch, which holds
+/// them all.
+#[must_use]
+pub fn uncovered(situation: &Situation<'_>) -> Option<Revision> {
+    let full = situation.full?;
     let covered = situation
         .delta
         .map_or(full.revision, |delta| delta.revision.max(full.revision));
-    if situation.revision > covered {
-        Work::Since(covered)
-    } else {
-        Work::Nothing
-    }
+    (situation.revision > covered).then_some(covered)
 }
 
 /// The window of responses signed now: it begins now, lasts `validity` seconds, and ends before the responder's certificate
@@ -80,6 +96,9 @@ pub fn renew_at(window: &Window) -> UnixSeconds {
 pub fn is_kept(row: &StatusRow, now: UnixSeconds, archive_secs: u64) -> bool {
     row.state != CertificateState::Reserved && now < row.not_after.saturating_add(archive_secs)
 }
+
+/// A step of this size is what clocks do when they are set.
+const CLOCK_LEEWAY_SECS: u64 = 300;
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +153,41 @@ mod tests {
             Work::Since(7),
             "a delta older than the base counts nothing"
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_once_ahead_stops_renewals_for_as_long() {
+        let full = BatchRecord {
+            created_at: 1_000_000,
+            ..record(BatchKind::Full, 7, 1_043_200)
+        };
+        let decide = |now| {
+            decide(&Situation {
+                full: Some(&full),
+                delta: None,
+                revision: 7,
+                now,
+            })
+        };
+        assert_eq!(decide(1_000_000 - 301), Work::All);
+        assert_eq!(decide(1_000_000 - 300), Work::Nothing);
+    }
+
+    #[test]
+    fn a_change_waits_for_the_full_batch_that_is_due() {
+        let full = record(BatchKind::Full, 7, 100);
+        let mut situation = Situation {
+            full: Some(&full),
+            delta: None,
+            revision: 8,
+            now: 100,
+        };
+        assert_eq!(decide(&situation), Work::All);
+        assert_eq!(uncovered(&situation), Some(7));
+        situation.revision = 7;
+        assert_eq!(uncovered(&situation), None);
+        situation.full = None;
+        assert_eq!(uncovered(&situation), None);
     }
 
     #[test]

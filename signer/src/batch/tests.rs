@@ -29,10 +29,11 @@ fn rows(count: u32) -> Vec<Row> {
     (0..count).map(row).collect()
 }
 
-fn spooler(batch_key: &dyn Signer) -> Spooler<'_> {
+fn spooler<'a>(batch_key: &'a dyn Signer, refused: &'a refused::Refused) -> Spooler<'a> {
     Spooler {
         batch_key,
-        now: now(),
+        clock: &now,
+        refused,
         progress: &|_| {},
     }
 }
@@ -78,7 +79,13 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
     };
     let start = Instant::now();
     let path = folder.path().join("spool").join("1.batch");
-    make(order, path, &spooler(&*batch_key), threads).unwrap();
+    make(
+        order,
+        path,
+        &spooler(&*batch_key, &Default::default()),
+        threads,
+    )
+    .unwrap();
     let whole = start.elapsed().as_secs_f64();
 
     // The backend as it comes: aws-lc-rs one message at a time; for SM2 the crate's own signing key.
@@ -146,7 +153,7 @@ fn records_leave_in_another_order_than_the_loader_takes() {
     };
     let path = folder.path().join("spool").join("1.batch");
     let key = office.keyring.batch_key().unwrap();
-    make(order, path.clone(), &spooler(&*key), 3).unwrap();
+    make(order, path.clone(), &spooler(&*key, &Default::default()), 3).unwrap();
     let octets = std::fs::read(path).unwrap();
     let (header, from) = Header::parse(&octets).unwrap();
     let layout = header.layout().unwrap();
@@ -203,7 +210,7 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     };
     let path = folder.path().join("spool").join("1.batch");
     let key = office.keyring.batch_key().unwrap();
-    let made = make(order, path.clone(), &spooler(&*key), 2);
+    let made = make(order, path.clone(), &spooler(&*key, &Default::default()), 2);
     assert!(matches!(made, Err(BatchError::Key(_))), "{made:?}");
     assert_eq!(
         std::fs::read_dir(path.parent().unwrap()).unwrap().count(),

@@ -5,6 +5,7 @@
 //! says. certificateHold is not among the grounds (GM/T 0015 §6.2 does not suggest it) but is written if the registry has it.
 
 use super::{CaError, Issuer};
+use crate::batch::plan::is_ahead;
 use crate::key::{Signer, verify};
 use crate::office::Office;
 use crate::registry::{By, Crl, CrlNote, Revision, StatusRow, Store};
@@ -73,7 +74,9 @@ fn is_due<S: Store>(
     now: UnixSeconds,
 ) -> Result<bool, CaError> {
     let half = latest.this_update + latest.next_update.saturating_sub(latest.this_update) / 2;
+    // A list dated by a clock that was ahead would stay for as long as that clock was wrong.
     Ok(now >= half
+        || is_ahead(latest.this_update, now)
         || office
             .registry
             .wait(|store| store.any_revoked_since(issuer.id(), latest.revision))?)

@@ -58,6 +58,9 @@ pub enum CaError {
     /// There is no such authority.
     #[error("there is no authority {0:?}; is this registry founded?")]
     NoAuthority(String),
+    /// An authority that must not certify any more.
+    #[error("the certificate of authority {0} is revoked; it issues nothing")]
+    Revoked(String),
     /// Founding twice.
     #[error("this registry is founded already")]
     Founded,

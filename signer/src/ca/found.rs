@@ -3,6 +3,7 @@
 //! Each step looks first whether it was done, so that a founding killed anywhere is finished by the next call: a key
 //! without a certificate is used, a reserved certificate is signed, a signed one becomes its authority.
 
+use super::issue::Issuing;
 use super::lint::{Purpose, Signatory};
 use super::name::NameParts;
 use super::prepare::{self, Draft};
@@ -59,9 +60,10 @@ pub fn found<S: Store>(
     {
         return Err(CaError::Founded);
     }
+    let held = Issuing::wait(&office.home)?;
     for chain in &CHAINS {
         let root = root(office, chain, public_url, by)?;
-        issuing(office, chain, &root, public_url, by)?;
+        issuing(office, &held, chain, &root, public_url, by)?;
     }
     // The loader pins its public half before anything is signed.
     office.keyring.batch_key()?;
@@ -131,6 +133,7 @@ fn root<S: Store>(
 
 fn issuing<S: Store>(
     office: &Office<S>,
+    held: &Issuing,
     chain: &Chain,
     root: &Issuer,
     public_url: &str,
@@ -139,7 +142,7 @@ fn issuing<S: Store>(
     if let Some(row) = office.registry.wait(|store| store.authority(chain.alias))? {
         return Issuer::from_row(row);
     }
-    let certificate = match certified(office, chain, root, by)? {
+    let certificate = match certified(office, held, chain, root, by)? {
         Some(certificate) => certificate,
         None => certify_issuing(office, chain, root, by)?,
     };
@@ -156,11 +159,12 @@ fn issuing<S: Store>(
 /// What a founding that was killed between signing and recording the authority left.
 fn certified<S: Store>(
     office: &Office<S>,
+    held: &Issuing,
     chain: &Chain,
     root: &Issuer,
     by: By<'_>,
 ) -> Result<Option<Vec<u8>>, CaError> {
-    let _ = super::issue::resume(office, root, by)?;
+    let _ = super::issue::resume(office, held, root, by)?;
     let filter = CertificateFilter {
         alias: Some(chain.root_alias.to_owned()),
         kind: Some(CertificateKind::Authority),

@@ -1,12 +1,15 @@
 //! Approved applications become certificates: reserve, sign, store, deliver.
 //!
 //! The order is the promise: serial and to-be-signed octets are durable before the key is used, so a crash
-//! leaves a reservation that [`resume`] finishes, never a certificate nobody knows of.
+//! leaves a reservation that [`resume`] finishes, never a certificate nobody knows of. A reservation is also what a process
+//! that lives has not signed yet, so only whoever holds [`Issuing`] finishes those of others: signed twice, one serial would
+//! name two certificates. OCSP signers are reserved and finished by the holder of the spool alone.
 
 use super::lint::{Linted, Purpose, Signatory, lint};
 use super::prepare::{self, Prepared};
 use super::sign::sign;
 use super::{CaError, Issuer, delivery, subject};
+use crate::home::Home;
 use crate::key::Signer;
 use crate::office::Office;
 use crate::ra::approval::{Approved, ApprovedItem};
@@ -14,7 +17,10 @@ use crate::registry::{
     By, CertificateFilter, CertificateId, CertificateKind, Issued, ItemId, Reservation, Reserved,
     Revision, Store,
 };
+use der::Decode;
+use std::fs::{File, TryLockError};
 use wire::serial::Serial;
+use x509_cert::Certificate;
 
 /// What became of one submission.
 #[derive(Debug, Default)]
@@ -39,13 +45,73 @@ pub fn issue<S: Store>(
     mut progress: impl FnMut(u64),
 ) -> Result<IssueReport, CaError> {
     let issuer = office.issuer(approved.alias())?;
-    let mut report = resume(office, &issuer, by)?;
+    refuse_if_revoked(office, &issuer)?;
+    let issuing = Issuing::wait(&office.home)?;
+    let mut report = resume(office, &issuing, &issuer, by)?;
     let key = issuer.open_key(&office.keyring)?;
     for chunk in approved.into_items().chunks(CHUNK) {
         issue_chunk(office, &issuer, &*key, chunk, by, &mut report)?;
         progress(report.issued);
     }
     Ok(report)
+}
+
+/// An authority whose own certificate is revoked certifies nobody any more; its lists and answers go on.
+fn refuse_if_revoked<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<(), CaError> {
+    let Some(parent) = &issuer.row.parent else {
+        return Ok(());
+    };
+    let unreadable = || CaError::Stored {
+        alias: issuer.alias().to_owned(),
+        what: "certificate",
+    };
+    let certificate = Certificate::from_der(&issuer.row.certificate).map_err(|_| unreadable())?;
+    let number = certificate.tbs_certificate().serial_number();
+    let serial = Serial::from_content(number.as_bytes()).map_err(|_| unreadable())?;
+    let parent = office.issuer(parent)?.id();
+    let row = office
+        .registry
+        .wait(|store| store.certificate(parent, &serial))?;
+    match row.and_then(|row| row.revoked) {
+        Some(_) => Err(CaError::Revoked(issuer.alias().to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Held by the one process that reserves and finishes certificates, as long as it does.
+#[derive(Debug)]
+pub struct Issuing(#[expect(dead_code, reason = "the lock ends with the open file")] File);
+
+impl Issuing {
+    /// Waits until nobody else issues.
+    ///
+    /// # Errors
+    /// [`CaError::File`].
+    pub fn wait(home: &Home) -> Result<Self, CaError> {
+        let path = home.issuing_lock();
+        let locked = File::create(&path).and_then(|file| file.lock().map(|()| file));
+        locked
+            .map(Self)
+            .map_err(|source| CaError::File { path, source })
+    }
+
+    /// Nothing if somebody else issues just now.
+    ///
+    /// # Errors
+    /// [`CaError::File`].
+    pub fn try_now(home: &Home) -> Result<Option<Self>, CaError> {
+        let path = home.issuing_lock();
+        let failed = |source| CaError::File {
+            path: path.clone(),
+            source,
+        };
+        let file = File::create(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
 }
 
 /// A reserved certificate that waits for its signature.
@@ -138,7 +204,7 @@ fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
 
 /// What a process does that is killed between reserving and signing.
 #[cfg(test)]
-pub(super) fn reserve_only<S: Store>(
+pub(crate) fn reserve_only<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
     items: &[ApprovedItem],
@@ -274,23 +340,54 @@ fn chain<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<Vec<Vec<u8>>, 
     Ok(chain)
 }
 
-/// Signs what a crash left reserved. What no longer passes the linter stays reserved and is reported.
+/// Signs what a crash left reserved, OCSP signers aside, and delivers what it left undelivered. What no longer passes the
+/// linter stays reserved and is reported.
 ///
 /// # Errors
 /// As [`issue`].
 pub fn resume<S: Store>(
     office: &Office<S>,
+    _held: &Issuing,
     issuer: &Issuer,
     by: By<'_>,
 ) -> Result<IssueReport, CaError> {
-    let unfinished = office
+    let mut unfinished = office
         .registry
         .wait(|store| store.unfinished(issuer.id()))?;
-    let mut report = IssueReport::default();
+    unfinished.retain(|reserved| reserved.reservation.kind != CertificateKind::OcspSigner);
     if unfinished.is_empty() {
         deliver_rest(office, issuer)?;
-        return Ok(report);
+        return Ok(IssueReport::default());
     }
+    finish_reserved(office, issuer, &unfinished, by)
+}
+
+/// Signs OCSP signers that a crash left reserved: for whoever holds the spool, and nobody else.
+///
+/// # Errors
+/// As [`issue`].
+pub(super) fn resume_ocsp_signers<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    by: By<'_>,
+) -> Result<(), CaError> {
+    let mut unfinished = office
+        .registry
+        .wait(|store| store.unfinished(issuer.id()))?;
+    unfinished.retain(|reserved| reserved.reservation.kind == CertificateKind::OcspSigner);
+    if !unfinished.is_empty() {
+        let _ = finish_reserved(office, issuer, &unfinished, by)?;
+    }
+    Ok(())
+}
+
+fn finish_reserved<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    unfinished: &[Reserved],
+    by: By<'_>,
+) -> Result<IssueReport, CaError> {
+    let mut report = IssueReport::default();
     let key = issuer.open_key(&office.keyring)?;
     for chunk in unfinished.chunks(CHUNK) {
         let mut waiting = Vec::with_capacity(chunk.len());

@@ -54,7 +54,8 @@ impl Responder {
     }
 }
 
-/// The responder that signs for `issuer` now: the newest one if it lives long enough, else a new one.
+/// The responder that signs for `issuer` now: the newest one if it lives long enough, else a new one. Only whoever holds the
+/// spool calls it.
 ///
 /// # Errors
 /// [`CaError`], see there.
@@ -63,12 +64,12 @@ pub fn current<S: Store>(
     issuer: &Issuer,
     by: By<'_>,
 ) -> Result<Responder, CaError> {
-    let _ = super::issue::resume(office, issuer, by)?;
+    super::issue::resume_ocsp_signers(office, issuer, by)?;
     let signers = office
         .registry
         .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
     let fresh = |signer: &&OcspSigner| {
-        signer.not_before <= by.at && lives_long_enough(office, signer.not_after, by.at)
+        signer.not_before <= by.at && lives_long_enough(office, issuer, signer.not_after, by.at)
     };
     if let Some(signer) = signers
         .iter()
@@ -82,10 +83,16 @@ pub fn current<S: Store>(
 }
 
 /// A quarter of its life is left, and two windows fit into that.
-fn lives_long_enough<S>(office: &Office<S>, not_after: UnixSeconds, now: UnixSeconds) -> bool {
+fn lives_long_enough<S>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    not_after: UnixSeconds,
+    now: UnixSeconds,
+) -> bool {
     let settings = &office.settings;
     let least = (settings.ocsp_signer_validity_secs / 4).max(2 * settings.response_validity_secs);
-    not_after > now + least
+    // Near the authority's own end no signer lives longer than the newest.
+    not_after > now + least || not_after >= issuer.not_after
 }
 
 fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Responder, CaError> {

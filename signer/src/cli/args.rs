@@ -60,7 +60,7 @@ pub(super) enum Verb {
     Crl(PassArgs),
     /// Sign everything that is due into the spool, once
     #[command(after_help = SIGN)]
-    Sign(PassArgs),
+    Sign(SignArgs),
     /// Keep signing whatever changes or falls due, until stopped
     #[command(after_help = SERVE)]
     Serve(ServeArgs),
@@ -199,6 +199,15 @@ pub(super) struct RevokeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct PassArgs {
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SignArgs {
+    /// Sign everything anew, whatever was signed before: the spool or the loader's data was lost
+    #[arg(long)]
+    pub(super) all: bool,
     #[command(flatten)]
     pub(super) data: Data,
 }

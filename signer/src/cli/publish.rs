@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use serde_json::{Value, json};
 use wire::time::UnixSeconds;
 
-use super::args::{Common, FoundArgs, PassArgs, ServeArgs};
+use super::args::{Common, FoundArgs, PassArgs, ServeArgs, SignArgs};
 use super::say::say;
 use super::submit::progress;
 use super::{Outcome, PARTIAL, REFUSED, open, table};
@@ -17,7 +17,7 @@ use crate::adopt::Outcome as Adoption;
 use crate::ca::{crl as lists, found as founding};
 use crate::error::{SignerError, sentence};
 use crate::registry::By;
-use crate::serve::{self as serving, Shift};
+use crate::serve::{self as serving, PassReport, Shift};
 
 pub(super) fn found(common: &Common, args: &FoundArgs, now: UnixSeconds) -> Outcome {
     let office = open::new_office(common, &args.data.folder)?;
@@ -55,6 +55,8 @@ pub(super) fn found(common: &Common, args: &FoundArgs, now: UnixSeconds) -> Outc
 
 pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
     let office = open::office(common, &args.data.folder)?;
+    // Two processes that write lists would give one number to two of them, or serve the older one.
+    let _shift = Shift::begin(&office).map_err(served_already)?;
     let issuers = office.issuers()?;
     let written = lists::write(&office, &issuers, lists::Urgency::Now, By::signer(now))?;
     let alias = |id| {
@@ -94,11 +96,14 @@ pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn sign(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
+pub(super) fn sign(common: &Common, args: &SignArgs) -> Outcome {
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
+    if args.all {
+        shift.forget_all();
+    }
     let bar = progress(0, "responses signed");
-    let report = shift.pass(now, &|signed| bar.inc(signed))?;
+    let report = shift.pass(&serving::clock, &|signed| bar.inc(signed))?;
     bar.finish_and_clear();
     if args.data.json {
         let rows: Vec<_> = report
@@ -131,7 +136,19 @@ pub(super) fn sign(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcom
             args.data.folder.display()
         );
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ended(&report))
+}
+
+/// Says what failed while the rest went on.
+fn ended(report: &PassReport) -> ExitCode {
+    for fault in &report.faults {
+        eprintln!("error: {}: {}", fault.issuer, sentence(&fault.error));
+    }
+    match (report.faults.is_empty(), report.batches.is_empty()) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(REFUSED),
+        (false, false) => ExitCode::from(PARTIAL),
+    }
 }
 
 pub(super) fn serve(common: &Common, args: &ServeArgs) -> Outcome {
@@ -181,11 +198,11 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, SignerError> {
     Ok(stop)
 }
 
-pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome {
+pub(super) fn adopt(common: &Common, args: &PassArgs) -> Outcome {
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
     let bar = progress(0, "responses signed");
-    let report = shift.pass(now, &|signed| bar.inc(signed))?;
+    let report = shift.pass(&serving::clock, &|signed| bar.inc(signed))?;
     bar.finish_and_clear();
     let rows: Vec<_> = report.adoptions.iter().map(adoption).collect();
     let refused = report
@@ -194,7 +211,7 @@ pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outco
         .filter(|outcome| {
             matches!(
                 outcome,
-                Adoption::Refused { .. } | Adoption::StillRefused(_)
+                Adoption::Refused { .. } | Adoption::StillRefused(_) | Adoption::Failed { .. }
             )
         })
         .count();
@@ -223,7 +240,7 @@ pub(super) fn adopt(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outco
         }
     }
     Ok(match (refused, rows.len()) {
-        (0, _) => ExitCode::SUCCESS,
+        (0, _) => ended(&report),
         (refused, all) if refused == all => ExitCode::from(REFUSED),
         _ => ExitCode::from(PARTIAL),
     })
@@ -249,6 +266,9 @@ fn adoption(outcome: &Adoption) -> Value {
         }
         Adoption::Refused { issuer, why } => {
             json!({ "outcome": "REFUSED", "issuer": issuer.to_string(), "why": sentence(why) })
+        }
+        Adoption::Failed { issuer, error } => {
+            json!({ "outcome": "FAILED", "issuer": issuer.to_string(), "why": sentence(error) })
         }
         Adoption::StillRefused(issuer) => {
             json!({ "outcome": "REFUSED", "issuer": issuer.to_string(), "why": "as before" })

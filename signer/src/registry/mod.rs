@@ -246,6 +246,13 @@ pub trait Store: Send + Sync + 'static {
         now: UnixSeconds,
     ) -> impl Future<Output = Answer<Vec<OcspSigner>>> + Send;
 
+    /// Whether an OCSP signer certificate of an authority was revoked after that revision.
+    fn ocsp_signer_revoked(
+        &self,
+        authority: AuthorityId,
+        since: Revision,
+    ) -> impl Future<Output = Answer<bool>> + Send;
+
     // ---- what is published -------------------------------------------------------------------
 
     /// Takes the next CRL number of an authority; never the same one twice, used or not.

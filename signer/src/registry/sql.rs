@@ -120,6 +120,8 @@ pub(super) const OCSP_SIGNERS: &str = "SELECT c.id, o.der, c.key_file, c.not_bef
     FROM certificate c JOIN certificate_octets o ON o.certificate = c.id
     WHERE c.authority = $1 AND c.kind = 'ocsp-signer' AND c.state = 'issued' AND c.not_after > $2
     ORDER BY c.not_before, c.id";
+pub(super) const OCSP_SIGNERS_REVOKED: &str = "SELECT count(*) FROM certificate
+    WHERE authority = $1 AND kind = 'ocsp-signer' AND revoked_at IS NOT NULL AND revision > $2";
 
 pub(super) const NEXT_CRL_NUMBER: &str =
     "UPDATE authority SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number";

@@ -1,5 +1,7 @@
 //! Passes over a real registry; the responses are put together as the responder does and judged by OpenSSL.
 
+mod faults;
+
 use super::*;
 use crate::ca::tests::{approve, certificates, founded, now, openssl, person};
 use crate::registry::{Revocation, SqliteStore};
@@ -25,7 +27,8 @@ fn issued(folder: &Path) -> Office<SqliteStore> {
 }
 
 fn pass(shift: &mut Shift<'_, SqliteStore>, now: u64) -> Vec<(String, Kind, u64)> {
-    let report = shift.pass(now, &|_| {}).unwrap();
+    let report = shift.pass(&|| now, &|_| {}).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
     report
         .batches
         .into_iter()

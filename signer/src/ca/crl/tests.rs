@@ -151,3 +151,12 @@ fn a_list_is_not_renewed_at_half_of_its_life() {
     );
     assert!(list(&office, Urgency::Due, first.this_update + half).number > first.number);
 }
+
+#[test]
+fn a_list_of_a_clock_that_was_ahead_stays_until_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = office(folder.path());
+    let ahead = list(&office, Urgency::Due, now() + 10 * 86_400);
+    let mended = list(&office, Urgency::Due, now());
+    assert!(mended.number > ahead.number && mended.this_update < ahead.this_update);
+}

@@ -300,6 +300,15 @@ impl Store for SqliteStore {
         reading!(self, certificate::ocsp_signers, authority, now)
     }
 
+    async fn ocsp_signer_revoked(&self, authority: AuthorityId, since: Revision) -> Answer<bool> {
+        let count: i64 = sqlx::query_scalar(sql::OCSP_SIGNERS_REVOKED)
+            .bind(authority.0)
+            .bind(stored(since))
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(count > 0)
+    }
+
     async fn next_crl_number(&self, authority: AuthorityId) -> Answer<u64> {
         in_one_transaction!(self, serving::next_crl_number, authority)
     }

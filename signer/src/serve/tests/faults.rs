@@ -1,0 +1,243 @@
+//! What goes wrong beside the straight way: refused batches, lost keys, two processes, clocks.
+
+use super::*;
+use crate::registry::{CertificateFilter, CertificateState};
+use std::cell::Cell;
+
+fn folder_of(office: &Office<SqliteStore>, alias: &str) -> PathBuf {
+    office
+        .home
+        .spool(&office.issuer(alias).unwrap().issuer_id())
+}
+
+/// What the loader does with a batch it will not take.
+fn refuse(office: &Office<SqliteStore>, alias: &str, number: u64) {
+    let folder = folder_of(office, alias);
+    std::fs::create_dir_all(folder.join("refused")).unwrap();
+    let aside = folder.join("refused").join(spool_name(number));
+    std::fs::rename(folder.join(spool_name(number)), aside).unwrap();
+    let reason = folder.join(format!("refused/{number:020}.reason"));
+    std::fs::write(reason, "its octets\n").unwrap();
+}
+
+#[test]
+fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let revoked = revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    assert_eq!(pass(&mut shift, now()).len(), 2);
+    refuse(&office, "sm2", 2);
+    assert_eq!(pass(&mut shift, now()), [("sm2".to_owned(), Kind::Full, 4)]);
+    let again = Batch::read(&office, "sm2", 4);
+    assert!(again.serials().contains(&revoked));
+    assert!(!again.header.documents.is_empty());
+    assert_eq!(pass(&mut shift, now()), [], "once a refusal");
+    // A process that begins anew sees that it was made up for.
+    drop(shift);
+    let mut shift = Shift::begin(&office).unwrap();
+    assert_eq!(pass(&mut shift, now()), []);
+    // By hand.
+    shift.forget_all();
+    let kinds: Vec<_> = pass(&mut shift, now()).into_iter().map(|w| w.1).collect();
+    assert_eq!(kinds, [Kind::Full, Kind::Full]);
+    assert_eq!(pass(&mut shift, now()), []);
+}
+
+#[test]
+fn a_list_waits_because_another_authority_took_the_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    let _ = pass(&mut shift, now());
+    let issuer = office.issuer("p256").unwrap();
+    let lists = crl::write(&office, &[issuer], crl::Urgency::Now, By::signer(now())).unwrap();
+    assert_eq!(
+        pass(&mut shift, now()),
+        [("p256".to_owned(), Kind::Documents, 0)]
+    );
+    let header = Batch::read(&office, "p256", 2).header;
+    assert_eq!(header.revision, lists[0].revision);
+    assert_eq!(header.documents[0].octets, lists[0].der);
+}
+
+#[test]
+fn one_authority_without_its_keys_stops_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    for name in office.keyring.names_beginning("p256").unwrap() {
+        office.keyring.remove(&name).unwrap();
+    }
+    for alias in ["p256", "sm2"] {
+        revoke(&office, alias, RevocationReason::KeyCompromise);
+    }
+    let spool = folder_of(&office, "sm2");
+    std::fs::write(spool.join(acknowledgement_name(1)), "x 1\n").unwrap();
+    let report = shift.pass(&now, &|_| {}).unwrap();
+    let kinds: Vec<_> = report
+        .batches
+        .iter()
+        .map(|w| (&*w.issuer, w.kind))
+        .collect();
+    assert_eq!(kinds, [("sm2", Kind::Delta), ("sm2", Kind::Documents)]);
+    assert!(!report.faults.is_empty());
+    assert!(report.faults.iter().all(|fault| fault.issuer == "p256"));
+    assert!(!spool.join(spool_name(1)).exists(), "swept all the same");
+    assert!(
+        !shift.changed(),
+        "a fault is not tried again ten times a second"
+    );
+    revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    assert!(shift.changed(), "and hides no revocation");
+}
+
+#[test]
+fn a_batch_is_dated_before_the_revocation_it_reports() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now() - 100);
+    revoke(&office, "p256", RevocationReason::KeyCompromise);
+    // A pass that began long ago and was busy with other issuers since.
+    let asked = Cell::new(0);
+    let clock = || {
+        asked.set(asked.get() + 1);
+        if asked.get() < 3 { now() - 50 } else { now() }
+    };
+    let report = shift.pass(&clock, &|_| {}).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+    let delta = Batch::read(&office, "p256", 2);
+    let layout = delta.header.layout().unwrap();
+    let record = layout.record(&delta.records).unwrap();
+    let CertStatus::Revoked { at, .. } = record.status().unwrap() else {
+        panic!("revoked")
+    };
+    assert!(delta.header.windows[0].this_update >= at);
+}
+
+#[test]
+fn a_revocation_waits_behind_a_full_batch() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now() - 13 * 3_600);
+    revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    let written = pass(&mut shift, now());
+    assert_eq!(written[0], ("sm2".to_owned(), Kind::Delta, 1));
+    assert_eq!(written.iter().filter(|w| w.1 == Kind::Full).count(), 2);
+}
+
+#[test]
+fn a_certificate_is_signed_twice_because_two_processes_finish_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let issuer = office.issuer("p256").unwrap();
+    let mut shift = Shift::begin(&office).unwrap();
+    let approved = approve(&office, "p256", &[person("张三", "E1")]);
+    let state = || {
+        let filter = CertificateFilter {
+            submission: Some(crate::registry::SubmissionNumber(1)),
+            ..CertificateFilter::default()
+        };
+        let rows = office
+            .registry
+            .drive(office.registry.store().certificates(&filter));
+        rows.unwrap()[0].state
+    };
+    let another = Issuing::wait(&office.home).unwrap();
+    issue::reserve_only(&office, &issuer, &approved.into_items(), By::signer(now()));
+    let _ = pass(&mut shift, now());
+    assert_eq!(
+        state(),
+        CertificateState::Reserved,
+        "its process still lives"
+    );
+    drop(another);
+    let _ = pass(&mut shift, now());
+    assert_eq!(state(), CertificateState::Issued);
+}
+
+#[test]
+fn answers_of_a_revoked_signer_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let first = Batch::read(&office, "sm2", 1).header;
+    let filter = CertificateFilter {
+        alias: Some("sm2".to_owned()),
+        kind: Some(crate::registry::CertificateKind::OcspSigner),
+        ..CertificateFilter::default()
+    };
+    let store = office.registry.store();
+    let signer = office.registry.drive(store.certificates(&filter)).unwrap();
+    let revocation = Revocation {
+        id: signer[0].id,
+        reason: RevocationReason::KeyCompromise,
+        ground: "私钥泄露".to_owned(),
+        at: now(),
+        invalidity_date: None,
+    };
+    let by = By::person("officer", now());
+    office
+        .registry
+        .drive(store.revoke(&revocation, by))
+        .unwrap();
+    let written = pass(&mut shift, now());
+    assert!(
+        written.contains(&("sm2".to_owned(), Kind::Full, 5)),
+        "{written:?}"
+    );
+    let last = written.iter().filter(|w| w.0 == "sm2").count() as u64;
+    let again = Batch::read(&office, "sm2", 1 + last).header;
+    assert_ne!(first.responders, again.responders);
+    assert_eq!(pass(&mut shift, now()), [], "once");
+}
+
+#[test]
+fn an_authority_that_is_revoked_issues() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let filter = CertificateFilter {
+        alias: Some("p256-root".to_owned()),
+        ..CertificateFilter::default()
+    };
+    let store = office.registry.store();
+    let own = office.registry.drive(store.certificates(&filter)).unwrap();
+    let revocation = Revocation {
+        id: own[0].id,
+        reason: RevocationReason::CessationOfOperation,
+        ground: "合并重组".to_owned(),
+        at: now(),
+        invalidity_date: None,
+    };
+    let by = By::person("officer", now());
+    office
+        .registry
+        .drive(store.revoke(&revocation, by))
+        .unwrap();
+    let approved = approve(&office, "p256", &[person("赵六", "E9")]);
+    let refused = issue::issue(&office, approved, By::signer(now()), |_| {});
+    assert!(matches!(refused, Err(CaError::Revoked(_))));
+    // Who was certified before is answered for as ever.
+    let _ = pass(&mut Shift::begin(&office).unwrap(), now());
+    assert!(Batch::read(&office, "p256", 1).serials().len() > 3);
+}
+
+#[test]
+fn near_the_authoritys_end_every_batch_gets_a_new_signer() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let end = office.issuer("p256").unwrap().not_after - 86_400;
+    let signers = || office.keyring.names_beginning("p256-ocsp-").unwrap().len();
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, end);
+    let before = signers();
+    let _ = pass(&mut shift, end + 50_000);
+    assert_eq!(signers(), before);
+}
