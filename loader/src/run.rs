@@ -176,8 +176,7 @@ impl<'d> Line<'d> {
                 // The signer took it away again between listing and opening.
                 Err(AdmitError::Refused(BatchRefusal::Io(error)))
                     if error.kind() == io::ErrorKind::NotFound => {}
-                // A disk in trouble says nothing about the batch, and the signer does not sign a refused one again.
-                Err(AdmitError::Refused(refusal @ BatchRefusal::Io(_))) => {
+                Err(AdmitError::Refused(refusal)) if refusal.may_pass() => {
                     report.put_off.push(refused(&batch, sentence(&refusal)));
                 }
                 Err(AdmitError::Refused(refusal)) => {

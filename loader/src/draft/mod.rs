@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 pub use tiers::{MOST_DELTAS, TierError};
 use wire::batch::{DocumentKind, Header, Kind, Source};
 use wire::cert_id::IssuerId;
+use wire::crl::Crl;
 use wire::time::UnixSeconds;
 
 use crate::build::Built;
@@ -18,6 +19,7 @@ use crate::durable::{At as _, Disk, DiskError};
 use crate::import::admit::{Candidate, Floor};
 use crate::import::batch::BatchRefusal;
 use crate::import::certificate::Certificate;
+use crate::import::file::unsigned;
 use crate::manifest::{
     BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, ReplayNote, Role, SourceNote,
 };
@@ -90,7 +92,8 @@ impl Draft {
     pub fn check(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
         self.check_packs(store, &candidate.header)?;
         self.check_issuer(store, candidate)?;
-        self.check_documents(candidate)
+        self.check_documents(candidate)?;
+        self.check_lists(store, candidate)
     }
 
     /// Two issuers of one name and one key, told apart by the key's algorithm identifier only, would answer to the same
@@ -164,6 +167,30 @@ impl Draft {
             });
             if taken {
                 let why = "another issuer has a document of this name".to_owned();
+                return Err(BatchRefusal::Document {
+                    name: document.name.clone(),
+                    why,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// A list never goes backwards under its name.
+    fn check_lists(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
+        let lists = candidate.documents.iter().map(|(document, _)| document);
+        for document in lists.filter(|document| document.kind == DocumentKind::Crl) {
+            let blake3 = Digest::of(&document.octets);
+            let published = self.with_paths(store).find(|(entry, _)| {
+                entry.name == document.name
+                    && is_crl(&entry.role) == Some(true)
+                    && entry.blake3 != blake3
+            });
+            // What is published and cannot be read is replaced.
+            let Some(before) = published.and_then(|(_, path)| std::fs::read(path).ok()) else {
+                continue;
+            };
+            if let Some(why) = goes_back(&before, &document.octets) {
                 return Err(BatchRefusal::Document {
                     name: document.name.clone(),
                     why,
@@ -396,6 +423,23 @@ impl Draft {
             valid_for_secs,
         }
     }
+}
+
+/// Why a list may not follow another of the same CA, if it may not.
+fn goes_back(before: &[u8], after: &[u8]) -> Option<String> {
+    let (before, after) = (Crl::parse(before).ok()?, Crl::parse(after).ok()?);
+    if before.issuer != after.issuer {
+        return None;
+    }
+    if after.this_update < before.this_update {
+        return Some(
+            "its thisUpdate lies before that of the list published under this name".into(),
+        );
+    }
+    let numbers = after.extensions.number.zip(before.extensions.number);
+    numbers
+        .is_some_and(|(after, before)| unsigned(after) < unsigned(before))
+        .then(|| "its number is below that of the list published under this name".into())
 }
 
 /// Some(true) for a CRL, Some(false) for a certificate, None for a pack: what shares a path prefix.

@@ -15,8 +15,8 @@ use wire::time::UnixSeconds;
 
 use super::agree::Agreement;
 use super::batch::{BatchReader, BatchRefusal};
-use super::certificate::{Certificate, NameMatch};
-use super::crl::{Judged, Judging, judge};
+use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
+use super::crl::{CLOCK_LEEWAY, Judged, Judging, judge};
 use super::guard::{Place, RecordGuard};
 use super::responder::{Responders, latest_end};
 use super::trust::{WeakPolicy, recognise};
@@ -122,6 +122,7 @@ impl Candidate {
         sink: &mut dyn RecordSink,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Admitted, AdmitError> {
+        check_clock(&self.header, gate.now)?;
         let witnessed = match OwnReading::of(&self.header, gate)? {
             None => self.read_records(None, sink, progress)?,
             Some(own) => {
@@ -213,6 +214,31 @@ fn check_place(
     }
     if header.kind != Kind::Documents && header.variants.is_empty() {
         return Err(BatchRefusal::NoVariants);
+    }
+    Ok(())
+}
+
+/// Windows against our own clock. Old ones of a delta go in: what it revokes is then not answered, instead of `good`.
+fn check_clock(header: &Header, now: UnixSeconds) -> Result<(), BatchRefusal> {
+    if header.kind == Kind::Documents {
+        return Ok(());
+    }
+    for (number, window) in header.windows.iter().enumerate() {
+        let at = window.this_update.max(window.produced_at);
+        if at > now.saturating_add(CLOCK_LEEWAY) {
+            return Err(BatchRefusal::ClockBehind {
+                window: number,
+                at,
+                now,
+            });
+        }
+        if window.next_update <= now && header.kind != Kind::Delta {
+            return Err(BatchRefusal::Stale {
+                window: number,
+                next_update: window.next_update,
+                now,
+            });
+        }
     }
     Ok(())
 }
@@ -314,9 +340,13 @@ fn check_crl<'a>(
 ) -> Result<DocumentNote, String> {
     let crl = Crl::parse(octets).map_err(|error| error.to_string())?;
     let algorithm = recognise(crl.algorithm).map_err(|error| error.to_string())?;
-    let mut why = "no certificate of its issuer came with the batch".to_owned();
+    let mut why = "no certificate of its issuer that may sign lists came with the batch".to_owned();
     for certificate in certificates
         .filter(|certificate| certificate.subject_is(crl.issuer) != NameMatch::Different)
+        .filter(|certificate| {
+            certificate.authority != Authority::EndEntity
+                && certificate.crl_signing != CrlSigning::Forbidden
+        })
     {
         // Whether weak algorithms are read was decided when the list was staged; here only octets are compared.
         match certificate

@@ -11,6 +11,7 @@ use std::path::Path;
 use wire::DecodeError;
 use wire::batch::{self, Header, PREFIX_OCTETS, TRAILER_HASH_OCTETS, TRAILER_OCTETS};
 use wire::record::RecordLayout;
+use wire::time::UnixSeconds;
 
 use super::agree::Disagreement;
 use super::guard::RecordFault;
@@ -19,6 +20,7 @@ use super::responder::ResponderFault;
 use super::witness::WitnessFault;
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
+use crate::staged::rfc3339;
 
 /// Why a batch was set aside.
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +92,28 @@ pub enum BatchRefusal {
     SameCertId {
         /// The other's id.
         other: String,
+    },
+    /// Signed by a clock that runs ahead of ours. Time mends it.
+    #[error(
+        "window {window} begins or was signed at {}, more than five minutes after our clock's {}; check both clocks", rfc3339(*.at), rfc3339(*.now)
+    )]
+    ClockBehind {
+        /// Number in the table, from 0.
+        window: usize,
+        /// The later of its thisUpdate and producedAt.
+        at: UnixSeconds,
+        /// Our clock.
+        now: UnixSeconds,
+    },
+    /// A base whose answers nobody may serve any more must not take the place of one.
+    #[error("window {window} ended at {}, and it is {}: its answers are of no use", rfc3339(*.next_update), rfc3339(*.now))]
+    Stale {
+        /// Number in the table, from 0.
+        window: usize,
+        /// Its nextUpdate.
+        next_update: UnixSeconds,
+        /// Our clock.
+        now: UnixSeconds,
     },
     /// Responders, windows, variants.
     #[error(transparent)]
@@ -164,6 +188,21 @@ pub struct BatchReader {
     left: u64,
     chunk: Vec<u8>,
 }
+
+impl BatchRefusal {
+    /// Whether it says nothing against the batch: a disk in trouble, a clock that is behind. It is put off then, not set
+    /// aside, for the signer does not sign a refused one again.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Io(_) => true,
+            Self::ClockBehind { at, now, .. } => *at <= now.saturating_add(WAIT_FOR_CLOCK_SECS),
+            _ => false,
+        }
+    }
+}
+
+/// A batch signed further ahead than this does not hold up those behind it.
+const WAIT_FOR_CLOCK_SECS: u64 = 3600;
 
 impl BatchReader {
     /// Opens a batch and reads its header: what it says of itself, not to be believed before the end.

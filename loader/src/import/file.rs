@@ -199,7 +199,7 @@ fn scope<'a>(crl: &Crl<'a>) -> Option<IssuingDistributionPoint<'a>> {
 }
 
 /// INTEGER content octets of a non-negative number, so that they compare: by length, then by value.
-fn unsigned(content: &[u8]) -> (usize, &[u8]) {
+pub(crate) fn unsigned(content: &[u8]) -> (usize, &[u8]) {
     let zeros = content.iter().take_while(|&&octet| octet == 0).count();
     (content.len() - zeros, &content[zeros..])
 }

@@ -133,6 +133,9 @@ impl Responders {
             if window.next_update < window.this_update {
                 return Err(fault("nextUpdate lies before thisUpdate"));
             }
+            if window.produced_at < window.this_update {
+                return Err(fault("producedAt lies before thisUpdate"));
+            }
             let first = usize::from(window.group) * self.slots;
             let group = header.responders.get(first..first + self.slots);
             let group = group.ok_or(fault("it names a group of responders that is not there"))?;

@@ -1,6 +1,7 @@
 //! What must not go in: one thing wrong a test.
 
-use wire::batch::{Header, Kind};
+use rcgen::IsCa;
+use wire::batch::{Document, DocumentKind, Header, Kind};
 use wire::status::{CertStatus, RevocationReason};
 
 use super::{Place, good};
@@ -262,4 +263,76 @@ fn a_batch_that_cannot_be_read_now_is_set_aside_or_overtaken() {
     let report = place.pass(NOW);
     let taken: Vec<u64> = report.taken.iter().map(|taken| taken.number).collect();
     assert_eq!(taken, [2, 3], "{report:?}");
+}
+
+#[test]
+fn a_published_list_goes_backwards_or_comes_from_no_ca() {
+    let place = Place::new();
+    let put = |number: u64, octets: Vec<u8>, others: Vec<Document>| {
+        let mut documents = vec![Document {
+            kind: DocumentKind::Crl,
+            name: "workshop.crl".to_owned(),
+            octets,
+        }];
+        documents.extend(others);
+        let header = Header {
+            kind: Kind::Documents,
+            documents,
+            ..place.header(number)
+        };
+        place.put(header, &[]);
+    };
+    let crl = |this, number| place.authority.crl((this, NOW + 86_400), number, &[]);
+    put(1, crl(NOW, 7), Vec::new());
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    put(2, crl(NOW - 1, 8), Vec::new());
+    assert!(place.refused(NOW).contains("thisUpdate lies before"));
+    put(3, crl(NOW, 6), Vec::new());
+    assert!(place.refused(NOW).contains("number is below"));
+    put(4, crl(NOW + 1, 8), Vec::new());
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    // A certificate that is no CA's came along, and its key signed a list.
+    let no_ca = Authority::with("No CA", |params| params.is_ca = IsCa::ExplicitNoCa);
+    let certificate = Document {
+        kind: DocumentKind::OtherCertificate,
+        name: "other.cer".to_owned(),
+        octets: no_ca.certificate.der.clone(),
+    };
+    put(
+        5,
+        no_ca.crl((NOW + 2, NOW + 86_400), 9, &[]),
+        vec![certificate],
+    );
+    assert!(place.refused(NOW).contains("may sign lists"));
+}
+
+#[test]
+fn windows_are_not_held_against_the_clock() {
+    let place = Place::new();
+    let with = |number, change: &dyn Fn(&mut wire::batch::Window)| {
+        let mut header = place.header(number);
+        change(&mut header.windows[0]);
+        place.put(header, &[good(1)])
+    };
+    with(1, &|window| window.next_update = NOW);
+    assert!(place.refused(NOW).contains("ended at"));
+    with(2, &|window| window.produced_at = NOW - 1);
+    assert!(place.refused(NOW).contains("producedAt lies before"));
+    // Ahead of our clock: it waits until the clock has caught up.
+    with(3, &|window| window.produced_at = NOW + 301);
+    let report = place.pass(NOW);
+    assert_eq!((report.put_off.len(), report.refused.len()), (1, 0));
+    assert!(report.put_off[0].reason.contains("check both clocks"));
+    assert_eq!(place.pass(NOW + 1).taken.len(), 1);
+    with(4, &|window| window.produced_at = NOW + 3700);
+    assert!(place.refused(NOW + 1).contains("check both clocks"));
+    // What is no longer answered is not answered "good".
+    let mut header = Header {
+        kind: Kind::Delta,
+        ..place.header(5)
+    };
+    header.windows[0].next_update = NOW + 2;
+    let status = revoked(NOW, RevocationReason::KeyCompromise);
+    place.put(header, &[(serial(1), status, 0)]);
+    assert_eq!(place.pass(NOW + 3).taken.len(), 1);
 }
