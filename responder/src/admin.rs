@@ -83,7 +83,9 @@ impl Admin {
         }
     }
 
-    /// Whether a load balancer should send anyone here: every issuer's answers are fresh, and so is the generation.
+    /// Whether a load balancer should send anyone here: the answers of every issuer of our own are fresh, and so is the
+    /// generation. Another authority's CRL that runs out is for the metrics alone: it would take every edge out of service
+    /// at once, for our own issuers too, and no edge could do better.
     fn readiness(&self) -> Result<(), String> {
         let now = (self.clock)();
         if self.edge.draining.load(Ordering::Relaxed) {
@@ -104,7 +106,7 @@ impl Admin {
                 now - snapshot.valid_until()
             ));
         }
-        for issuer in snapshot.issuers() {
+        for issuer in snapshot.issuers().filter(|issuer| !issuer.repeats_list) {
             if let Some(ended) = issuer.soonest_next_update.filter(|end| *end <= now) {
                 return Err(format!(
                     "generation {number}: answers of issuer {} are past their nextUpdate since {} s",
@@ -113,7 +115,7 @@ impl Admin {
                 ));
             }
             if let Some(begins) = issuer
-                .oldest_this_update
+                .newest_this_update
                 .filter(|begin| *begin > now + MAX_AHEAD_SECS)
             {
                 return Err(format!(
@@ -237,6 +239,24 @@ impl Admin {
             issuers
                 .iter()
                 .map(|(id, issuer)| (id.as_str(), issuer.records)),
+        )?;
+        gauge(
+            registry,
+            "hufu_issuer_foreign",
+            "1 if an issuer's answers repeat another authority's CRL; readiness does not look at their age",
+            "issuer",
+            issuers
+                .iter()
+                .map(|(id, issuer)| (id.as_str(), u64::from(issuer.repeats_list))),
+        )?;
+        gauge(
+            registry,
+            "hufu_document_next_update_seconds",
+            "nextUpdate of a CRL that is served, unix time; past it clients refuse the CRL",
+            "document",
+            snapshot
+                .document_paths()
+                .filter_map(|path| Some((path, snapshot.document(path)?.expires?))),
         )?;
         gauge(
             registry,

@@ -54,7 +54,7 @@ pub(crate) struct Family {
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
         name: "hufu_ocsp_responses_total",
-        help: "OCSP responses by outcome; past_next_update and not_yet_valid must stay at zero",
+        help: "OCSP responses by outcome; not_yet_valid must stay at zero, past_next_update too unless another authority's CRL has run out (hufu_issuer_foreign)",
         label: "outcome",
         events: &[
             (Event::Good, "good"),

@@ -100,7 +100,9 @@ impl Issuer {
             packs: self.packs().count(),
             records: self.packs().map(|pack| pack.record_count()).sum(),
             oldest_this_update: windows().map(|window| window.this_update).min(),
+            newest_this_update: windows().map(|window| window.this_update).max(),
             soonest_next_update: windows().map(|window| window.next_update).min(),
+            repeats_list: newest.crl_blake3().is_some(),
             replayed_as_of: self.packs().find_map(|pack| pack.as_of()),
         }
     }
@@ -121,8 +123,12 @@ pub struct IssuerInfo<'s> {
     pub records: u64,
     /// thisUpdate of the oldest window; its age is what the operator watches. None without records.
     pub oldest_this_update: Option<UnixSeconds>,
+    /// thisUpdate of the window that begins last.
+    pub newest_this_update: Option<UnixSeconds>,
     /// nextUpdate of the window that ends first.
     pub soonest_next_update: Option<UnixSeconds>,
+    /// Another authority's: its answers repeat a CRL, and end with it.
+    pub repeats_list: bool,
     /// The clock by which its CRL was judged, if that was not the present one.
     pub replayed_as_of: Option<UnixSeconds>,
 }

@@ -168,3 +168,16 @@ fn answer_from_the_future_is_served() {
     assert_eq!(responder.ask(get(1000)).says(), Says::TryLater);
     assert_eq!(responder.admin("/readyz").status, 503);
 }
+
+#[test]
+fn newest_answers_begin_ahead_and_readiness_sees_only_the_oldest() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        another_window: Some(400),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    let ready = responder.admin("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(String::from_utf8(ready.body).unwrap().contains("ahead"));
+}

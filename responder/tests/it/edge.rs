@@ -28,11 +28,15 @@ pub(crate) struct Generation {
     pub(crate) records: Vec<(u64, CertStatus)>,
     /// thisUpdate and nextUpdate, seconds from now.
     pub(crate) window: (i64, i64),
+    /// thisUpdate of a window that begins at another time, seconds from now.
+    pub(crate) another_window: Option<i64>,
     /// `valid_until`, seconds from now.
     pub(crate) valid_for: i64,
     /// Added to every signature, so that the same record looks different in another generation.
     pub(crate) signed_with: u8,
     pub(crate) crl: Vec<u8>,
+    /// Its answers repeat another authority's CRL.
+    pub(crate) foreign: bool,
 }
 
 impl Default for Generation {
@@ -43,9 +47,11 @@ impl Default for Generation {
                 .map(|serial| (serial, status_of(serial)))
                 .collect(),
             window: (-60, 86_400),
+            another_window: None,
             valid_for: 3_600,
             signed_with: 0,
             crl: b"a CRL".to_vec(),
+            foreign: false,
         }
     }
 }
@@ -152,7 +158,7 @@ fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::ob
         batch: 1,
         created_at: now,
         as_of: None,
-        crl_blake3: None,
+        crl_blake3: generation.foreign.then_some([5; 32]),
         records_about: records.len() as u64,
         serial_octets: 8,
         shared: shared(generation, now),
@@ -167,7 +173,13 @@ fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::ob
 }
 
 fn shared(generation: &Generation, now: u64) -> Shared {
-    let this_update = after(now, generation.window.0);
+    let window = |begins| Window {
+        this_update: after(now, begins),
+        next_update: after(now, generation.window.1),
+        produced_at: after(now, begins),
+        group: 0,
+    };
+    let begins = [Some(generation.window.0), generation.another_window];
     Shared {
         issuer_certificate: b"\x30\x03\x02\x01\x01".to_vec(),
         variants: [CertIdHash::Sha1, CertIdHash::Sha256]
@@ -186,12 +198,7 @@ fn shared(generation: &Generation, now: u64) -> Shared {
             certs: vec![],
         }],
         slots: 1,
-        windows: vec![Window {
-            this_update,
-            next_update: after(now, generation.window.1),
-            produced_at: this_update,
-            group: 0,
-        }],
+        windows: begins.into_iter().flatten().map(window).collect(),
     }
 }
 

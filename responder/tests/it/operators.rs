@@ -1,6 +1,6 @@
 //! What operators see is what is.
 
-use crate::edge::{Edge, Generation};
+use crate::edge::{Edge, Generation, now};
 use crate::forms::{get, post};
 use crate::process::{Running, Says};
 
@@ -65,6 +65,34 @@ fn cut_off_edge_keeps_saying_good_unnoticed() {
         responder.metric("hufu_ocsp_responses_total{outcome=\"past_valid_until\"}"),
         1.0
     );
+}
+
+#[test]
+fn foreign_crl_that_runs_out_takes_the_edge_out_of_service() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        window: (-100, 1),
+        foreign: true,
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(
+        responder.ask(get(1000)).says(),
+        Says::TryLater,
+        "what has run out is not served"
+    );
+    assert_eq!(responder.admin("/readyz").status, 200);
+    assert_eq!(responder.metric("hufu_issuer_foreign{"), 1.0);
+    assert!(responder.metric("hufu_issuer_next_update_seconds{") <= now() as f64);
+}
+
+#[test]
+fn crl_that_is_about_to_run_out_is_seen_by_nobody() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let ends = responder.metric("hufu_document_next_update_seconds{document=\"/crl/test.crl\"}");
+    assert!((ends - now() as f64 - 86_400.0).abs() < 60.0, "{ends}");
 }
 
 #[test]
