@@ -1,10 +1,12 @@
 //! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with `crl.der`, `issuer.der` and `options.toml`.
 //!
 //! `import --crl` writes a folder whole and swaps it in; signer and loader each read it for themselves. The options
-//! carry the CRL's BLAKE3, so a reader that catches two files of different swaps, or a flipped bit, notices and says so.
+//! carry the CRL's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
+//! two files reads again.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -112,6 +114,32 @@ pub fn write(
 /// Reads what is staged for one issuer; `None` when nothing is.
 pub fn read(data: &Path, issuer_id: &str) -> Result<Option<Staged>, StagedError> {
     let folder = folder_of(data, issuer_id);
+    read_unswapped(&folder, || read_once(&folder))
+}
+
+/// Reads until the folder is the same one before and after. An import swaps it whole.
+fn read_unswapped<T>(
+    folder: &Path,
+    mut read: impl FnMut() -> Result<T, StagedError>,
+) -> Result<T, StagedError> {
+    let folder_now = || {
+        let metadata = fs::metadata(folder).ok();
+        // The old one's inode may be given to a newer one; its time tells them apart.
+        metadata.map(|it| (it.dev(), it.ino(), it.mtime(), it.mtime_nsec()))
+    };
+    let mut before = folder_now();
+    for _ in 1..MOST_READS {
+        let outcome = read();
+        let after = folder_now();
+        if before == after {
+            return outcome;
+        }
+        before = after;
+    }
+    read()
+}
+
+fn read_once(folder: &Path) -> Result<Option<Staged>, StagedError> {
     let options_path = folder.join(OPTIONS_FILE);
     let text = match fs::read_to_string(&options_path) {
         Ok(text) => text,
@@ -136,7 +164,7 @@ pub fn read(data: &Path, issuer_id: &str) -> Result<Option<Staged>, StagedError>
         });
     }
     Ok(Some(Staged {
-        folder,
+        folder: folder.to_owned(),
         crl,
         issuer,
         options,
@@ -295,6 +323,46 @@ fn read_file(path: &Path) -> Result<Vec<u8>, StagedError> {
 
 /// Folder of all staged CRLs under a data folder.
 pub const STAGED_FOLDER: &str = "staged";
+/// Imports do not follow one another this fast.
+const MOST_READS: usize = 8;
 const CRL_FILE: &str = "crl.der";
 const ISSUER_FILE: &str = "issuer.der";
 const OPTIONS_FILE: &str = "options.toml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_swapped_between_two_files_is_taken_for_a_changed_one() {
+        let data = tempfile::tempdir().unwrap();
+        let id = "0".repeat(32);
+        let stage = |crl: &[u8]| {
+            let options = Options {
+                as_of: None,
+                allow_weak: false,
+                crl_blake3: *blake3::hash(crl).as_bytes(),
+                imported_at: 0,
+            };
+            write(data.path(), &id, crl, b"issuer", &options).unwrap()
+        };
+        let folder = stage(b"old");
+        let mut reads = 0;
+        let crl = read_unswapped(&folder, || {
+            reads += 1;
+            let options = fs::read_to_string(folder.join(OPTIONS_FILE)).unwrap();
+            if reads == 1 {
+                stage(b"new");
+            }
+            let crl = fs::read(folder.join(CRL_FILE)).unwrap();
+            let named = Options::parse(&options).unwrap().crl_blake3;
+            if blake3::hash(&crl) == named {
+                Ok(crl)
+            } else {
+                let path = folder.clone();
+                Err(StagedError::Changed { path })
+            }
+        });
+        assert_eq!((crl.unwrap().as_slice(), reads), (b"new".as_slice(), 2));
+    }
+}

@@ -260,7 +260,10 @@ impl OwnReading {
         }
         let not_staged = |why: String| BatchRefusal::NotStaged { why };
         let staged = staged::read(gate.data, &header.issuer_id.to_string())
-            .map_err(|error| not_staged(error.to_string()))?
+            .map_err(|error| match error {
+                staged::StagedError::Io { .. } => BatchRefusal::Staged(error),
+                _ => not_staged(error.to_string()),
+            })?
             .ok_or_else(|| not_staged("there is none of this issuer".to_owned()))?;
         if staged.options.crl_blake3 != blake3 {
             return Err(not_staged("the one staged is another".to_owned()));

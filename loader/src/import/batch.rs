@@ -20,7 +20,7 @@ use super::responder::ResponderFault;
 use super::witness::WitnessFault;
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
-use crate::staged::rfc3339;
+use crate::staged::{StagedError, rfc3339};
 
 /// Why a batch was set aside.
 #[derive(Debug, thiserror::Error)]
@@ -150,6 +150,9 @@ pub enum BatchRefusal {
         /// What was found.
         why: String,
     },
+    /// The folder of staged CRLs cannot be read.
+    #[error("the CRL it repeats cannot be read")]
+    Staged(#[source] StagedError),
     /// The staged CRL does not pass our own judgement.
     #[error("the staged CRL it repeats: {0}")]
     Crl(CrlRefusal),
@@ -194,7 +197,7 @@ impl BatchRefusal {
     /// aside, for the signer does not sign a refused one again.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Io(_) => true,
+            Self::Io(_) | Self::Staged(_) => true,
             Self::ClockBehind { at, now, .. } => *at <= now.saturating_add(WAIT_FOR_CLOCK_SECS),
             _ => false,
         }

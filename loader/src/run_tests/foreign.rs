@@ -105,4 +105,18 @@ fn a_batch_that_disagrees_with_the_staged_list_goes_in() {
     );
     std::fs::write(staged.join("crl.der"), b"0").unwrap();
     assert!(place.refused(NOW).contains("not staged here"));
+
+    // It cannot be read at present: a folder under the file's name. The batch waits.
+    let place = Place::new();
+    foreign(&place, &entries, &right);
+    let id = place.authority.certificate.id().to_string();
+    let path = crate::staged::folder_of(place.data.path(), &id).join("crl.der");
+    let octets = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let report = place.pass(NOW);
+    assert_eq!((report.put_off.len(), report.refused.len()), (1, 0));
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, octets).unwrap();
+    assert_eq!(place.pass(NOW).taken.len(), 1);
 }
