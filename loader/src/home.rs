@@ -2,11 +2,15 @@
 //!
 //! ```text
 //! DIR/loader/seal.key       Ed25519, PKCS#8, mode 0600: seals generations; the only private key here
-//! DIR/loader/seal.pub       what edges pin
+//! DIR/loader/seal.pub       what edges pin: our key, and those that sealed before it
 //! DIR/loader/batch.pub      the signer's batch key, pinned at `init` (or at first use from DIR/signer/batch.pub)
 //! DIR/spool/<issuer-id>/    batches in, acknowledgements out, refused ones set aside
 //! DIR/store/                what is published
 //! ```
+//!
+//! To change the sealing key: make the new one elsewhere (`init` in an empty folder), pin its public half beside the old one
+//! at every edge, then put it in the place of seal.key and start again. A key that seal.pub lacks is added to it, and the
+//! older ones there are still believed of what is in the store; take their lines out once every edge has followed.
 
 use std::path::{Path, PathBuf};
 
@@ -24,6 +28,8 @@ pub struct Home {
 pub struct Keys {
     /// Seals generations.
     pub seal: SealKey,
+    /// Sealed what is there already, before a change of keys.
+    pub older_seals: Vec<PublicKey>,
     /// The signer's Ed25519 batch key.
     pub batch: PublicKey,
 }
@@ -98,8 +104,10 @@ impl Home {
         let folder = self.loader();
         disk.create_folder(&folder)
             .at("create the folder", &folder)?;
+        let seal = self.seal(disk)?;
         Ok(Keys {
-            seal: self.seal(disk)?,
+            older_seals: self.older_seals(disk, seal.public())?,
+            seal,
             batch: self.batch(disk, given)?,
         })
     }
@@ -114,18 +122,28 @@ impl Home {
             tracing::info!(id = %key.public().id(), path = %path.display(), "sealing key made");
             key
         };
-        let public = self.seal_pin();
-        if !public.exists() {
-            let line = format!("{}\n", key.public());
-            write_whole(
-                disk,
-                &temp_of(&public),
-                &public,
-                line.as_bytes(),
-                Audience::Everyone,
-            )?;
-        }
         Ok(key)
+    }
+
+    /// What seal.pub pins beside our own key, which is added if it is not there.
+    fn older_seals(&self, disk: &dyn Disk, own: PublicKey) -> Result<Vec<PublicKey>, HomeError> {
+        let path = self.seal_pin();
+        let mut pins = if path.exists() {
+            read_pins(&path)?
+        } else {
+            Vec::new()
+        };
+        if !pins.contains(&own) {
+            if !pins.is_empty() {
+                tracing::warn!(id = %own.id(), path = %path.display(), "the sealing key changed; edges that do not pin it will refuse what it seals");
+            }
+            let keys = std::iter::once(&own).chain(&pins);
+            let lines: String = keys.map(|key| format!("{key}\n")).collect();
+            let temp = temp_of(&path);
+            write_whole(disk, &temp, &path, lines.as_bytes(), Audience::Everyone)?;
+        }
+        pins.retain(|pin| *pin != own);
+        Ok(pins)
     }
 
     fn batch(&self, disk: &dyn Disk, given: Option<&Path>) -> Result<PublicKey, HomeError> {

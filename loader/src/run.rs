@@ -290,7 +290,10 @@ impl<'d> Line<'d> {
             return false;
         };
         // A clock that was set back must not keep a seal from being renewed for as long as it was ahead.
-        now >= current.sealed_at + self.terms.reseal_after_secs || now < current.sealed_at
+        now >= current
+            .sealed_at
+            .saturating_add(self.terms.reseal_after_secs)
+            || now < current.sealed_at
     }
 }
 
@@ -328,15 +331,21 @@ fn kind_name(kind: Kind) -> &'static str {
 
 /// Opens spool and store of `data` for one publisher: keys made or read, the store locked.
 pub fn open<'d>(disk: &'d dyn Disk, data: &Path, terms: Terms) -> Result<Line<'d>, OpenLineError> {
+    if terms.reseal_after_secs >= terms.valid_for_secs {
+        return Err(OpenLineError::Terms(terms));
+    }
     let home = Home::at(data);
     let keys = home.keys(disk, None)?;
-    let publisher = Publisher::open(disk, home.store(), keys.seal, &[])?;
+    let publisher = Publisher::open(disk, home.store(), keys.seal, &keys.older_seals)?;
     Ok(Line::new(home, publisher, keys.batch, terms))
 }
 
 /// Why a data folder could not be taken over.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenLineError {
+    /// Each seal would run out before it is renewed.
+    #[error("a generation valid for {} s must be sealed anew sooner than after {} s", .0.valid_for_secs, .0.reseal_after_secs)]
+    Terms(Terms),
     /// Its keys.
     #[error(transparent)]
     Home(#[from] crate::home::HomeError),

@@ -213,7 +213,7 @@ struct Sealing {
     /// How long a generation is valid after sealing
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     valid_for: u64,
-    /// Seal anew after this long without a change
+    /// Seal anew after this long without a change; less than --valid-for
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     reseal_after: u64,
 }
@@ -303,7 +303,8 @@ Examples:
   Elsewhere, with the signer's batch.pub brought over by hand:
     hufu-loader init --data hufu-data --batch-key batch.pub
 
-What is there already stays as it is. Edges pin DIR/loader/seal.pub.";
+What is there already stays as it is. Edges pin DIR/loader/seal.pub: our key
+and, after a change of keys, the older ones.";
 
 const PUBLISH_EXAMPLES: &str = "\
 Examples:

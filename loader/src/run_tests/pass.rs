@@ -255,3 +255,39 @@ fn a_shard_signed_anew_keeps_the_other_shards_out() {
     place.put(header, &[good(in_shard(0))]);
     assert!(place.refused(NOW).contains("revision 8 is below 9"));
 }
+
+#[test]
+fn a_new_sealing_key_shuts_the_loader_out_of_its_own_store() {
+    let place = Place::new();
+    place.put(place.header(1), &[good(1)]);
+    place.pass(NOW);
+    std::fs::remove_file(place.data.path().join("loader/seal.key")).unwrap();
+    place.put(place.header(2), &[good(2)]);
+    assert_eq!(place.pass(NOW + 1).generation, Some(2));
+    // Whoever reads the pin file believes both.
+    assert_eq!(place.status(2), Some(CertStatus::Good));
+    let pins = crate::seal::read_pins(&place.data.path().join("loader/seal.pub")).unwrap();
+    assert_eq!(pins.len(), 2);
+    let line = place.line(&FsDisk);
+    let previous = line.publisher().current().unwrap().previous;
+    assert_eq!(previous.unwrap().number, 1);
+}
+
+#[test]
+fn a_seal_runs_out_before_it_is_renewed() {
+    use crate::run::{OpenLineError, Terms, open};
+    let place = Place::new();
+    let terms = |valid_for_secs, reseal_after_secs| Terms {
+        valid_for_secs,
+        reseal_after_secs,
+    };
+    for terms in [terms(1800, 1800), terms(0, 0), terms(60, u64::MAX)] {
+        let refused = open(&FsDisk, place.data.path(), terms).err();
+        assert!(matches!(refused, Some(OpenLineError::Terms(_))));
+    }
+    let mut line = open(&FsDisk, place.data.path(), terms(u64::MAX, u64::MAX - 1)).unwrap();
+    place.put(place.header(1), &[good(1)]);
+    for pass in 0..2 {
+        line.pass(NOW + pass, &mut |_, _| ()).unwrap();
+    }
+}
