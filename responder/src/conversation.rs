@@ -109,6 +109,13 @@ impl Future for Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         let worker = &self.connection.worker;
+        // The runtime survives a panic in a task. What its turn had gathered must not be sent to whoever comes next.
+        if let Ok(mut cork) = worker.cork.try_borrow_mut() {
+            cork.clear();
+        }
+        if std::thread::panicking() {
+            worker.counters.count(Event::Panicked);
+        }
         worker.connections.remove(&self.connection.watch);
         worker.counters.note_open(worker.connections.len());
     }
@@ -131,3 +138,56 @@ const MAX_LINGER_OCTETS: usize = 256 * 1024;
 
 const URI_TOO_LONG: &[u8] =
     b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::PastValidUntil;
+    use crate::metrics::Counters;
+    use crate::worker::{Current, Policy};
+
+    #[test]
+    fn octets_of_a_turn_that_panicked_are_sent_to_another_client() {
+        let policy = Policy {
+            max_connections: 1,
+            request_secs: 1,
+            idle_secs: 1,
+            max_age_secs: 1,
+            past_valid_until: PastValidUntil::Serve,
+        };
+        let counters = Arc::new(Counters::default());
+        let worker = Rc::new(Worker::new(
+            policy,
+            Arc::clone(&counters),
+            Current::default(),
+        ));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .unwrap();
+        let _inside = runtime.enter();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let socket = TcpStream::from_std(socket).unwrap();
+        let turn = Conversation::new(&worker, socket, &http1::Builder::new());
+
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            turn.connection
+                .worker
+                .cork
+                .borrow_mut()
+                .extend_from_slice(b"half of an answer");
+            let _turn = turn;
+            panic!("in the middle of a turn");
+        }));
+
+        assert!(ended.is_err());
+        assert!(worker.cork.borrow().is_empty());
+        assert_eq!(counters.read(Event::Panicked), 1);
+        assert_eq!(worker.connections.len(), 0);
+    }
+}

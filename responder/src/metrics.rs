@@ -40,6 +40,7 @@ pub(crate) enum Event {
     LimitReached,
     RequestTimeout,
     IdleTimeout,
+    Panicked,
 }
 
 /// A metric's name, its help, and for each of its events the label value.
@@ -129,9 +130,15 @@ pub(crate) const FAMILIES: &[Family] = &[
             (Event::IdleTimeout, "idle"),
         ],
     },
+    Family {
+        name: "hufu_connection_panics_total",
+        help: "Connections closed by a defect of the responder: must stay at zero",
+        label: "",
+        events: &[(Event::Panicked, "")],
+    },
 ];
 
-const EVENTS: usize = Event::IdleTimeout as usize + 1;
+const EVENTS: usize = Event::Panicked as usize + 1;
 
 /// The cells of one core, on cache lines of their own.
 #[derive(Debug)]

@@ -129,11 +129,14 @@ async fn serve(mut start: Start) -> usize {
     let listener = tokio::net::TcpListener::from_std(start.listener)
         .map(Rc::new)
         .expect("the listener is non-blocking and the runtime is there");
-    let accepting = spawn_local(accept(Rc::clone(&worker), Rc::clone(&listener)));
-    let sweeping = spawn_local(sweep(Rc::clone(&worker)));
+    let mut accepting = spawn_local(accept(Rc::clone(&worker), Rc::clone(&listener)));
+    let mut sweeping = spawn_local(sweep(Rc::clone(&worker)));
 
-    // An error means that the server handle is gone: the same as being told.
-    let _ = start.drained.wait_for(|drained| *drained).await;
+    if until_told(&mut start.drained, &mut accepting, &mut sweeping).await == End::Lost {
+        // The thread ends, and `lost_a_worker` sees it.
+        tracing::error!("a worker can no longer accept or watch its connections");
+        return worker.connections.len();
+    }
 
     accepting.abort();
     worker.connections.begin_drain();
@@ -150,6 +153,29 @@ async fn serve(mut start: Start) -> usize {
     }
     sweeping.abort();
     worker.connections.len()
+}
+
+/// Why a worker stops serving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum End {
+    /// It has been told to drain.
+    Told,
+    /// One of the tasks it cannot do without has ended: only a panic ends them.
+    Lost,
+}
+
+async fn until_told(
+    drained: &mut watch::Receiver<bool>,
+    accepting: &mut tokio::task::JoinHandle<()>,
+    sweeping: &mut tokio::task::JoinHandle<()>,
+) -> End {
+    tokio::select! {
+        // An error means that the server handle is gone: the same as being told.
+        _ = drained.wait_for(|drained| *drained) => End::Told,
+        _ = accepting => End::Lost,
+        _ = sweeping => End::Lost,
+    }
 }
 
 /// Accepts for ever.
@@ -239,3 +265,27 @@ const MAX_BUFFER_OCTETS: usize = 8 * 1024;
 const DRAIN_GRACE: Duration = Duration::from_millis(250);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worker_that_no_longer_accepts_or_sweeps_goes_on_unnoticed() {
+        let runtime = Builder::new_current_thread()
+            .build_local(LocalOptions::default())
+            .unwrap();
+        let for_ever = || spawn_local(std::future::pending());
+        let broken = || spawn_local(async { panic!("a defect") });
+        runtime.block_on(async {
+            let (tell, mut told) = watch::channel(false);
+            let lost = until_told(&mut told, &mut broken(), &mut for_ever()).await;
+            assert_eq!(lost, End::Lost);
+            let lost = until_told(&mut told, &mut for_ever(), &mut broken()).await;
+            assert_eq!(lost, End::Lost);
+            tell.send(true).unwrap();
+            let end = until_told(&mut told, &mut for_ever(), &mut for_ever()).await;
+            assert_eq!(end, End::Told);
+        });
+    }
+}
