@@ -192,7 +192,7 @@ impl Settings {
             idle_secs: in_range("idle-secs", self.idle_secs.unwrap_or(60), 1..=3600)?,
             drain: Duration::from_secs(u64::from(in_range(
                 "drain-secs",
-                self.drain_secs.unwrap_or(10),
+                self.drain_secs.unwrap_or(DRAIN_SECS),
                 0..=600,
             )?)),
             max_age_secs: self.max_age_secs.unwrap_or(300),
@@ -224,6 +224,9 @@ impl Settings {
         Ok(config)
     }
 }
+
+/// How long a drain lasts unless it is set; who supervises the program must wait longer than this.
+pub const DRAIN_SECS: u32 = 10;
 
 const OCSP_PORT: u16 = 2560;
 const ADMIN_PORT: u16 = 2561;

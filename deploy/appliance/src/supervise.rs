@@ -160,6 +160,19 @@ const READY_POLL: Duration = Duration::from_millis(20);
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// Signals wake the loop; this is only a second look at the children.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
-/// What each child gets to end in order; the responder answers what it has begun.
-const DRAIN: Duration = Duration::from_secs(10);
+/// What each child gets to end in order. The responder answers what it has begun and then cuts off who is too slow, by its
+/// own deadline ([`DRAIN_SECS`](hufu_responder::config::DRAIN_SECS)); to kill it at that same moment would make a failure
+/// of every stop with one slow client.
+const DRAIN: Duration = Duration::from_secs(15);
 const DRAIN_POLL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responder_is_killed_while_it_still_drains() {
+        let its_own = Duration::from_secs(u64::from(hufu_responder::config::DRAIN_SECS));
+        assert!(DRAIN >= its_own + Duration::from_secs(3), "{DRAIN:?}");
+    }
+}
