@@ -73,8 +73,12 @@ CREATE TABLE item (
     number     TEXT    NOT NULL,
     fields     TEXT    NOT NULL,
     spki       BLOB,
-    UNIQUE (submission, line)
+    key_blake3 BLOB    CHECK (length(key_blake3) = 32),
+    UNIQUE (submission, line),
+    CHECK ((spki IS NULL) = (key_blake3 IS NULL))
 );
+-- A key belongs to one subject; what was dropped never had a certificate.
+CREATE INDEX item_by_key  ON item (key_blake3) WHERE key_blake3 IS NOT NULL AND state <> 'dropped';
 CREATE INDEX item_waiting ON item (subject) WHERE state IN ('open', 'reserved');
 
 CREATE TABLE refused_row (

@@ -85,6 +85,9 @@ pub enum Rule {
     /// The same key twice in a file.
     #[error("the same public key as line {0} (与第 {0} 行公钥相同)")]
     SameKey(u64),
+    /// 本单位, but another unit than the one that files.
+    #[error("is not that of the filing unit, though the relation is 本单位 (与申请单位不符)")]
+    NotOwn,
     /// The CSR.
     #[error("{0}")]
     Csr(CsrRefused),

@@ -11,6 +11,7 @@ use wire::time::UnixSeconds;
 
 use super::column as col;
 use super::csr::{self, CsrRefused, CsrSource, KeyKind};
+use super::row::{FilingUnit, Relation, Row};
 use super::rule::{RowRefusal, Rule, SubmissionRefused};
 use super::schedule::{self, CheckedLine};
 use super::sheet::Sheet;
@@ -154,6 +155,10 @@ pub fn judge(
 
     let judge_line = |line: &_| {
         let checked = schedule::check(handed.kind, &sheet, line, today)?;
+        let unit = &application.filing_unit;
+        if let Some(refusal) = not_own(&checked, unit) {
+            return Err(vec![refusal]);
+        }
         let spki = key(&checked, handed, authority).map_err(|refusal| vec![refusal])?;
         Ok((checked, spki))
     };
@@ -174,6 +179,29 @@ pub fn judge(
             .map(|(line, spki)| item(&line, spki))
             .collect(),
         refused: refused.iter().map(RowRefusal::to_row).collect(),
+    })
+}
+
+/// 本单位 is the unit that files, by the same name.
+fn not_own(checked: &CheckedLine, filing: &FilingUnit) -> Option<RowRefusal> {
+    let Row::Unit(unit) = &checked.row else {
+        return None;
+    };
+    if unit.relation != Relation::Own {
+        return None;
+    }
+    let (column, value) = if unit.code.organisation() != filing.code.organisation() {
+        (&col::UNIT_CODE, unit.code.as_str())
+    } else if unit.name != filing.name {
+        (&col::UNIT_NAME, unit.name.as_str())
+    } else {
+        return None;
+    };
+    Some(RowRefusal {
+        line: checked.line,
+        column: Some(column),
+        rule: Rule::NotOwn,
+        value: value.to_owned(),
     })
 }
 

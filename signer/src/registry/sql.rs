@@ -56,24 +56,8 @@ pub(super) const ITEMS_KEPT: &str = "SELECT count(*) FROM item
     WHERE submission = $1 AND state IN ('reserved', 'issued')";
 pub(super) const TURN_AWAY: &str =
     "UPDATE submission SET state = $2, accepted = accepted - $3 WHERE number = $1";
-pub(super) const ADD_REFUSED: &str =
-    "INSERT INTO refused_row (submission, position, line, column_chinese,
-    column_english, rule, value) VALUES ($1, $2, $3, $4, $5, $6, $7)";
 pub(super) const REFUSED: &str = "SELECT line, column_chinese, column_english, rule, value
     FROM refused_row WHERE submission = $1 ORDER BY position";
-
-pub(super) const SUBJECT: &str = "SELECT id FROM subject WHERE subject_key = $1";
-pub(super) const ADD_SUBJECT: &str =
-    "INSERT INTO subject (subject_key, kind, name, number) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (subject_key) DO NOTHING RETURNING id";
-pub(super) const LIVE_CERTIFICATE: &str = "SELECT a.alias, c.serial FROM certificate c
-    JOIN authority a ON a.id = c.authority
-    WHERE c.subject = $1 AND c.state IN ('reserved', 'issued', 'held') AND c.not_after > $2 LIMIT 1";
-pub(super) const WAITING_ITEM: &str =
-    "SELECT submission FROM item WHERE subject = $1 AND state IN ('open', 'reserved') LIMIT 1";
-pub(super) const ADD_ITEM: &str =
-    "INSERT INTO item (submission, line, subject, state, name, number, fields, spki)
-    VALUES ($1, $2, $3, 'open', $4, $5, $6, $7) RETURNING id";
 
 /// Of the certificates after that number, one that was approved for another authority.
 pub(super) const OTHER_AUTHORITY: &str = "SELECT s.alias, a.alias FROM certificate c

@@ -304,6 +304,16 @@ pub enum ItemOutcome {
         /// That submission.
         number: SubmissionNumber,
     },
+    /// The public key is another subject's.
+    KeyOfAnother {
+        /// Its submission.
+        number: SubmissionNumber,
+    },
+    /// A certificate of the public key was revoked because the private key may be in other hands.
+    KeyCompromised {
+        /// The submission it came with.
+        number: SubmissionNumber,
+    },
 }
 
 impl ItemOutcome {
@@ -320,7 +330,25 @@ impl ItemOutcome {
                     "the subject already waits for a certificate in submission {number} (一人一证)"
                 )
             }
+            Self::KeyOfAnother { number } => format!(
+                "the public key is that of another subject, of submission {number} (公钥已属其他主体)"
+            ),
+            Self::KeyCompromised { number } => format!(
+                "a certificate of this public key, of submission {number}, was revoked as compromised (公钥对应的私钥已泄露)"
+            ),
         };
+        if matches!(
+            self,
+            Self::KeyOfAnother { .. } | Self::KeyCompromised { .. }
+        ) {
+            return Some(RefusedRow {
+                line: item.line,
+                column: "CSR文件".to_owned(),
+                column_english: "csr".to_owned(),
+                rule,
+                value: String::new(),
+            });
+        }
         let (column, column_english) = match kind {
             SubjectKind::Person => ("证件号码", "id_no"),
             SubjectKind::Unit => ("代码", "unit_code"),

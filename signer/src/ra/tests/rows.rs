@@ -238,3 +238,26 @@ fn a_unit_known_by_both_its_codes_is_two_units() {
     assert_eq!(receipt.accepted.len(), 1);
     assert_eq!(receipt.refused[0].column, "代码");
 }
+
+#[test]
+fn another_unit_passes_for_the_one_that_files() {
+    let header = "序号,单位名称,代码,关系,保管人,保管人身份证号,电话,介质类型";
+    for (name, code, relation, column) in [
+        ("测试市税务局", "91350100M000100Y43", "本单位", None),
+        ("测试市税务局", "M000100Y-4", "本单位", None),
+        ("税务所", "M000100Y-4", "下属", None),
+        ("税务所", "M000100Y-4", "本单位", Some("unit_name")),
+        ("测试市税务局", "HF00001X-5", "本单位", Some("unit_code")),
+    ] {
+        let rig = rig();
+        let mut own = form(&[WANG]).with("个人,申请", "单位,申请");
+        own.kind = SubjectKind::Unit;
+        let row = format!("1,{name},{code},{relation},张三,11010519491231002X,0532888888,USBKey");
+        own.schedule = format!("{header}\n{row}\n").into_bytes();
+        let receipt = rig.hand_in(&own).unwrap();
+        let refused = receipt.refused.first().map(|r| r.column_english.as_str());
+        assert_eq!(refused, column, "{row}: {receipt:?}");
+        let not_own = |r: &RefusedRow| r.rule.contains("本单位");
+        assert!(receipt.refused.iter().all(not_own), "{receipt:?}");
+    }
+}

@@ -11,6 +11,7 @@ mod row;
 mod serving;
 mod status;
 mod submission;
+mod submit;
 #[cfg(test)]
 mod tests;
 
@@ -176,12 +177,12 @@ impl Store for SqliteStore {
     }
 
     async fn submit(&self, submission: &NewSubmission, by: By<'_>) -> Answer<Submitted> {
-        in_one_transaction!(self, submission::submit, submission, by)
+        in_one_transaction!(self, submit::submit, submission, by)
     }
 
     async fn preview(&self, submission: &NewSubmission, by: By<'_>) -> Answer<Submitted> {
         let mut tx = self.write().await?;
-        let answer = submission::submit(&mut tx, submission, by).await?;
+        let answer = submit::submit(&mut tx, submission, by).await?;
         tx.rollback().await?;
         Ok(answer)
     }

@@ -1,16 +1,14 @@
-//! Submissions in, judged against what the registry already holds; their lives step by step.
+//! Submissions read back; their lives step by step.
 
 use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
-use wire::serial::Serial;
 
-use super::row::{loaded, named, number, number_or_none, serial, stored};
+use super::row::{loaded, named, number, number_or_none, stored};
 use super::{Act, audit};
 use crate::registry::{
-    Answer, ApplicationState, Business, By, Item, ItemId, ItemOutcome, ItemState, NewItem,
-    NewSubmission, RefusedRow, RegistryError, SubjectKind, Submission, SubmissionNumber, Submitted,
-    TurnAway, TurnedAway, sql,
+    Answer, ApplicationState, Business, By, Item, ItemId, ItemState, RefusedRow, RegistryError,
+    SubjectKind, Submission, SubmissionNumber, TurnAway, TurnedAway, sql,
 };
 
 pub(super) async fn of_file(
@@ -22,179 +20,6 @@ pub(super) async fn of_file(
         .fetch_optional(db)
         .await?;
     Ok(number.map(|n| SubmissionNumber(loaded(n))))
-}
-
-pub(super) async fn submit(
-    db: &mut SqliteConnection,
-    new: &NewSubmission,
-    by: By<'_>,
-) -> Answer<Submitted> {
-    if let Some(first) = of_file(&mut *db, &new.file_blake3).await? {
-        return Err(RegistryError::SameFile { first });
-    }
-    let number = insert(&mut *db, new, by).await?;
-    let mut items = Vec::with_capacity(new.items.len());
-    let mut refused = new.refused.clone();
-    for item in &new.items {
-        let outcome = accept(&mut *db, number, new, item, by).await?;
-        refused.extend(outcome.refusal(new.kind, item));
-        items.push(outcome);
-    }
-    refused.sort_by_key(|row| row.line);
-    record_refused(&mut *db, number, &refused).await?;
-    let accepted = items
-        .iter()
-        .filter(|o| matches!(o, ItemOutcome::Accepted(_)))
-        .count();
-    // A row may have broken several rules.
-    let refused_rows = refused.chunk_by(|a, b| a.line == b.line).count();
-    // A submission of which nothing is left is refused, and its file may come again.
-    let state = if accepted == 0 {
-        ApplicationState::Refused
-    } else {
-        ApplicationState::Checked
-    };
-    sqlx::query(sql::SUBMISSION_COUNTS)
-        .bind(stored(number.0))
-        .bind(stored(accepted as u64))
-        .bind(stored(refused_rows as u64))
-        .bind(state.name())
-        .execute(&mut *db)
-        .await?;
-    let act = Act {
-        verb: "submit",
-        object: format!("submission {number}"),
-        detail: json!({ "file_blake3": blake3::Hash::from_bytes(new.file_blake3).to_hex().as_str(),
-            "unit_code": new.unit_code, "alias": new.alias, "accepted": accepted,
-            "refused": refused_rows, "additional": new.additional, "state": state.name() }),
-        by,
-        revision: None,
-    };
-    audit(db, act).await?;
-    Ok(Submitted { number, items })
-}
-
-async fn insert(
-    db: &mut SqliteConnection,
-    new: &NewSubmission,
-    by: By<'_>,
-) -> Answer<SubmissionNumber> {
-    let number: i64 = sqlx::query_scalar(sql::ADD_SUBMISSION)
-        .bind(new.file_blake3.as_slice())
-        .bind(new.application_blake3.as_slice())
-        .bind(new.kind.name())
-        .bind(new.business.name())
-        .bind(&new.alias)
-        .bind(&new.unit_name)
-        .bind(&new.unit_code)
-        .bind(&new.application)
-        .bind(ApplicationState::Submitted.name())
-        .bind(by.who)
-        .bind(stored(by.at))
-        .fetch_one(db)
-        .await
-        .map_err(|error| match &error {
-            sqlx::Error::Database(cause) if cause.is_foreign_key_violation() => {
-                RegistryError::NoAuthority(new.alias.clone())
-            }
-            _ => error.into(),
-        })?;
-    Ok(SubmissionNumber(loaded(number)))
-}
-
-/// Records an item unless its subject already holds, or waits for, a certificate of the kind.
-async fn accept(
-    db: &mut SqliteConnection,
-    number: SubmissionNumber,
-    new: &NewSubmission,
-    item: &NewItem,
-    by: By<'_>,
-) -> Answer<ItemOutcome> {
-    // Most subjects are new: one statement for those, two more for the others.
-    let new_subject: Option<i64> = sqlx::query_scalar(sql::ADD_SUBJECT)
-        .bind(&item.subject_key)
-        .bind(new.kind.name())
-        .bind(&item.name)
-        .bind(&item.number)
-        .fetch_optional(&mut *db)
-        .await?;
-    let subject = match new_subject {
-        Some(subject) => subject,
-        None => {
-            let known: i64 = sqlx::query_scalar(sql::SUBJECT)
-                .bind(&item.subject_key)
-                .fetch_one(&mut *db)
-                .await?;
-            if let Some(held) = held(&mut *db, known, new.additional, by).await? {
-                return Ok(held);
-            }
-            known
-        }
-    };
-    let id = sqlx::query_scalar(sql::ADD_ITEM)
-        .bind(stored(number.0))
-        .bind(stored(item.line))
-        .bind(subject)
-        .bind(&item.name)
-        .bind(&item.number)
-        .bind(&item.fields)
-        .bind(&item.spki)
-        .fetch_one(db)
-        .await?;
-    Ok(ItemOutcome::Accepted(ItemId(id)))
-}
-
-async fn held(
-    db: &mut SqliteConnection,
-    subject: i64,
-    additional: bool,
-    by: By<'_>,
-) -> Answer<Option<ItemOutcome>> {
-    let waiting: Option<i64> = sqlx::query_scalar(sql::WAITING_ITEM)
-        .bind(subject)
-        .fetch_optional(&mut *db)
-        .await?;
-    if let Some(number) = waiting {
-        return Ok(Some(ItemOutcome::AlreadyWaits {
-            number: SubmissionNumber(loaded(number)),
-        }));
-    }
-    if additional {
-        return Ok(None);
-    }
-    let live = sqlx::query(sql::LIVE_CERTIFICATE)
-        .bind(subject)
-        .bind(stored(by.at))
-        .fetch_optional(db)
-        .await?;
-    live.map(|row| {
-        let serial: Serial = serial(&row)?;
-        Ok(ItemOutcome::AlreadyHolds {
-            alias: row.try_get("alias")?,
-            serial: serial.to_string(),
-        })
-    })
-    .transpose()
-}
-
-async fn record_refused(
-    db: &mut SqliteConnection,
-    number: SubmissionNumber,
-    refused: &[RefusedRow],
-) -> Answer<()> {
-    for (position, row) in (0_i64..).zip(refused) {
-        sqlx::query(sql::ADD_REFUSED)
-            .bind(stored(number.0))
-            .bind(position)
-            .bind(stored(row.line))
-            .bind(&row.column)
-            .bind(&row.column_english)
-            .bind(&row.rule)
-            .bind(&row.value)
-            .execute(&mut *db)
-            .await?;
-    }
-    Ok(())
 }
 
 pub(super) async fn approve(

@@ -123,10 +123,15 @@ impl Rig {
     /// Submitted, approved, reserved and issued.
     fn issue(&self, file: u8, key: &str, serial: u32) -> (SubmissionNumber, CertificateId) {
         let (number, items) = self.submit(file, &[key]);
+        (number, self.issue_item(number, items[0], serial))
+    }
+
+    /// Approves a submission of one item, reserves and issues.
+    fn issue_item(&self, number: SubmissionNumber, item: ItemId, serial: u32) -> CertificateId {
         self.db
             .drive(self.db.store().approve(number, self.by("officer")))
             .unwrap();
-        let lot = [reservation(self.authority, serial, Some(items[0]))];
+        let lot = [reservation(self.authority, serial, Some(item))];
         let id = self
             .db
             .drive(self.db.store().reserve(&lot, By::signer(NOW)))
@@ -138,7 +143,7 @@ impl Rig {
         self.db
             .drive(self.db.store().record_issued(&lot, By::signer(NOW)))
             .unwrap();
-        (number, id)
+        id
     }
 
     fn order(&self, id: CertificateId) -> Revocation {

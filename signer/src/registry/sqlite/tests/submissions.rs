@@ -330,3 +330,117 @@ fn a_withdrawn_submission_is_issued() {
         rig.submit(1, &["a"]);
     }
 }
+
+/// Submits one item with a key.
+fn with_key(rig: &Rig, file: u8, subject: &str, key: u8) -> ItemOutcome {
+    let mut item = item(2, subject);
+    item.spki = Some(vec![0x30, key]);
+    let form = form(file, vec![item]);
+    let store = rig.db.store();
+    let done = rig.db.drive(store.submit(&form, rig.by("clerk"))).unwrap();
+    done.items[0].clone()
+}
+
+#[test]
+fn one_key_gets_certificates_of_two_subjects() {
+    let rig = rig();
+    let ItemOutcome::Accepted(_) = with_key(&rig, 1, "a", 1) else {
+        panic!("refused")
+    };
+    let first = SubmissionNumber(1);
+    assert_eq!(
+        with_key(&rig, 2, "b", 1),
+        ItemOutcome::KeyOfAnother { number: first }
+    );
+    // Within one submission as well, whoever handed it to the registry.
+    let (mut c, mut d) = (item(2, "c"), item(3, "d"));
+    (c.spki, d.spki) = (Some(vec![0x30, 2]), Some(vec![0x30, 2]));
+    let store = rig.db.store();
+    let done = rig
+        .db
+        .drive(store.submit(&form(3, vec![c, d, item(4, "c")]), rig.by("clerk")))
+        .unwrap();
+    let number = done.number;
+    assert!(matches!(done.items[0], ItemOutcome::Accepted(_)));
+    assert_eq!(done.items[1], ItemOutcome::KeyOfAnother { number });
+    assert_eq!(done.items[2], ItemOutcome::AlreadyWaits { number });
+    let refused = rig.db.wait(|s| s.refusals(number)).unwrap();
+    let refused: Vec<_> = refused
+        .iter()
+        .map(|row| (row.line, row.column_english.as_str()))
+        .collect();
+    assert_eq!(refused, [(3, "csr"), (4, "id_no")]);
+    // A key that came to nothing is free.
+    let by = rig.by("clerk");
+    rig.db
+        .drive(store.turn_away(first, TurnAway::Withdraw, "w", by))
+        .unwrap();
+    assert!(matches!(
+        with_key(&rig, 4, "b", 1),
+        ItemOutcome::Accepted(_)
+    ));
+}
+
+#[test]
+fn a_compromised_key_is_certified_again() {
+    for (reason, again) in [
+        (RevocationReason::KeyCompromise, false),
+        (RevocationReason::AffiliationChanged, true),
+    ] {
+        let rig = rig();
+        let ItemOutcome::Accepted(item) = with_key(&rig, 1, "a", 1) else {
+            panic!("refused")
+        };
+        let id = rig.issue_item(SubmissionNumber(1), item, 7);
+        let mut order = rig.order(id);
+        order.reason = reason;
+        rig.db
+            .drive(rig.db.store().revoke(&order, rig.by("officer")))
+            .unwrap();
+        let number = SubmissionNumber(1);
+        match with_key(&rig, 2, "a", 1) {
+            ItemOutcome::Accepted(_) => assert!(again, "{reason:?}"),
+            outcome => {
+                assert_eq!(outcome, ItemOutcome::KeyCompromised { number });
+                assert!(!again, "{reason:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_submission_loses_or_mixes_rows() {
+    let rig = rig();
+    let count = 1203;
+    let keys: Vec<_> = (0..count).map(|n| format!("s{n}")).collect();
+    let rows = |offset: u64| {
+        let rows = (2..).zip(&keys).map(|(line, key)| {
+            let mut item = item(line + offset, key);
+            item.spki = Some(key.clone().into_bytes());
+            item
+        });
+        rows.collect::<Vec<_>>()
+    };
+    let store = rig.db.store();
+    let done = rig
+        .db
+        .drive(store.submit(&form(1, rows(0)), rig.by("clerk")))
+        .unwrap();
+    let items = rig.db.wait(|s| s.items(done.number)).unwrap();
+    assert_eq!(items.len(), keys.len());
+    for ((outcome, item), key) in done.items.iter().zip(&items).zip(&keys) {
+        assert_eq!(outcome, &ItemOutcome::Accepted(item.id));
+        assert_eq!(item.spki.as_deref(), Some(key.as_bytes()));
+    }
+    // The same again: each row is refused, and kept as refused.
+    let again = rig
+        .db
+        .drive(store.submit(&form(2, rows(1)), rig.by("clerk")))
+        .unwrap();
+    let number = done.number;
+    let waits = ItemOutcome::AlreadyWaits { number };
+    assert!(again.items.iter().all(|outcome| *outcome == waits));
+    let refused = rig.db.wait(|s| s.refusals(again.number)).unwrap();
+    let lines: Vec<_> = refused.iter().map(|row| row.line).collect();
+    assert_eq!(lines, (3..3 + count).collect::<Vec<u64>>());
+}
