@@ -93,19 +93,16 @@ impl Sm2Signer {
             let e: FieldBytes = self.hasher.clone().chain_update(message).finalize();
             let k = self.nonce(&e, random).ok_or_else(refused)?;
             points.push(ProjectivePoint::mul_by_generator(&k));
-            nonces.push(k);
+            nonces.push(*k);
             digests.push(e);
         }
         let points = ProjectivePoint::batch_normalize(points.as_slice());
         let places = signatures.chunks_exact_mut(ALGORITHM.raw_octets());
         for (((point, e), k), place) in points.iter().zip(&digests).zip(nonces.iter()).zip(places) {
-            let r = Scalar::reduce(e) + Scalar::reduce(&point.x());
-            let s = self.inverse * (*k + r) - r;
-            let zero = Scalar::ZERO;
-            // Once in 2^255 signatures; GM/T 0003.2 §6.1 asks for the check all the same.
-            if r == zero || r + *k == zero || s == zero {
-                return Err(refused());
-            }
+            let (r, s) = match self.finish(e, k, &point.x()) {
+                Some(signature) => signature,
+                None => self.sign_alone(e)?,
+            };
             let (first, second) = place.split_at_mut(32);
             first.copy_from_slice(&r.to_repr());
             second.copy_from_slice(&s.to_repr());
@@ -113,8 +110,33 @@ impl Sm2Signer {
         Ok(())
     }
 
-    /// A nonce in [1, n−1], uniform: each half of the HMAC is taken if it is in range.
-    fn nonce(&self, e: &FieldBytes, random: &[u8]) -> Option<Scalar> {
+    /// r and s; nothing where GM/T 0003.2 §6.1 asks for another nonce (steps A5 and A6), once in 2^255 signatures.
+    fn finish(&self, e: &FieldBytes, k: &Scalar, x: &FieldBytes) -> Option<(Scalar, Scalar)> {
+        let r = Scalar::reduce(e) + Scalar::reduce(x);
+        let s = self.inverse * (*k + r) - r;
+        let zero = Scalar::ZERO;
+        (r != zero && r + *k != zero && s != zero).then_some((r, s))
+    }
+
+    /// One signature with a nonce of its own, for a digest whose first nonce would not do.
+    fn sign_alone(&self, e: &FieldBytes) -> Result<(Scalar, Scalar), KeyError> {
+        for _ in 0..8 {
+            let mut random = Zeroizing::new([0_u8; 32]);
+            getrandom::fill(random.as_mut_slice()).map_err(|_| KeyError::Random)?;
+            let Some(k) = self.nonce(e, random.as_slice()) else {
+                continue;
+            };
+            let point = ProjectivePoint::mul_by_generator(&k).to_affine();
+            if let Some(signature) = self.finish(e, &k, &point.x()) {
+                return Ok(signature);
+            }
+        }
+        Err(KeyError::Sign(ALGORITHM))
+    }
+
+    /// A nonce in [1, n−1], uniform: each half of the HMAC is taken if it is in range. Wiped when dropped; the backend keeps
+    /// the HMAC's own copy, which offers no way to wipe it.
+    fn nonce(&self, e: &FieldBytes, random: &[u8]) -> Option<Zeroizing<Scalar>> {
         for attempt in 0_u8..8 {
             let mut context = hmac::Context::with_key(&self.nonce_key);
             context.update(e);
@@ -122,10 +144,10 @@ impl Sm2Signer {
             context.update(&[attempt]);
             let tag = context.sign();
             for half in tag.as_ref().chunks_exact(32) {
-                let mut octets = FieldBytes::default();
+                let mut octets = Zeroizing::new(FieldBytes::default());
                 octets.copy_from_slice(half);
-                let scalar = Option::<Scalar>::from(Scalar::from_repr(octets));
-                if let Some(scalar) = scalar.filter(|scalar| *scalar != Scalar::ZERO) {
+                let scalar = Option::<Scalar>::from(Scalar::from_repr(*octets));
+                if let Some(scalar) = scalar.map(Zeroizing::new).filter(|k| **k != Scalar::ZERO) {
                     return Some(scalar);
                 }
             }
@@ -218,6 +240,57 @@ mod tests {
         }
         let (first, second) = (borrowed[0], &signatures[64..128]);
         verify::own(ALGORITHM, key.public_key_der(), first, second).unwrap_err();
+    }
+
+    fn octets(digits: &str) -> FieldBytes {
+        let mut octets = FieldBytes::default();
+        let pairs = digits.as_bytes().chunks(2);
+        for (place, pair) in octets.iter_mut().zip(pairs) {
+            *place = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        }
+        octets
+    }
+
+    fn key_of(d: &str) -> Sm2Signer {
+        let secret = SecretKey::from_slice(&octets(d)).unwrap();
+        Sm2Signer::from_pkcs8(&secret.to_pkcs8_der().unwrap().to_bytes()).unwrap()
+    }
+
+    /// GM/T 0003.5 §A.2: the example on the recommended curve.
+    const D: &str = "3945208F7B2144B13F36E38AC6D39F95889393692860B51A42FB81EF4DF7C5B8";
+    const K: &str = "59276E27D506861A16680F3AD9C02DCCEF3CC1FA3CDBE4CE6D54B80DEAC1BC21";
+    const R: &str = "F5A03B0648D2C4630EEAC513E1BB81A15944DA3827D5B74143AC7EACEEE720B3";
+    const S: &str = "B1B6AA29DF212FD8763182BC0D421CA1BB9038FD1F7F42D4840B69C485BBC1AA";
+
+    fn x_of(k: &Scalar) -> FieldBytes {
+        ProjectivePoint::mul_by_generator(k).to_affine().x()
+    }
+
+    #[test]
+    fn a_signature_is_another_than_the_standards() {
+        let key = key_of(D);
+        let k = Scalar::from_repr(octets(K)).unwrap();
+        let e: FieldBytes = key
+            .hasher
+            .clone()
+            .chain_update(b"message digest")
+            .finalize();
+        let (r, s) = key.finish(&e, &k, &x_of(&k)).unwrap();
+        assert_eq!((r.to_repr(), s.to_repr()), (octets(R), octets(S)));
+    }
+
+    #[test]
+    fn a_nonce_that_gives_the_key_away_is_used() {
+        let key = key_of(D);
+        let k = Scalar::from_repr(octets(K)).unwrap();
+        let x = Scalar::reduce(&x_of(&k));
+        // r = e + x.
+        for r in [Scalar::ZERO, -k] {
+            let e = (r - x).to_repr();
+            assert!(key.finish(&e, &k, &x_of(&k)).is_none());
+            let (r, s) = key.sign_alone(&e).unwrap();
+            assert!(r != Scalar::ZERO && s != Scalar::ZERO);
+        }
     }
 
     #[test]
