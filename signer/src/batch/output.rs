@@ -1,4 +1,4 @@
-//! Writes a batch file and reads it back before it gets its name.
+//! Writes a batch file and reads it back, from the system's memory, before it is flushed and gets its name.
 //!
 //! Layout: `wire::batch`. The trailer is the BLAKE3 of all before it and the signer's Ed25519 signature over that, so that
 //! the loader takes nothing another program put into the spool.
@@ -90,7 +90,7 @@ impl BatchFile {
     }
 }
 
-/// What stands on the disk is what was meant: header, hash, length, and one record's signatures in [`SAMPLE`].
+/// What the system holds of the file, which is flushed only afterwards, is what was meant: header, hash, length, and one record's signatures in [`SAMPLE`].
 fn read_back(
     file: &mut File,
     path: &Path,

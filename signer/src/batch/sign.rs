@@ -166,7 +166,7 @@ pub fn run(
     let pieces = job.rows.len().div_ceil(PIECE);
     let desk = Desk::new(pieces, threads.max(1) * AHEAD);
     std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, pieces.max(1)) {
+        let sign = || {
             scope.spawn(|| {
                 let mut scratch = Scratch::default();
                 while let Some((piece, mut buffer)) = desk.take() {
@@ -178,22 +178,37 @@ pub fn run(
                     lost.piece = None;
                     desk.put(piece, filled);
                 }
-            });
+            })
+        };
+        let threads = threads.clamp(1, pieces.max(1));
+        let threads: Vec<_> = (0..threads).map(|_| sign()).collect();
+        let written = write_pieces(&desk, pieces, &mut write);
+        for thread in threads {
+            // Left to the scope, a thread's panic would become ours; the desk has told of its piece already.
+            let _ = thread.join();
         }
-        for _ in 0..pieces {
-            let result = desk
-                .next()
-                .and_then(|buffer| write(&buffer).map(|()| buffer));
-            match result {
-                Ok(buffer) => desk.give_back(buffer),
-                Err(error) => {
-                    desk.stop();
-                    return Err(error);
-                }
+        written
+    })
+}
+
+fn write_pieces(
+    desk: &Desk,
+    pieces: usize,
+    write: &mut impl FnMut(&[u8]) -> Result<(), BatchError>,
+) -> Result<(), BatchError> {
+    for _ in 0..pieces {
+        let result = desk
+            .next()
+            .and_then(|buffer| write(&buffer).map(|()| buffer));
+        match result {
+            Ok(buffer) => desk.give_back(buffer),
+            Err(error) => {
+                desk.stop();
+                return Err(error);
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Where threads take pieces and put them down; holds at most `ahead` pieces between taking and writing.

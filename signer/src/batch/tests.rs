@@ -88,25 +88,18 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
     .unwrap();
     let whole = start.elapsed().as_secs_f64();
 
-    // The backend as it comes: aws-lc-rs one message at a time; for SM2 the crate's own signing key.
-    let message = [7; 230];
-    let sm2 = {
-        let secret = sm2::SecretKey::from_slice(&[7; 32]).unwrap();
-        sm2::dsa::SigningKey::new(crate::key::sm2::DEFAULT_ID, &secret).unwrap()
-    };
+    // The key alone, in groups as large as the batch asks for.
+    let message: &[u8] = &[7; 230];
+    let messages = [message; 32];
     let start = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                use sm2::dsa::signature::Signer as _;
-                let mut signature = [0; 64];
-                for _ in 0..count * variants / u32::try_from(threads).unwrap() {
-                    if alias == "sm2" {
-                        let signed: sm2::dsa::Signature = sm2.sign(&message);
-                        signature.copy_from_slice(&signed.to_bytes());
-                    } else {
-                        responder.key.sign_into(&message, &mut signature).unwrap();
-                    }
+                let mut signatures = [0; 32 * 64];
+                let share = count * variants / u32::try_from(threads).unwrap();
+                for _ in 0..share / 32 {
+                    let key = &responder.key;
+                    key.sign_each(&messages, &mut signatures).unwrap();
                 }
             });
         }
@@ -170,6 +163,47 @@ fn records_leave_in_another_order_than_the_loader_takes() {
         .collect();
     assert!(places.is_sorted());
     assert_eq!(places.iter().map(|place| place.0.0).max(), Some(3));
+}
+
+#[test]
+fn a_thread_that_panics_takes_the_signer_with_it() {
+    struct Panics;
+    impl Signer for Panics {
+        fn algorithm(&self) -> SignatureAlgorithm {
+            SignatureAlgorithm::EcdsaP256Sha256
+        }
+        fn public_key_der(&self) -> &[u8] {
+            &[]
+        }
+        fn sign_into(&self, _: &[u8], _: &mut [u8]) -> Result<(), crate::key::KeyError> {
+            panic!("a fault of the backend");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let subject = own::subject(&office.issuer("p256").unwrap()).unwrap();
+    let responder = Responder {
+        key: Box::new(Panics),
+        certificate: Vec::new(),
+        key_hash: [0; 20],
+        not_before: 0,
+        not_after: now() + 86_400,
+    };
+    let order = Order {
+        subject: &subject,
+        kind: Kind::Full,
+        number: 1,
+        revision: 1,
+        now: now(),
+        window: plan::window(now(), 86_400, responder.not_after, None),
+        responder: &responder,
+        rows: rows(1_000),
+        documents: Vec::new(),
+    };
+    let path = folder.path().join("spool").join("1.batch");
+    let key = office.keyring.batch_key().unwrap();
+    let made = make(order, path, &spooler(&*key, &Default::default()), 2);
+    assert!(matches!(made, Err(BatchError::Lost)), "{made:?}");
 }
 
 #[test]
