@@ -40,6 +40,12 @@ pub enum KeyError {
     /// A key of that name exists; keys are never overwritten.
     #[error("key file {} exists already", .0.display())]
     Exists(PathBuf),
+    /// A secret is gone while what hangs on it is still here.
+    #[error("{} is missing, although it was in use: put it back from a copy; a new one would not do", .0.display())]
+    Lost(PathBuf),
+    /// A passphrase that protects nothing.
+    #[error("{} is empty", .0.display())]
+    NoPassphrase(PathBuf),
     /// The system gave no random octets.
     #[error("the system gives no random octets")]
     Random,

@@ -9,8 +9,9 @@ use crate::durable::{self, Existing, Secrecy};
 use pkcs8::der::Decode;
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use wire::algorithm::SignatureAlgorithm;
 use zeroize::{Zeroize, Zeroizing};
@@ -23,10 +24,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Opens the keys of `signer_folder` (`DIR/signer`), making folder and passphrase on first use.
+    /// Opens the keys of `signer_folder` (`DIR/signer`), making folder and passphrase on first use. What others than the
+    /// owner may read is closed to them, and told.
     ///
     /// # Errors
-    /// [`KeyError::File`] if the disk refuses, [`KeyError::Random`] if there is no entropy.
+    /// [`KeyError::File`] if the disk refuses, [`KeyError::Random`] if there is no entropy; [`KeyError::Lost`] if there are
+    /// keys but no passphrase, [`KeyError::NoPassphrase`] if it is empty.
     pub fn open(signer_folder: &Path) -> Result<Self, KeyError> {
         let folder = signer_folder.join("keys");
         std::fs::DirBuilder::new()
@@ -37,13 +40,23 @@ impl Keyring {
                 path: folder.clone(),
                 source,
             })?;
+        close_to_others(signer_folder, 0o700)?;
+        close_to_others(&folder, 0o700)?;
         let path = signer_folder.join("passphrase");
         if let Some(passphrase) = read_passphrase(&path)? {
+            close_to_others(&path, 0o600)?;
+            if passphrase.is_empty() {
+                return Err(KeyError::NoPassphrase(path));
+            }
             return Ok(Self {
                 signer_folder: signer_folder.to_owned(),
                 folder,
                 passphrase,
             });
+        }
+        // It is written before the first key: a new one beside old keys would hide that they are lost.
+        if signer_folder.join("batch.key").exists() || holds_keys(&folder)? {
+            return Err(KeyError::Lost(path));
         }
         let mut octets = Zeroizing::new([0_u8; 32]);
         getrandom::fill(octets.as_mut_slice()).map_err(|_| KeyError::Random)?;
@@ -114,15 +127,19 @@ impl Keyring {
     /// the loader to pin.
     ///
     /// # Errors
-    /// As [`make`](Self::make) and [`signer`](Self::signer).
+    /// As [`make`](Self::make) and [`signer`](Self::signer); [`KeyError::Lost`] if only the public half is left.
     pub fn batch_key(&self) -> Result<Box<dyn Signer>, KeyError> {
         let path = self.signer_folder.join("batch.key");
+        let public = self.signer_folder.join("batch.pub");
         if !path.exists() {
+            // The loader has pinned it: whatever another key signed would be refused.
+            if public.exists() {
+                return Err(KeyError::Lost(path));
+            }
             let plain = super::generate(SignatureAlgorithm::Ed25519)?;
             self.store_at(&path, SignatureAlgorithm::Ed25519, &plain)?;
         }
         let key = super::open(SignatureAlgorithm::Ed25519, &self.load_from(&path)?)?;
-        let public = self.signer_folder.join("batch.pub");
         if !public.exists() {
             // RFC 8410: the 32 octets of the key end its SubjectPublicKeyInfo.
             let der = key.public_key_der();
@@ -232,6 +249,35 @@ impl Keyring {
     }
 }
 
+fn holds_keys(folder: &Path) -> Result<bool, KeyError> {
+    let failed = |source| KeyError::File {
+        path: folder.to_owned(),
+        source,
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if Path::new(&name).extension().is_some_and(|end| end == "pk8") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Takes from group and others what they have of a file or folder beyond `mode`.
+fn close_to_others(path: &Path, mode: u32) -> Result<(), KeyError> {
+    let failed = |source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let found = std::fs::metadata(path).map_err(failed)?.permissions();
+    if found.mode() & 0o077 != 0 {
+        let open = format!("{:o}", found.mode() & 0o777);
+        tracing::warn!(path = %path.display(), mode = open, "was open to others than its owner; closed now");
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed)?;
+    }
+    Ok(())
+}
+
 fn read_passphrase(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
     match std::fs::read(path) {
         Ok(mut octets) => {
@@ -266,7 +312,6 @@ const PBKDF2_ITERATIONS: u32 = 2_048;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Instant;
 
     #[test]
     fn a_key_written_by_one_process_signs_in_the_next() {
@@ -333,18 +378,45 @@ mod tests {
     }
 
     #[test]
-    fn opening_ten_keys_does_not_delay_a_start() {
+    fn a_lost_passphrase_is_replaced_and_the_loss_hidden() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("passphrase");
+        let open = || Keyring::open(folder.path());
+        open()
+            .unwrap()
+            .make("k", SignatureAlgorithm::EcdsaP256Sha256)
+            .unwrap();
+        std::fs::write(&path, " \n").unwrap();
+        assert!(matches!(open(), Err(KeyError::NoPassphrase(_))));
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(open(), Err(KeyError::Lost(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_lost_batch_key_is_replaced_by_one_the_loader_does_not_know() {
         let folder = tempfile::tempdir().unwrap();
         let ring = Keyring::open(folder.path()).unwrap();
-        ring.make("k", SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let start = Instant::now();
-        for _ in 0..10 {
-            ring.load("k").unwrap();
+        ring.batch_key().unwrap();
+        std::fs::remove_file(folder.path().join("batch.key")).unwrap();
+        assert!(matches!(ring.batch_key(), Err(KeyError::Lost(_))));
+    }
+
+    #[test]
+    fn keys_and_registry_stay_open_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let signer = folder.path().join("signer");
+        Keyring::open(&signer).unwrap();
+        let (passphrase, keys) = (signer.join("passphrase"), signer.join("keys"));
+        let open = |path: &Path| {
+            std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+        };
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for path in [&signer, &keys, &passphrase] {
+            open(path);
         }
-        assert!(
-            start.elapsed().as_millis() < 1_000,
-            "took {:?}",
-            start.elapsed()
-        );
+        Keyring::open(&signer).unwrap();
+        let modes = [&signer, &keys, &passphrase].map(|path| mode(path));
+        assert_eq!(modes, [0o700, 0o700, 0o600]);
     }
 }
