@@ -67,6 +67,16 @@ pub enum SettingsError {
         /// The least it may say.
         least: u64,
     },
+    /// Beyond what anybody means, and what sums of it can hold.
+    #[error("{key} is {value}; it must be at most {most}")]
+    TooLarge {
+        /// Which key.
+        key: &'static str,
+        /// What it says.
+        value: u64,
+        /// The most it may say.
+        most: u64,
+    },
     /// A pack holds at most so many.
     #[error("shards is {0}; it must lie between 1 and 4096")]
     Shards(u32),
@@ -95,21 +105,43 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`] names the first key that cannot stand.
     pub fn new(config: SettingsConfig) -> Result<Self, SettingsError> {
-        for (key, value, least) in [
+        for (key, value, least, most) in [
             // A client whose clock is a minute off must still find a window it accepts.
-            ("response-validity-secs", config.response_validity_secs, 120),
-            ("crl-validity-secs", config.crl_validity_secs, 120),
-            ("root-crl-validity-secs", config.root_crl_validity_secs, 120),
+            (
+                "response-validity-secs",
+                config.response_validity_secs,
+                120,
+                CENTURY_SECS,
+            ),
+            (
+                "crl-validity-secs",
+                config.crl_validity_secs,
+                120,
+                CENTURY_SECS,
+            ),
+            (
+                "root-crl-validity-secs",
+                config.root_crl_validity_secs,
+                120,
+                CENTURY_SECS,
+            ),
             // Windows end before their signer does: it must outlive several of them.
             (
                 "ocsp-signer-validity-secs",
                 config.ocsp_signer_validity_secs,
-                4 * config.response_validity_secs,
+                config.response_validity_secs.saturating_mul(4),
+                CENTURY_SECS,
             ),
-            ("poll-millis", config.poll_millis, 1),
+            ("archive-secs", config.archive_secs, 0, CENTURY_SECS),
+            // A revocation must be out within a second.
+            ("poll-millis", config.poll_millis, 1, 1_000),
+            ("threads", config.threads as u64, 0, 1_024),
         ] {
             if value < least {
                 return Err(SettingsError::TooSmall { key, value, least });
+            }
+            if value > most {
+                return Err(SettingsError::TooLarge { key, value, most });
             }
         }
         if !(1..=4_096).contains(&config.shards) {
@@ -161,6 +193,9 @@ impl Default for Settings {
     }
 }
 
+/// No validity is longer.
+const CENTURY_SECS: u64 = 100 * 366 * 86_400;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +215,27 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn a_value_overflows_or_a_revocation_waits_for_minutes() {
+        let refused = |config| {
+            let error = Settings::new(config).unwrap_err();
+            assert!(matches!(error, SettingsError::TooLarge { .. }), "{error}");
+        };
+        let default = SettingsConfig::default;
+        refused(SettingsConfig {
+            response_validity_secs: u64::MAX,
+            ..default()
+        });
+        refused(SettingsConfig {
+            archive_secs: u64::MAX,
+            ..default()
+        });
+        refused(SettingsConfig {
+            poll_millis: 1_001,
+            ..default()
+        });
     }
 
     #[test]
