@@ -129,3 +129,19 @@ pub enum Misfit {
     #[error("another issuer answers to the same CertID")]
     Prefix,
 }
+
+/// An error and its sources in one line, each told once: `transparent` errors repeat the text of what they hold.
+#[cfg(feature = "publish")]
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    text
+}

@@ -24,6 +24,7 @@ use crate::build::{build, build_document};
 use crate::digest::Digest;
 use crate::draft::{Draft, TierError};
 use crate::durable::{Disk, DiskError};
+use crate::error::sentence;
 use crate::home::Home;
 use crate::import::admit::{AdmitError, Candidate, Gate};
 use crate::import::batch::{BatchReader, BatchRefusal};
@@ -303,21 +304,6 @@ fn refused(batch: &Waiting, reason: String) -> Refused {
         number: batch.number,
         reason,
     }
-}
-
-/// A refusal and its sources, each told once: some repeat the text of what they hold.
-fn sentence(refusal: &BatchRefusal) -> String {
-    let mut text = refusal.to_string();
-    let mut source = std::error::Error::source(refusal);
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = error.source();
-    }
-    text
 }
 
 fn kind_name(kind: Kind) -> &'static str {

@@ -85,7 +85,7 @@ pub fn folder_of(data: &Path, issuer_id: &str) -> PathBuf {
     data.join(STAGED_FOLDER).join(issuer_id)
 }
 
-/// Stages one CRL, replacing what that issuer had staged before: all three files or none.
+/// Stages one CRL, replacing what that issuer had staged before: all three files or none. The caller holds [`lock`].
 pub fn write(
     data: &Path,
     issuer_id: &str,
@@ -109,6 +109,30 @@ pub fn write(
     // After the swap the temp name holds what was staged before, if anything was.
     remove_if_there(&temp)?;
     Ok(target)
+}
+
+/// Keeps other imports out for as long as the returned file lives, and removes what killed ones left half-written.
+pub fn lock(data: &Path) -> Result<File, StagedError> {
+    let staged = data.join(STAGED_FOLDER);
+    make_folder(&staged)?;
+    let io = |action, path: &Path, source| StagedError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    };
+    // The folder itself: whatever else lies in it would have to be explained to others.
+    let lock = File::open(&staged).map_err(|source| io("opening", &staged, source))?;
+    lock.lock()
+        .map_err(|source| io("locking", &staged, source))?;
+    let entries = fs::read_dir(&staged).map_err(|source| io("listing", &staged, source))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".new") {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(lock)
 }
 
 /// Reads what is staged for one issuer; `None` when nothing is.
@@ -332,6 +356,20 @@ const OPTIONS_FILE: &str = "options.toml";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_killed_import_leaves_its_folder_for_good_or_a_second_one_meddles() {
+        let data = tempfile::tempdir().unwrap();
+        let half = data.path().join("staged/.0123.77.new");
+        fs::create_dir_all(&half).unwrap();
+        fs::write(half.join(CRL_FILE), b"half").unwrap();
+        let lock_held = lock(data.path()).unwrap();
+        assert!(!half.exists());
+        let second = File::open(data.path().join("staged")).unwrap();
+        assert!(second.try_lock().is_err());
+        drop(lock_held);
+        second.try_lock().unwrap();
+    }
 
     #[test]
     fn a_folder_swapped_between_two_files_is_taken_for_a_changed_one() {

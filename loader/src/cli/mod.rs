@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use wire::time::UnixSeconds;
 
+use crate::error::sentence;
+
 /// Runs the program with its arguments, the name first: `hufu-loader`, or `hufu loader` inside the appliance. Help and
 /// errors print commands under that name, so that they can be pasted.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -81,21 +83,6 @@ impl Name {
             .bin_name(self.0.clone())
             .mut_subcommands(adapt)
     }
-}
-
-/// An error and its sources, each told once: `transparent` errors repeat the text of what they hold.
-fn sentence(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = error.source();
-    }
-    text
 }
 
 /// The outcome of a verb: a code, or an error that ends it.

@@ -24,11 +24,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 pub use refusal::Refusal;
-pub(crate) use refusal::sentence;
 
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, write_whole};
-use crate::error::StoreError;
+use crate::error::{StoreError, sentence};
 use crate::manifest::{ObjectEntry, Previous, TrustedManifest};
 use crate::publish::{KEEP_MANIFESTS, PublishError, lock, prepare_folders, remove_leftovers};
 use crate::seal::PublicKey;
@@ -105,12 +104,20 @@ impl<'d> Follower<'d> {
         prepare_folders(disk, &edge)?;
         let lock = lock(&edge)?;
         remove_leftovers(disk, &edge)?;
-        let highest = edge.read_highest()?;
+        let mut highest = edge.read_highest()?;
         // A manifest here that cannot be read any more (damaged, or its key no longer pinned) is fetched again.
         let current = edge.read_current(&pins).unwrap_or_else(|error| {
             tracing::warn!(edge = %edge.root().display(), %error, "follow: own generation is unreadable, fetching again");
             None
         });
+        // The pointer's number was accepted, whatever became of the other file.
+        if let Some(current) = &current {
+            let number = current.manifest().number;
+            if highest.is_none_or(|highest| highest.number < number) {
+                let manifest = current.blake3();
+                highest = Some(Pointer { number, manifest });
+            }
+        }
         Ok(Follower {
             disk,
             source,

@@ -7,18 +7,6 @@ use crate::digest::Digest;
 use crate::durable::DiskError;
 use crate::error::{OpenError, StoreError};
 
-/// An error with its causes, in one line.
-pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
 /// Why a generation was not taken; the one in place stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {

@@ -337,6 +337,11 @@ fn a_lower_number_is_refused_even_after_a_restart_and_with_the_edges_pointer_gon
         "{refusal}"
     );
     assert_eq!(rig.served(), 2);
+    let highest = fs::read(rig.edge().highest()).unwrap();
+    fs::remove_file(rig.edge().highest()).unwrap();
+    let refusal = rig.follow().unwrap_err();
+    assert!(matches!(refusal, Refusal::Lower { found: 1, .. }));
+    fs::write(rig.edge().highest(), highest).unwrap();
     fs::remove_file(rig.edge().pointer()).unwrap();
     let refusal = rig.follow().unwrap_err();
     assert!(

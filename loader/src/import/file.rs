@@ -134,6 +134,8 @@ pub fn import_crl(request: &CrlImport<'_>) -> Result<Report, ImportError> {
     let mut judged = judge(&der, &issuer, &request.judging, random_key()).map_err(refused)?;
 
     let id = issuer.id().to_string();
+    // From the look at what is staged until it is replaced.
+    let _lock = staged::lock(request.data)?;
     refuse_backwards(request.data, &id, &mut judged).map_err(refused)?;
     let options = Options {
         as_of: request.judging.as_of,

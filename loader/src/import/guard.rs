@@ -3,7 +3,7 @@
 use wire::batch::{Header, Kind};
 use wire::record::RecordRef;
 use wire::serial::{SerialHashKey, shard};
-use wire::status::CertStatus;
+use wire::status::{CertStatus, RevocationReason};
 use wire::{DecodeError, Rule};
 
 /// A record that breaks a rule.
@@ -29,6 +29,9 @@ pub enum RecordFault {
     /// A tombstone outside a delta.
     #[error("only a delta may say that a serial is absent")]
     AbsentOutsideDelta,
+    /// RFC 5280 §5.3.1: this reason stands in delta lists, of what is no longer revoked.
+    #[error("it is revoked for the reason removeFromCRL, which revokes nothing")]
+    Removed,
     /// A record of another shard in a batch of one.
     #[error("it belongs in shard {belongs}, the batch is of shard {batch}")]
     OtherShard {
@@ -79,6 +82,13 @@ impl RecordGuard {
         let status = record.status().map_err(RecordFault::Decode)?;
         if status == CertStatus::Absent && !self.absent_allowed {
             return Err(RecordFault::AbsentOutsideDelta);
+        }
+        if let CertStatus::Revoked {
+            reason: Some(RevocationReason::RemoveFromCrl),
+            ..
+        } = status
+        {
+            return Err(RecordFault::Removed);
         }
         // A time behind anything but a revocation is nobody's; it would differ from what was signed.
         if !matches!(status, CertStatus::Revoked { .. }) && time_octets(record) != [0; 4] {

@@ -10,7 +10,7 @@ use wire::batch::{Header, Source};
 use wire::cert_id::{CertIdHash, cert_id_prefix};
 use wire::time::UnixSeconds;
 
-use super::certificate::{Certificate, CertificateError};
+use super::certificate::{Certificate, CertificateError, NameMatch};
 use super::trust::{PublicKey, TrustError, WeakPolicy, recognise};
 
 /// The responders of a batch, each with its key; group by group.
@@ -68,6 +68,14 @@ pub enum ResponderFault {
     NotMarked {
         /// Number in the table, from 0.
         number: usize,
+    },
+    /// It names another issuer than the one that signed it.
+    #[error("responder {number}: its certificate does not name {by} as its issuer")]
+    OtherName {
+        /// Number in the table, from 0.
+        number: usize,
+        /// Whom it should name.
+        by: &'static str,
     },
     /// Not signed by the issuer, or a local one not by itself.
     #[error("responder {number}: its certificate is not signed by {by}: {why}")]
@@ -178,15 +186,22 @@ fn judge_one(
     if !certificate.ocsp_signing {
         return Err(ResponderFault::NotMarked { number });
     }
-    let (by, judge) = match header.source {
-        Source::Registry => ("the issuer", &issuer.key),
-        Source::ForeignCrl { .. } => ("itself", &certificate.key),
+    let (by, signer) = match header.source {
+        Source::Registry => ("the issuer", issuer),
+        Source::ForeignCrl { .. } => ("itself", &certificate),
     };
+    if signer.subject_is(&certificate.issuer) == NameMatch::Different {
+        return Err(ResponderFault::OtherName { number, by });
+    }
     let (tbs, algorithm, signature) = certificate.signed_parts();
     let algorithm = recognise(algorithm);
     // What we sign ourselves is never weak.
     algorithm
-        .and_then(|algorithm| judge.verify(algorithm, WeakPolicy::Refuse, tbs, signature))
+        .and_then(|algorithm| {
+            signer
+                .key
+                .verify(algorithm, WeakPolicy::Refuse, tbs, signature)
+        })
         .map_err(|why| ResponderFault::NotSigned { number, by, why })?;
     Ok(TrustedResponder {
         key_hash: row.key_hash,

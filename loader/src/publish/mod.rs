@@ -29,8 +29,7 @@ pub use plan::{Plan, Step};
 
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError, write_whole};
-use crate::error::{OpenError, StoreError};
-use crate::follow::sentence;
+use crate::error::{OpenError, StoreError, sentence};
 use crate::manifest::{
     FORMAT, IssuerNote, Manifest, ManifestError, ObjectEntry, Previous, ReplayNote, Role,
     TrustedManifest,

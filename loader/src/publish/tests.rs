@@ -44,7 +44,7 @@ fn publish_revision(disk: &dyn Disk, root: &Path, revision: u64) -> Result<u64, 
 }
 
 fn publish_at(disk: &dyn Disk, root: &Path, revision: u64, now: u64) -> Result<u64, String> {
-    let say = |error: &dyn std::error::Error| crate::follow::sentence(error);
+    let say = |error: &dyn std::error::Error| crate::error::sentence(error);
     let mut publisher =
         Publisher::open(disk, Store::at(root), key(), &[]).map_err(|error| say(&error))?;
     let temp = publisher.store().temp().join("pack");

@@ -184,6 +184,7 @@ fn a_record_with_a_bad_code_window_or_signature_goes_in() {
         place.refused(NOW)
     };
     assert!(wrong(20, 7).contains("a code is not one known here"));
+    assert!(wrong(20, 8).contains("removeFromCRL"));
     assert!(wrong(20, 0xfd).contains("only a delta"));
     assert!(wrong(21, 1).contains("reserved octets must be zero"));
     assert!(wrong(25, 1).contains("window 1 of 1"));
@@ -195,6 +196,16 @@ fn a_record_with_a_bad_code_window_or_signature_goes_in() {
 fn a_responder_that_is_no_delegate_signs() {
     let place = Place::new();
     let stranger = OcspSigner::local();
+    let octets = batch(
+        header(&place.authority, &stranger, 1),
+        &[good(1)],
+        &stranger,
+        &place.key,
+    );
+    place.put_octets(1, &octets);
+    assert!(place.refused(NOW).contains("does not name the issuer"));
+    // Another CA of the same name.
+    let stranger = Authority::found("Workshop CA").ocsp_signer();
     let octets = batch(
         header(&place.authority, &stranger, 1),
         &[good(1)],
