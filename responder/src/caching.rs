@@ -110,8 +110,14 @@ const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// True if the client's copy, named by its conditions, is the one it would get: 304.
 ///
-/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match.
-pub(crate) fn unchanged(headers: &HeaderMap, tag: &[u8], last_modified: UnixSeconds) -> bool {
+/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match, and here only if it is our own Last-Modified
+/// given back. A later date may be the client's own clock, or the Date of its copy: an answer that was signed before that
+/// moment and published after it would never reach this client.
+pub(crate) fn unchanged(
+    headers: &HeaderMap,
+    tag: &[u8],
+    last_modified: Option<UnixSeconds>,
+) -> bool {
     if headers.contains_key(IF_NONE_MATCH) {
         return headers
             .get_all(IF_NONE_MATCH)
@@ -121,7 +127,15 @@ pub(crate) fn unchanged(headers: &HeaderMap, tag: &[u8], last_modified: UnixSeco
     headers
         .get(IF_MODIFIED_SINCE)
         .and_then(read_date)
-        .is_some_and(|since| last_modified <= since)
+        .is_some_and(|since| last_modified == Some(since))
+}
+
+/// The Last-Modified of something that is valid from `this_update`: none within that very second or before it.
+///
+/// RFC 9110 §8.8.2.1: a server must not send one later than now. Within the second it would name two answers, if a status
+/// changes at once after it was signed.
+pub(crate) fn last_modified(this_update: UnixSeconds, now: UnixSeconds) -> Option<UnixSeconds> {
+    (this_update < now).then_some(this_update)
 }
 
 /// True if a list of tags holds `tag` or is `*`. Compared weakly (RFC 9110 §13.1.2): a `W/` in front is passed over, for
@@ -167,19 +181,19 @@ mod tests {
             "\"x\",W/\"abc\" , \"y\"",
         ] {
             assert!(
-                unchanged(&conditions(&[("if-none-match", value)]), TAG, 5),
+                unchanged(&conditions(&[("if-none-match", value)]), TAG, Some(5)),
                 "{value}"
             );
         }
         let two_lines = conditions(&[("if-none-match", "\"x\""), ("if-none-match", "\"abc\"")]);
-        assert!(unchanged(&two_lines, TAG, 5));
+        assert!(unchanged(&two_lines, TAG, Some(5)));
     }
 
     #[test]
     fn cache_keeps_what_has_changed() {
         for value in ["\"abd\"", "abc", "\"abcd\"", "\"xabc\"", "", "\"\""] {
             assert!(
-                !unchanged(&conditions(&[("if-none-match", value)]), TAG, 5),
+                !unchanged(&conditions(&[("if-none-match", value)]), TAG, Some(5)),
                 "{value}"
             );
         }
@@ -189,9 +203,9 @@ mod tests {
     fn date_condition_overrules_a_tag_that_differs() {
         let both = conditions(&[
             ("if-none-match", "\"other\""),
-            ("if-modified-since", "Fri, 31 Dec 2049 23:59:59 GMT"),
+            ("if-modified-since", "Thu, 01 Jan 1970 00:00:05 GMT"),
         ]);
-        assert!(!unchanged(&both, TAG, 5));
+        assert!(!unchanged(&both, TAG, Some(5)));
     }
 
     #[test]
@@ -203,13 +217,32 @@ mod tests {
             "Sun Nov  6 08:49:37 1994",
         ] {
             let condition = conditions(&[("if-modified-since", value)]);
-            assert!(unchanged(&condition, TAG, at), "{value}");
-            assert!(!unchanged(&condition, TAG, at + 1), "{value}");
+            assert!(unchanged(&condition, TAG, Some(at)), "{value}");
+            assert!(!unchanged(&condition, TAG, Some(at + 1)), "{value}");
         }
         assert!(!unchanged(
             &conditions(&[("if-modified-since", "yesterday")]),
             TAG,
-            5
+            Some(5)
+        ));
+    }
+
+    #[test]
+    fn date_of_a_copy_hides_an_answer_signed_before_it_and_published_after() {
+        let copied_at = conditions(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        assert!(!unchanged(&copied_at, TAG, Some(784_111_776)));
+    }
+
+    #[test]
+    fn two_answers_of_one_second_share_a_date() {
+        assert_eq!(last_modified(1_000, 999), None);
+        assert_eq!(last_modified(1_000, 1_000), None);
+        assert_eq!(last_modified(1_000, 1_001), Some(1_000));
+        let first = conditions(&[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]);
+        assert!(!unchanged(
+            &first,
+            TAG,
+            last_modified(784_111_777, 784_111_777)
         ));
     }
 

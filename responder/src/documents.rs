@@ -12,7 +12,7 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 
 use crate::body::Body;
-use crate::caching::{cache_control, http_date, max_age, unchanged};
+use crate::caching::{cache_control, http_date, last_modified, max_age, unchanged};
 use crate::http::refused;
 use crate::metrics::Event;
 use crate::worker::Worker;
@@ -42,7 +42,8 @@ fn serve(worker: &Worker, document: &Document<'_>, headers: &HeaderMap) -> Respo
     worker.counters.count(Event::Document);
     let tag = format!("\"{}\"", document.etag);
     let mut response = Response::new(Body::EMPTY);
-    if unchanged(headers, tag.as_bytes(), document.last_modified) {
+    let date = last_modified(document.last_modified, worker.now());
+    if unchanged(headers, tag.as_bytes(), date) {
         worker.counters.count(Event::NotModified);
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     } else {
@@ -59,7 +60,9 @@ fn serve(worker: &Worker, document: &Document<'_>, headers: &HeaderMap) -> Respo
         ETAG,
         HeaderValue::try_from(tag).expect("hex digits make a header value"),
     );
-    values.insert(LAST_MODIFIED, http_date(document.last_modified));
+    if let Some(date) = date {
+        values.insert(LAST_MODIFIED, http_date(date));
+    }
     if let Some(expires) = document.expires {
         values.insert(EXPIRES, http_date(expires));
     }

@@ -8,6 +8,7 @@
 //! | target over [`MAX_TARGET_OCTETS`] | 414 |
 //! | body over 4 KiB, announced or chunked | 413, the rest unread, the connection closed |
 //! | any other method | 405 with Allow |
+//! | a body where none is expected | the answer, the body unread, the connection closed |
 //! | not HTTP | 400, 414 or 431 |
 //!
 //! Every OCSPResponse is HTTP 200, errors too (RFC 6960 appendix A.2): clients that see a 4xx report a network failure
@@ -20,7 +21,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap,
     HeaderValue, LAST_MODIFIED,
@@ -30,7 +31,7 @@ use wire::request::MAX_REQUEST_OCTETS;
 
 use crate::answer::{Answer, Signed};
 use crate::body::Body;
-use crate::caching::{ascii, entity_tag, max_age, unchanged};
+use crate::caching::{ascii, entity_tag, last_modified, max_age, unchanged};
 use crate::connection::Connection;
 use crate::documents;
 use crate::metrics::Event;
@@ -49,8 +50,15 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
 
     fn call(&self, request: Request<Incoming>) -> Reply {
         let worker = &*self.0.worker;
-        let at_once = |response| Reply::Ready(Some(last_if_draining(worker, response)));
         let (parts, body) = request.into_parts();
+        let at_once = |mut response: Response<Body>| {
+            if !body.is_end_stream() {
+                // Nobody reads this body. Closed upon it, the connection would be reset and the answer lost with it.
+                self.0.linger();
+                close_after(&mut response);
+            }
+            Reply::Ready(Some(last_if_draining(worker, response)))
+        };
         let path = parts.uri.path();
         let is_document = documents::owns(path);
         match parts.method {
@@ -188,7 +196,8 @@ fn ocsp_response(
     match answer {
         Answer::Signed(signed) => {
             let tag = entity_tag(signed.identity);
-            if conditions == Conditions::Apply && unchanged(&headers, &tag, signed.this_update) {
+            let date = last_modified(signed.this_update, worker.now());
+            if conditions == Conditions::Apply && unchanged(&headers, &tag, date) {
                 worker.counters.count(Event::NotModified);
                 status = StatusCode::NOT_MODIFIED;
                 body = Body::EMPTY;
@@ -218,7 +227,9 @@ fn insert_freshness(worker: &Worker, signed: &Signed, headers: &mut HeaderMap) {
     let max_age = max_age(worker.policy.max_age_secs, signed.next_update, worker.now());
     let mut cache = worker.freshness.borrow_mut();
     let freshness = cache.of(signed.this_update, signed.next_update, max_age);
-    headers.insert(LAST_MODIFIED, freshness.last_modified.clone());
+    if last_modified(signed.this_update, worker.now()).is_some() {
+        headers.insert(LAST_MODIFIED, freshness.last_modified.clone());
+    }
     headers.insert(EXPIRES, freshness.expires.clone());
     headers.insert(CACHE_CONTROL, freshness.cache_control.clone());
 }
@@ -227,10 +238,15 @@ fn insert_freshness(worker: &Worker, signed: &Signed, headers: &mut HeaderMap) {
 /// closed.
 fn last_if_draining(worker: &Worker, mut response: Response<Body>) -> Response<Body> {
     if worker.connections.is_draining() {
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        close_after(&mut response);
     }
     response
+}
+
+fn close_after(response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
 /// A refusal by HTTP status alone.
@@ -246,9 +262,7 @@ pub(crate) fn refused(status: StatusCode) -> Response<Body> {
 /// A refusal after which the connection cannot go on.
 fn closing(status: StatusCode) -> Response<Body> {
     let mut response = refused(status);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    close_after(&mut response);
     response
 }
 

@@ -54,6 +54,47 @@ fn cache_keeps_a_good_that_has_become_revoked() {
 }
 
 #[test]
+fn date_condition_keeps_a_good_that_has_become_revoked() {
+    let mut edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let before = responder.ask(get(1000));
+    let number = edge.publish(&Generation {
+        records: vec![(1000, crate::edge::status_of(7))],
+        // Signed before the client asked, published after it.
+        window: (-30, 86_400),
+        ..Generation::default()
+    });
+    crate::reload::wait_until_served(&responder, number);
+    for date in [before.header("last-modified"), before.header("date")] {
+        let conditional = with(&get(1000), &format!("If-Modified-Since: {date}"));
+        assert_eq!(responder.ask(conditional).says(), Says::Revoked, "{date}");
+    }
+}
+
+#[test]
+fn answer_has_been_modified_in_the_future() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        window: (200, 86_400),
+        ..Generation::default()
+    });
+    let responder = Running::start(&edge);
+    for request in [
+        get(1000),
+        "GET /crl/test.crl HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+    ] {
+        let response = responder.ask(&request);
+        assert_eq!(response.status, 200);
+        assert!(
+            !response.headers.contains_key("last-modified"),
+            "{response:?}"
+        );
+        let ahead = "If-Modified-Since: Fri, 31 Dec 2049 23:59:59 GMT";
+        assert_eq!(responder.ask(with(&request, ahead)).status, 200);
+    }
+}
+
+#[test]
 fn two_answers_share_a_tag() {
     let edge = Edge::filled();
     let responder = Running::start(&edge);

@@ -58,7 +58,7 @@ impl Default for Generation {
 
 pub(crate) const REVOKED_AT: u64 = 1_700_000_000;
 
-fn status_of(serial: u64) -> CertStatus {
+pub(crate) fn status_of(serial: u64) -> CertStatus {
     if serial % 10 == 7 {
         CertStatus::Revoked {
             at: REVOKED_AT,

@@ -29,6 +29,30 @@ fn body_of_any_length_is_read() {
 }
 
 #[test]
+fn refusal_is_lost_in_the_reset_of_a_body_nobody_reads() {
+    let edge = Edge::filled();
+    let responder = Running::start(&edge);
+    for (line, status) in [
+        ("PUT /", 405),
+        ("DELETE /", 405),
+        ("POST /crl/test.crl", 405),
+        ("GET /", 200),
+    ] {
+        for octets in [1, 20_000, 200_000] {
+            let mut wire = responder.connect();
+            let head = format!("{line} HTTP/1.1\r\nHost: x\r\nContent-Length: {octets}\r\n\r\n");
+            // What waits unread in the kernel when a socket is closed resets the connection.
+            wire.try_send(&[head.into_bytes(), vec![0; octets]].concat())
+                .unwrap();
+            let response = wire.read();
+            assert_eq!(response.status, status, "{line} {octets}");
+            assert_eq!(response.header("connection"), "close");
+            assert!(wire.is_closed(), "in good order: {line} {octets}");
+        }
+    }
+}
+
+#[test]
 fn chunked_body_of_any_length_is_read() {
     let edge = Edge::filled();
     let responder = Running::start(&edge);
