@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use wire::batch::spool_name;
 
-use crate::key::keyring::hex;
 use crate::registry::IssuerId;
+use crate::text::hex;
 
 /// The data folder.
 #[derive(Debug, Clone)]

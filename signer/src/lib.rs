@@ -14,3 +14,4 @@ pub mod ra;
 pub mod registry;
 pub mod serve;
 pub mod settings;
+mod text;

@@ -3,9 +3,9 @@
 use super::staged::StagedError;
 use crate::batch::{BatchError, own::Written};
 use crate::error::sentence;
-use crate::key::keyring::hex;
 use crate::key::verify::VerifyError;
 use crate::registry::Revision;
+use crate::text::hex;
 use wire::DecodeError;
 use wire::cert_id::IssuerId;
 use wire::serial::Serial;

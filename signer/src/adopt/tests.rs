@@ -5,10 +5,10 @@ use crate::batch::tests::read_batch;
 use crate::ca::crl::Urgency;
 use crate::ca::tests::{approve, certificates, founded, now, person};
 use crate::ca::{crl, found, issue};
-use crate::key::keyring::hex;
 use crate::key::verify::VerifyError;
 use crate::registry::{Revocation, SqliteStore};
 use crate::serve::Shift;
+use crate::text::hex;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 

@@ -170,5 +170,5 @@ fn wire_date(now: UnixSeconds) -> String {
 fn random_name() -> Result<String, KeyError> {
     let mut octets = [0; 8];
     getrandom::fill(&mut octets).map_err(|_| KeyError::Random)?;
-    Ok(crate::key::keyring::hex(&octets))
+    Ok(crate::text::hex(&octets))
 }

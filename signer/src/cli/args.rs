@@ -190,7 +190,8 @@ pub(super) struct RevokeArgs {
     /// Who orders it
     #[arg(long, value_name = "NAME", value_parser = person)]
     pub(super) officer: String,
-    /// Since when the key is thought bad (发生日期): 2026-09-29 or 2026-09-29T08:00:00+08:00
+    /// Since when the key is thought bad (发生日期), not before the certificate begins: 2026-09-29 or
+    /// 2026-09-29T08:00:00+08:00
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) invalidity_date: Option<u64>,
     #[command(flatten)]

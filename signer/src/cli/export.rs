@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::ExitCode;
 
-use base64::Engine;
+use der::pem::LineEnding;
 
 use super::args::{ExportArgs, What};
 use super::{Outcome, open, revoke};
@@ -54,12 +54,6 @@ fn own(
 
 /// RFC 7468.
 fn pem(der: &[u8]) -> String {
-    let body = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut text = String::from("-----BEGIN CERTIFICATE-----\n");
-    for line in body.as_bytes().chunks(64) {
-        text.extend(line.iter().map(|&octet| char::from(octet)));
-        text.push('\n');
-    }
-    text.push_str("-----END CERTIFICATE-----\n");
-    text
+    der::pem::encode_string("CERTIFICATE", LineEnding::LF, der)
+        .expect("a certificate is not so long that its length overflows")
 }

@@ -8,6 +8,7 @@ use super::args::ListArgs;
 use super::say::say;
 use super::{Outcome, open, revoke, table};
 use crate::registry::{Certificate, CertificateKind, Submission, SubmissionNumber};
+use crate::text::hex;
 
 pub(super) fn list(args: &ListArgs) -> Outcome {
     let registry = open::registry(&args.data.folder)?;
@@ -132,12 +133,6 @@ fn show_submissions(rows: &[Submission], json: bool) {
 fn show_authorities(rows: &[crate::registry::Authority], json: bool) {
     let algorithm =
         |code| wire::algorithm::SignatureAlgorithm::from_code(code).map_or("unknown", |a| a.name());
-    let hex = |octets: &[u8]| {
-        octets
-            .iter()
-            .map(|octet| format!("{octet:02x}"))
-            .collect::<String>()
-    };
     if json {
         let rows: Vec<_> = rows
             .iter()

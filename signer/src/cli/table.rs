@@ -1,6 +1,8 @@
 //! Tables for people. Chinese characters are two columns wide on a terminal; a table that does not know
 //! that is crooked.
 
+pub(super) use crate::text::moment;
+
 /// Prints rows under headers, columns aligned.
 pub(super) fn print(headers: &[&str], rows: &[Vec<String>]) {
     super::say::text(&render(headers, rows));
@@ -37,14 +39,6 @@ fn is_wide(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{115F}' | '\u{2E80}'..='\u{303E}' | '\u{3041}'..='\u{A4CF}'
         | '\u{AC00}'..='\u{D7A3}' | '\u{F900}'..='\u{FAFF}' | '\u{FE30}'..='\u{FE6F}'
         | '\u{FF00}'..='\u{FF60}' | '\u{FFE0}'..='\u{FFE6}' | '\u{20000}'..='\u{3FFFD}')
-}
-
-/// A moment as people read it, in UTC.
-pub(super) fn moment(seconds: u64) -> String {
-    let stamp = i64::try_from(seconds)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok());
-    stamp.map_or_else(|| seconds.to_string(), |stamp| stamp.to_string())
 }
 
 #[cfg(test)]

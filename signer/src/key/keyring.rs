@@ -6,6 +6,7 @@
 
 use super::{KeyError, Signer};
 use crate::durable::{self, Existing, Secrecy};
+use crate::text::hex;
 use pkcs8::der::Decode;
 use pkcs8::pkcs5::pbes2;
 use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
@@ -291,19 +292,6 @@ fn read_passphrase(path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> 
             source,
         }),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets
-        .iter()
-        .flat_map(|octet| [octet >> 4, octet & 15])
-        .map(digit)
-        .collect()
-}
-
-fn digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16")
 }
 
 /// OpenSSL's default for `pkcs8 -v2`; see the head of this file for why not more.

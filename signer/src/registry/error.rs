@@ -3,6 +3,7 @@
 use wire::time::UnixSeconds;
 
 use super::{ApplicationState, SubmissionNumber};
+use crate::text::moment;
 
 /// A refusal or failure of the registry.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +65,7 @@ pub enum RegistryError {
     },
     /// It was revoked before.
     #[error(
-        "certificate {serial} was revoked before, {when}, on the ground {ground} (已于此前撤销)", when = day(*at)
+        "certificate {serial} was revoked before, {when}, on the ground {ground} (已于此前撤销)", when = moment(*at)
     )]
     AlreadyRevoked {
         /// Its serial, hexadecimal.
@@ -84,6 +85,19 @@ pub enum RegistryError {
         approved: String,
         /// Alias of the one that was to sign.
         reserved: String,
+    },
+    /// The key was not yet certified, or the day is to come.
+    #[error(
+        "the key of certificate {serial} cannot have gone bad at {}: that is from {} until now (发生日期有误)",
+        moment(*at), moment(*not_before)
+    )]
+    InvalidityDate {
+        /// Its serial, hexadecimal.
+        serial: String,
+        /// The date that was given.
+        at: UnixSeconds,
+        /// Where it begins.
+        not_before: UnixSeconds,
     },
     /// An item already has a certificate, or is reserved.
     #[error("an item of the lot already has a certificate reserved")]
@@ -105,12 +119,4 @@ pub enum RegistryError {
     /// The runtime could not be built.
     #[error("no runtime for the registry")]
     Runtime(#[from] std::io::Error),
-}
-
-/// A moment as people read it, in UTC.
-fn day(at: UnixSeconds) -> String {
-    let stamp = i64::try_from(at)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok());
-    stamp.map_or_else(|| at.to_string(), |stamp| stamp.to_string())
 }

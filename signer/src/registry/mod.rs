@@ -229,7 +229,8 @@ pub trait Store: Send + Sync + 'static {
         filter: &CertificateFilter,
     ) -> impl Future<Output = Answer<Vec<Certificate>>> + Send;
 
-    /// Revokes, once and for good: [`RegistryError::AlreadyRevoked`] tells when it was before.
+    /// Revokes, once and for good: [`RegistryError::AlreadyRevoked`] tells when it was before. An
+    /// invalidity date lies between notBefore and the revocation.
     fn revoke(
         &self,
         revocation: &Revocation,

@@ -46,7 +46,7 @@ fn revoke(office: &Office<SqliteStore>, alias: &str, reason: RevocationReason) -
         reason,
         ground: "私钥泄露".to_owned(),
         at: now(),
-        invalidity_date: Some(now() - 3_600),
+        invalidity_date: Some(row.not_before),
     };
     let by = By::person("officer", now());
     office

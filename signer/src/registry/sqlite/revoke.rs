@@ -29,6 +29,16 @@ pub(super) async fn revoke(
             wanted: "issued",
         });
     }
+    // It goes into the CRL as it is, and verifiers judge signatures of before by it.
+    if let Some(at) = order.invalidity_date
+        && !(found.not_before..=order.at).contains(&at)
+    {
+        return Err(RegistryError::InvalidityDate {
+            serial: found.serial.to_string(),
+            at,
+            not_before: found.not_before,
+        });
+    }
     let revision = next_revision(&mut *db).await?;
     let reason = i64::from(order.reason.code());
     sqlx::query(sql::REVOKE)

@@ -10,6 +10,7 @@ use crate::registry::{
     Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, CrlNote, Foreign, IssuerId,
     Revision, sql,
 };
+use crate::text::hex;
 
 /// Lists kept of each authority: the newest is served, the others are there to look at.
 const KEPT_LISTS: i64 = 4;
@@ -222,8 +223,4 @@ fn foreign_row(row: &SqliteRow) -> Answer<Foreign> {
         revision: number(row, "revision")?,
         adopted_at: number(row, "adopted_at")?,
     })
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

@@ -315,3 +315,26 @@ fn a_certificate_is_made_that_nobody_approved() {
     let lot = [reservation(rig.authority, 3, Some(items[0]))];
     rig.db.drive(store.reserve(&lot, By::signer(NOW))).unwrap();
 }
+
+#[test]
+fn a_key_went_bad_before_its_certificate_or_in_the_future() {
+    let rig = rig();
+    let (_, id) = rig.issue(1, "a", 7);
+    let store = rig.db.store();
+    let mut order = rig.order(id);
+    for wrong in [0, NOW - 1, order.at + 1, 1 << 40] {
+        order.invalidity_date = Some(wrong);
+        let error = rig
+            .db
+            .drive(store.revoke(&order, rig.by("officer")))
+            .unwrap_err();
+        assert!(
+            matches!(error, RegistryError::InvalidityDate { .. }),
+            "{wrong}: {error}"
+        );
+    }
+    order.invalidity_date = Some(NOW);
+    rig.db
+        .drive(store.revoke(&order, rig.by("officer")))
+        .unwrap();
+}
