@@ -84,6 +84,12 @@ pub enum OpenError {
         /// The highest so far.
         highest: u64,
     },
+    /// Another generation under the number of the one that is served.
+    #[error("generation {number} is not the one that was accepted under this number")]
+    SameNumber {
+        /// Their number.
+        number: u64,
+    },
     /// A pack is refused.
     #[error(transparent)]
     Pack(#[from] PackError),

@@ -73,7 +73,7 @@ enum Reason {
     Torn,
     /// Sealed by a key that is not pinned.
     UnknownKey,
-    /// Numbered lower than what has been accepted.
+    /// Numbered no higher than what has been accepted, and another.
     Lower,
     /// Sealed and whole, but of a format or of contents this program cannot serve.
     Unfit,
@@ -112,7 +112,7 @@ impl From<&OpenError> for Reason {
                 _ => Self::Unfit,
             },
             OpenError::Store(_) | OpenError::Object { .. } | OpenError::Pack(_) => Self::Torn,
-            OpenError::Lower { .. } => Self::Lower,
+            OpenError::Lower { .. } | OpenError::SameNumber { .. } => Self::Lower,
             OpenError::OtherPack { .. } | OpenError::Misfit { .. } => Self::Unfit,
         }
     }
@@ -132,6 +132,8 @@ pub(crate) struct Reload {
 
 struct Refused {
     text: String,
+    /// What named it; none if the pointer itself cannot be read.
+    pointer: Option<Pointer>,
     retry_at: Instant,
 }
 
@@ -158,25 +160,24 @@ impl Reload {
     /// Takes the generation that the pointer names, if it is another than the one served.
     pub(crate) fn look(&mut self, now: Instant) {
         self.retired.retain(|old| Arc::strong_count(old) > 1);
+        let found = self.store.read_pointer();
+        let pointer = found.as_ref().ok().copied().flatten();
+        if pointer.is_some() && pointer == self.serving {
+            self.refused = None;
+            self.edge.set_refusal(None);
+            return;
+        }
+        // Only what has been refused waits: a good generation may come right after it.
         if self
             .refused
             .as_ref()
-            .is_some_and(|refused| now < refused.retry_at)
+            .is_some_and(|refused| now < refused.retry_at && refused.pointer == pointer)
         {
             return;
         }
-        let outcome = match self.store.read_pointer() {
-            Ok(pointer) if pointer.is_some() && pointer == self.serving => {
-                self.refused = None;
-                self.edge.set_refusal(None);
-                return;
-            }
-            Ok(pointer) => self.open().map(|snapshot| (pointer, snapshot)),
-            Err(error) => Err(OpenError::Store(error)),
-        };
-        match outcome {
-            Ok((pointer, snapshot)) => self.take(pointer, snapshot),
-            Err(error) => self.refuse(&error, now),
+        match found.map_err(OpenError::Store).and_then(|_| self.open()) {
+            Ok(snapshot) => self.take(snapshot),
+            Err(error) => self.refuse(&error, pointer, now),
         }
     }
 
@@ -194,14 +195,15 @@ impl Reload {
         Ok(snapshot)
     }
 
-    fn take(&mut self, pointer: Option<Pointer>, snapshot: Snapshot) {
+    fn take(&mut self, snapshot: Snapshot) {
         tracing::info!(
             generation = snapshot.number(),
             revision = snapshot.revision(),
             valid_until = snapshot.valid_until(),
             "serving a new generation"
         );
-        self.serving = pointer;
+        // Its own: the folder's may have moved on between our look at it and the opening.
+        self.serving = Some(snapshot.pointer());
         self.refused = None;
         self.edge.set_refusal(None);
         self.edge.taken.fetch_add(1, Ordering::Relaxed);
@@ -211,7 +213,7 @@ impl Reload {
     }
 
     /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place.
-    fn refuse(&mut self, error: &OpenError, now: Instant) {
+    fn refuse(&mut self, error: &OpenError, pointer: Option<Pointer>, now: Instant) {
         let text = with_causes(error);
         if self
             .refused
@@ -225,6 +227,7 @@ impl Reload {
         }
         self.refused = Some(Refused {
             text,
+            pointer,
             retry_at: now + RETRY_AFTER,
         });
     }

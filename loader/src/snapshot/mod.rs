@@ -33,7 +33,7 @@ use crate::error::{Misfit, OpenError};
 use crate::manifest::{Manifest, ObjectEntry, PackNote, Role, TrustedManifest};
 use crate::pack::Pack;
 use crate::seal::PublicKey;
-use crate::store::Store;
+use crate::store::{Pointer, Store};
 use document::DocumentFile;
 use issuer::Issuer;
 use prefix::PrefixTable;
@@ -115,6 +115,14 @@ impl Snapshot {
         self.manifest().number
     }
 
+    /// What the store's pointer said when this was opened.
+    pub fn pointer(&self) -> Pointer {
+        Pointer {
+            number: self.number(),
+            manifest: self.manifest.blake3(),
+        }
+    }
+
     /// The highest registry revision in it.
     pub fn revision(&self) -> u64 {
         self.manifest().revision
@@ -189,6 +197,14 @@ fn open(
         return Err(OpenError::Lower {
             found: pointer.number,
             highest,
+        });
+    }
+    if let Some(serving) = previous.map(Snapshot::pointer)
+        && pointer.number == serving.number
+        && pointer != serving
+    {
+        return Err(OpenError::SameNumber {
+            number: pointer.number,
         });
     }
     Snapshot::assemble(&store, store.read_manifest(pointer, pins)?, previous)

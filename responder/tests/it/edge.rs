@@ -21,6 +21,7 @@ use wire::status::{CertStatus, RevocationReason};
 pub(crate) struct Edge {
     folder: TempDir,
     publisher: Publisher<'static>,
+    key: Vec<u8>,
 }
 
 /// What a generation says.
@@ -72,8 +73,18 @@ pub(crate) fn status_of(serial: u64) -> CertStatus {
 impl Edge {
     /// An empty one.
     pub(crate) fn new() -> Self {
+        let (_, key) = SealKey::generate().unwrap();
+        Self::sealed_with(key)
+    }
+
+    /// Another empty one, whose seal is this one's.
+    pub(crate) fn twin(&self) -> Self {
+        Self::sealed_with(self.key.clone())
+    }
+
+    fn sealed_with(octets: Vec<u8>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (key, _) = SealKey::generate().unwrap();
+        let key = SealKey::from_pkcs8(&octets, folder.path()).unwrap();
         std::fs::write(
             folder.path().join("seal.pub"),
             format!("{}\n", key.public()),
@@ -81,7 +92,11 @@ impl Edge {
         .unwrap();
         let publisher =
             Publisher::open(&FsDisk, Store::at(folder.path().join("edge")), key, &[]).unwrap();
-        Self { folder, publisher }
+        Self {
+            folder,
+            publisher,
+            key: octets,
+        }
     }
 
     /// One with a default generation.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::edge::{Edge, Generation};
 use crate::forms::{get, post};
@@ -169,6 +169,65 @@ fn torn_flipped_or_older_generation_is_served() {
     });
     wait_until_served(&responder, number);
     assert_ne!(responder.ask(get(1000)).header("etag"), tag);
+}
+
+#[test]
+fn another_generation_under_the_number_served_is_taken() {
+    let mut edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let folder = edge.root();
+    let current = folder.join("current");
+    let manifest = "manifests/00000000000000000001.manifest";
+    let first = fs::read(&current).unwrap();
+    let first_manifest = fs::read(folder.join(manifest)).unwrap();
+    // The same key seals another first generation elsewhere.
+    let mut twin = edge.twin();
+    twin.publish(&Generation {
+        signed_with: 1,
+        ..Generation::default()
+    });
+    refused(
+        &responder,
+        "lower",
+        || {
+            for file in fs::read_dir(twin.root().join("objects")).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), folder.join("objects").join(file.file_name())).unwrap();
+            }
+            fs::copy(twin.root().join(manifest), folder.join(manifest)).unwrap();
+            point(&current, &fs::read(twin.root().join("current")).unwrap());
+        },
+        || {
+            fs::write(folder.join(manifest), &first_manifest).unwrap();
+            point(&current, &first);
+        },
+    );
+    let number = edge.publish(&Generation::default());
+    wait_until_served(&responder, number);
+}
+
+#[test]
+fn good_generation_waits_because_the_one_before_it_was_refused() {
+    let mut edge = Edge::filled();
+    let current = edge.root().join("current");
+    let first = fs::read(&current).unwrap();
+    let number = edge.publish(&Generation::default());
+    let second = fs::read(&current).unwrap();
+    point(&current, &first);
+    let responder = Running::start_with(&edge, &["--poll-millis", "10"]);
+    point(&current, b"torn");
+    wait_for("the refusal", || {
+        let torn = responder.metric("hufu_generations_refused_total{reason=\"torn\"}");
+        (torn > 0.0).then_some(())
+    });
+    let begin = Instant::now();
+    point(&current, &second);
+    wait_until_served(&responder, number);
+    assert!(
+        begin.elapsed() < Duration::from_millis(700),
+        "{:?}",
+        begin.elapsed()
+    );
 }
 
 #[test]
