@@ -316,7 +316,7 @@ fn key_fault(used: &[Used], subject: i64) -> Option<ItemOutcome> {
 }
 
 /// A question with a list of values at its end.
-fn one_of<'a, T>(question: &str, values: impl IntoIterator<Item = T>) -> QueryBuilder<Sqlite>
+fn one_of<T>(question: &str, values: impl IntoIterator<Item = T>) -> QueryBuilder<Sqlite>
 where
     T: 'static + Send + sqlx::Encode<'static, Sqlite> + sqlx::Type<Sqlite>,
 {
