@@ -10,11 +10,22 @@ use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
 
-/// The serials that are revoked in the end, in order of serials.
+/// What a list says in the end.
+#[derive(Debug)]
+pub struct Settled {
+    /// What is revoked, in order of serials.
+    pub rows: Vec<Row>,
+    /// Serials that stand on the list more than once.
+    pub repeated: u64,
+    /// Entries that clear (removeFromCRL), be it for good or until a later one.
+    pub cleared: u64,
+}
+
+/// The serials that are revoked in the end.
 ///
 /// # Errors
 /// [`Refusal`] if an entry cannot be read, is about another issuer, or contradicts another one.
-pub fn settle(crl: &Crl<'_>) -> Result<Vec<Row>, Refusal> {
+pub fn settle(crl: &Crl<'_>) -> Result<Settled, Refusal> {
     let mut entries = Vec::with_capacity(crl.entries_octets() / SHORT_ENTRY_OCTETS);
     for entry in crl.entries() {
         let entry = entry.map_err(Refusal::Unreadable)?;
@@ -31,13 +42,18 @@ pub fn settle(crl: &Crl<'_>) -> Result<Vec<Row>, Refusal> {
         });
     }
     entries.sort_unstable_by_key(|entry| (entry.serial, entry.at));
-    let mut rows = Vec::with_capacity(entries.len());
+    let mut settled = Settled {
+        rows: Vec::with_capacity(entries.len()),
+        repeated: 0,
+        cleared: 0,
+    };
     for group in entries.chunk_by(|one, other| one.serial == other.serial) {
-        if let Some(row) = last_word(group)? {
-            rows.push(row);
-        }
+        settled.repeated += u64::from(group.len() > 1);
+        let clearing = |entry: &&Entry| entry.reason == Some(RevocationReason::RemoveFromCrl);
+        settled.cleared += group.iter().filter(clearing).count() as u64;
+        settled.rows.extend(last_word(group)?);
     }
-    Ok(rows)
+    Ok(settled)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,6 +29,10 @@ pub struct Judged {
     pub name: String,
     /// What is revoked, in order of serials.
     pub rows: Vec<Row>,
+    /// Serials that stand on the list more than once.
+    pub repeated: u64,
+    /// Entries that clear (removeFromCRL).
+    pub cleared: u64,
     /// thisUpdate.
     pub this_update: UnixSeconds,
     /// nextUpdate.
@@ -60,12 +64,15 @@ pub fn judge(
     dates(&crl, &issuer, options, now)?;
     scope(&crl)?;
     let algorithm = ForeignAlgorithm::recognise(crl.algorithm).ok().flatten();
+    let settled = settle(&crl)?;
     Ok(Judged {
         name_der: issuer.subject().as_raw().to_vec(),
         key_bits: issuer.public_key().subject_public_key.data.to_vec(),
         is_sm2: algorithm == Some(ForeignAlgorithm::Sm2Sm3),
         name: issuer.subject().to_string(),
-        rows: settle(&crl)?,
+        rows: settled.rows,
+        repeated: settled.repeated,
+        cleared: settled.cleared,
         this_update: crl.this_update,
         next_update: crl.next_update,
         number: crl.extensions.number.map(<[u8]>::to_vec),
@@ -169,7 +176,7 @@ fn dates(
     let validity = issuer.validity();
     let moment = i64::try_from(moment).unwrap_or(i64::MAX);
     // Authorities renew their certificate under one name and key. In a replay the key that signed counts more than the
-    // date its certificate bore; today the operator must name a certificate that is valid.
+    // date its certificate bore, so notAfter is not judged at all; today the operator must name a certificate that is valid.
     let expired = moment > validity.not_after.timestamp() && options.as_of.is_none();
     if expired || moment < validity.not_before.timestamp() {
         return Err(Refusal::IssuerNotValid);

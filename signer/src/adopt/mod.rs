@@ -167,6 +167,7 @@ impl<S: Store> Adopter<'_, S> {
             .wait(|store| store.adopt(&adoption, by));
         let revision = revision.map_err(BatchError::from)?;
         let name = judged.name.clone();
+        let (repeated, cleared) = (judged.repeated, judged.cleared);
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
         let taken = Taken { hash_key, revision };
@@ -178,6 +179,8 @@ impl<S: Store> Adopter<'_, S> {
             fingerprint,
             revision,
             as_of,
+            repeated,
+            cleared,
             written,
         })
     }

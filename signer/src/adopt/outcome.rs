@@ -105,6 +105,10 @@ pub enum Outcome {
         revision: Revision,
         /// The clock it was judged by, if it is replayed.
         as_of: Option<UnixSeconds>,
+        /// Serials that stand on the list more than once.
+        repeated: u64,
+        /// Entries that clear (removeFromCRL).
+        cleared: u64,
         /// The batch that was written.
         written: Written,
     },
@@ -154,10 +158,12 @@ pub fn log(outcomes: &[Outcome]) {
                 fingerprint,
                 revision,
                 as_of,
+                repeated,
+                cleared,
                 written,
             } => {
                 let (fingerprint, records) = (hex(fingerprint), written.records);
-                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, "adopted a CRL");
+                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, repeated, cleared, "adopted a CRL");
             }
             Outcome::Refused { issuer, why } => {
                 let why = sentence(why);

@@ -30,25 +30,79 @@ pub fn certificate<S: Store>(office: &Office<S>) -> Result<Option<Vec<u8>>, CaEr
     Ok(stored.as_deref().and_then(parse).map(|(_, der)| der))
 }
 
-/// The local responder, made if there is none or if it ends soon.
+/// The local responder, made if there is none. Its successor is made and shown a month before its end, and signs only when
+/// the end is near: clients are told by hand whom to trust.
 ///
 /// # Errors
 /// [`CaError`], see there.
 pub(super) fn current<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> {
-    let stored = office.registry.wait(|store| store.setting(SETTING))?;
-    if let Some((key_file, der)) = stored.as_deref().and_then(parse) {
-        let key = office.keyring.signer(&key_file, ALGORITHM)?;
-        let responder = Responder::new(key, der)?;
-        // One made by a clock that was ahead answers nothing until then.
-        let valid = responder.not_before <= by.at;
-        if valid && responder.not_after > by.at + RENEW_BEFORE_SECS {
+    let near = (2 * office.settings.response_validity_secs).min(ANNOUNCE_BEFORE_SECS);
+    // One made by a clock that was ahead answers nothing until then.
+    let stored = |name| stored(office, name, by.at);
+    if let Some(responder) = stored(SETTING)? {
+        if responder.not_after > by.at + ANNOUNCE_BEFORE_SECS {
+            return Ok(responder);
+        }
+        let successor = match stored(SUCCESSOR)? {
+            Some(successor) => successor,
+            None => make(office, SUCCESSOR, by)?,
+        };
+        if responder.not_after > by.at + near && successor.not_after > responder.not_after {
             return Ok(responder);
         }
     }
-    make(office, by)
+    match stored(SUCCESSOR)? {
+        Some(successor) if successor.not_after > by.at + near => promote(office, successor, by),
+        _ => make(office, SETTING, by),
+    }
 }
 
-fn make<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> {
+/// The responder kept under that name, if it is valid yet.
+fn stored<S: Store>(
+    office: &Office<S>,
+    name: &'static str,
+    now: UnixSeconds,
+) -> Result<Option<Responder>, CaError> {
+    let value = office.registry.wait(|store| store.setting(name))?;
+    let Some((key_file, der)) = value.as_deref().and_then(parse) else {
+        return Ok(None);
+    };
+    let key = office.keyring.signer(&key_file, ALGORITHM)?;
+    let responder = Responder::new(key, der)?;
+    Ok((responder.not_before <= now).then_some(responder))
+}
+
+/// From now on the successor signs.
+fn promote<S: Store>(
+    office: &Office<S>,
+    successor: Responder,
+    by: By<'_>,
+) -> Result<Responder, CaError> {
+    let value = office.registry.wait(|store| store.setting(SUCCESSOR))?;
+    let value = value.unwrap_or_default();
+    office
+        .registry
+        .wait(|store| store.set_setting(SETTING, &value, by))?;
+    office
+        .registry
+        .wait(|store| store.set_setting(SUCCESSOR, "", by))?;
+    export(office, FILE, &successor.certificate)?;
+    let path = office.home.demo().join(SUCCESSOR_FILE);
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(CaError::File { path, source });
+        }
+        _ => {}
+    }
+    tracing::warn!("the local responder's successor signs from now on");
+    Ok(successor)
+}
+
+fn make<S: Store>(
+    office: &Office<S>,
+    setting: &'static str,
+    by: By<'_>,
+) -> Result<Responder, CaError> {
     let mut random = [0; 4];
     getrandom::fill(&mut random).map_err(|_| crate::key::KeyError::Random)?;
     let key_file = format!("local-responder-{}", hex(&random));
@@ -93,21 +147,26 @@ fn make<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Responder, CaError> 
     let value = format!("{key_file} {}", hex(&certificate));
     office
         .registry
-        .wait(|store| store.set_setting(SETTING, &value, by))?;
-    export(office, &certificate)?;
+        .wait(|store| store.set_setting(setting, &value, by))?;
+    let file = if setting == SETTING {
+        FILE
+    } else {
+        SUCCESSOR_FILE
+    };
+    export(office, file, &certificate)?;
     tracing::warn!(
         "new local responder for other authorities' CRLs; clients must trust it explicitly: {}",
-        office.home.demo().join(FILE).display()
+        office.home.demo().join(file).display()
     );
     Responder::new(key, certificate)
 }
 
-fn export<S>(office: &Office<S>, der: &[u8]) -> Result<(), CaError> {
+fn export<S>(office: &Office<S>, file: &str, der: &[u8]) -> Result<(), CaError> {
     let certificate = Certificate::from_der(der).map_err(CaError::encode("local responder"))?;
     let pem = certificate
         .to_pem(der::pem::LineEnding::LF)
         .map_err(CaError::encode("local responder"))?;
-    let path = office.home.demo().join(FILE);
+    let path = office.home.demo().join(file);
     std::fs::create_dir_all(office.home.demo())
         .and_then(|()| durable::write(&path, pem.as_bytes(), Secrecy::Public, Existing::Replace))
         .map_err(|source| CaError::File { path, source })
@@ -128,5 +187,7 @@ const SETTING: &str = "local_responder";
 const FILE: &str = "local-responder.pem";
 /// Long, because every client that trusts it was configured by hand.
 const LIFE_SECS: UnixSeconds = 5 * 366 * 86_400;
+const SUCCESSOR: &str = "local_responder_next";
+const SUCCESSOR_FILE: &str = "local-responder-next.pem";
 /// Clients get a month to learn of the next one.
-const RENEW_BEFORE_SECS: UnixSeconds = 31 * 86_400;
+const ANNOUNCE_BEFORE_SECS: UnixSeconds = 31 * 86_400;

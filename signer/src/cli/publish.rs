@@ -6,15 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::digest;
+use der::pem::LineEnding;
+use der::{Decode, EncodePem};
 use serde_json::{Value, json};
 use wire::time::UnixSeconds;
+use x509_cert::Certificate;
 
 use super::args::{Common, FoundArgs, PassArgs, ServeArgs, SignArgs};
 use super::say::say;
 use super::submit::progress;
 use super::{Outcome, PARTIAL, REFUSED, open, table};
-use crate::adopt::Outcome as Adoption;
-use crate::ca::{crl as lists, found as founding};
+use crate::adopt::{Outcome as Adoption, responder};
+use crate::ca::{CaError, crl as lists, found as founding};
 use crate::error::{SignerError, sentence};
 use crate::registry::By;
 use crate::serve::{self as serving, PassReport, Shift};
@@ -237,6 +240,26 @@ pub(super) fn adopt(common: &Common, args: &PassArgs) -> Outcome {
                     row["revision"]
                 );
             }
+            for (key, what) in [
+                (
+                    "repeated",
+                    "serials stand on the list more than once; the latest date counts",
+                ),
+                ("cleared", "entries clear a serial (removeFromCRL)"),
+            ] {
+                if let Some(count) = row[key].as_u64().filter(|count| *count > 0) {
+                    say!("   {count} {what}");
+                }
+            }
+        }
+        if let Some(der) = responder::certificate(&office)? {
+            say!("answers are signed by this local responder; clients must be told to trust it:");
+            say!("SHA-256 of its certificate: {}", fingerprint(&der));
+            let pem = Certificate::from_der(&der).and_then(|c| c.to_pem(LineEnding::LF));
+            say!(
+                "{}",
+                pem.map_err(CaError::encode("local responder"))?.trim_end()
+            );
         }
     }
     Ok(match (refused, rows.len()) {
@@ -255,10 +278,12 @@ fn adoption(outcome: &Adoption) -> Value {
             fingerprint,
             revision,
             as_of,
+            repeated,
+            cleared,
             written,
         } => json!({ "outcome": "adopted", "issuer": issuer.to_string(), "name": name,
             "sha256": pairs(fingerprint), "revision": revision, "as_of": as_of,
-            "records": written.records }),
+            "records": written.records, "repeated": repeated, "cleared": cleared }),
         Adoption::Renewed(written) => json!({ "outcome": "signed again", "issuer": written.issuer,
             "revision": written.revision, "records": written.records }),
         Adoption::Unchanged(issuer) => {
