@@ -9,7 +9,7 @@ use crate::batch::own::{self, Errand, Written};
 use crate::batch::refused::Refused;
 use crate::batch::{BatchError, Spooler};
 use crate::ca::issue::Issuing;
-use crate::ca::{CaError, Issuer, crl, issue};
+use crate::ca::{CaError, Issuer, crl, issue, ocsp_signer};
 use crate::error::sentence;
 use crate::key::Signer;
 use crate::office::Office;
@@ -19,7 +19,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use wire::batch::{acknowledgement_name, parse_spool_name};
+use wire::batch::{Kind, acknowledgement_name, parse_spool_name};
 use wire::time::UnixSeconds;
 
 /// Failures of the loop.
@@ -178,12 +178,14 @@ impl<'a, S: Store> Shift<'a, S> {
         let mut lists = Vec::with_capacity(authorities.len());
         for issuer in &authorities {
             let one = std::slice::from_ref(issuer);
-            let list = crl::write(office, one, crl::Urgency::Due, by());
+            let list = crl::write_notes(office, one, crl::Urgency::Due, by());
             match report.take(issuer.alias(), list) {
                 Some(list) => lists.extend(list),
                 // The list before is still the newest there is.
                 None => {
-                    let latest = office.registry.wait(|store| store.latest_crl(issuer.id()));
+                    let latest = office
+                        .registry
+                        .wait(|store| store.latest_crl_note(issuer.id()));
                     let latest = latest.map_err(CaError::from);
                     lists.extend(report.take(issuer.alias(), latest).flatten());
                 }
@@ -193,6 +195,11 @@ impl<'a, S: Store> Shift<'a, S> {
             let papers = own::papers(issuer, &authorities, &lists);
             let written = own::write(office, issuer, &papers, Errand::Everything, spooler);
             let written = report.take(issuer.alias(), written);
+            let is_full = |written: &Vec<Written>| written.iter().any(|w| w.kind == Kind::Full);
+            if written.as_ref().is_some_and(is_full) {
+                let forgotten = ocsp_signer::forget_keys(office, issuer, clock());
+                report.take(issuer.alias(), forgotten);
+            }
             report.batches.extend(written.into_iter().flatten());
         }
         let adopted = adopt::pass(office, &mut self.disbelieved, spooler);

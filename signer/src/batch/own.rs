@@ -6,7 +6,7 @@ use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer, ocsp_signer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
-use crate::registry::{BatchKind, BatchRecord, By, Crl, Revision, Store};
+use crate::registry::{BatchKind, BatchRecord, By, CrlNote, Revision, Store};
 use crate::text::hex;
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
@@ -59,13 +59,59 @@ pub enum Errand {
     Everything,
 }
 
-/// Files that are served for an authority.
+/// Files that are served for an authority; lists are read when they go out, for they may be large.
 #[derive(Debug, Default)]
 pub struct Papers {
-    /// The files.
-    pub documents: Vec<Document>,
+    papers: Vec<Paper>,
     /// The revision its own list shows.
-    pub revision: Revision,
+    revision: Revision,
+}
+
+#[derive(Debug)]
+enum Paper {
+    List { note: CrlNote, name: String },
+    Certificate(Document),
+}
+
+impl Papers {
+    fn read<S: Store>(&self, office: &Office<S>) -> Result<Vec<Document>, BatchError> {
+        let mut documents = Vec::with_capacity(self.papers.len());
+        for paper in &self.papers {
+            match paper {
+                Paper::Certificate(document) => documents.push(document.clone()),
+                Paper::List { note, name } => {
+                    let list = office
+                        .registry
+                        .wait(|store| store.latest_crl(note.authority))?;
+                    documents.extend(list.map(|list| Document {
+                        kind: DocumentKind::Crl,
+                        name: name.clone(),
+                        octets: list.der,
+                    }));
+                }
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Tells these files from those that were sent before.
+    fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for paper in &self.papers {
+            match paper {
+                Paper::List { note, name } => {
+                    hasher.update(name.as_bytes());
+                    hasher.update(&note.number.to_be_bytes());
+                    hasher.update(&note.this_update.to_be_bytes());
+                }
+                Paper::Certificate(document) => {
+                    hasher.update(document.name.as_bytes());
+                    hasher.update(blake3::hash(&document.octets).as_bytes());
+                }
+            }
+        }
+        hex(hasher.finalize().as_bytes())
+    }
 }
 
 /// Writes what is due for one issuing authority.
@@ -129,31 +175,30 @@ pub fn write<S: Store>(
 
 /// The files served for an authority: its own list and certificate, and those of the authorities above it.
 #[must_use]
-pub fn papers(issuer: &Issuer, authorities: &[Issuer], lists: &[Crl]) -> Papers {
-    let mut documents = Vec::new();
+pub fn papers(issuer: &Issuer, authorities: &[Issuer], lists: &[CrlNote]) -> Papers {
+    let mut papers = Vec::new();
     let mut wanted = Some(issuer.alias());
     let mut kind = DocumentKind::IssuerCertificate;
     while let Some(authority) =
         wanted.and_then(|alias| authorities.iter().find(|a| a.alias() == alias))
     {
-        if let Some(list) = lists.iter().find(|list| list.authority == authority.id()) {
-            documents.push(Document {
-                kind: DocumentKind::Crl,
+        if let Some(note) = lists.iter().find(|list| list.authority == authority.id()) {
+            papers.push(Paper::List {
+                note: *note,
                 name: authority.crl_name(),
-                octets: list.der.clone(),
             });
         }
-        documents.push(Document {
+        papers.push(Paper::Certificate(Document {
             kind,
             name: authority.certificate_name(),
             octets: authority.row.certificate.clone(),
-        });
+        }));
         kind = DocumentKind::OtherCertificate;
         wanted = authority.row.parent.as_deref();
     }
     let own = lists.iter().find(|list| list.authority == issuer.id());
     Papers {
-        documents,
+        papers,
         revision: own.map_or(0, |list| list.revision),
     }
 }
@@ -181,26 +226,26 @@ impl<S: Store> Clerk<'_, S> {
         // Before the rows are read: a new responder's own certificate is among them then.
         let responder = self.responder()?;
         let (revision, rows) = self.rows(None)?;
-        let documents = papers.documents.clone();
+        let documents = papers.read(self.office)?;
         let written = self.put(Kind::Full, revision, rows, documents, &responder)?;
-        self.note_documents(&papers.documents)?;
+        self.note_documents(papers)?;
         Ok(written)
     }
 
     /// A batch of files only, if they are not what was sent last.
     fn documents(&self, papers: &Papers) -> Result<Option<Written>, BatchError> {
         let before = std::fs::read(self.note()).unwrap_or_default();
-        if before == fingerprint(&papers.documents).as_bytes() {
+        if before == papers.fingerprint().as_bytes() {
             return Ok(None);
         }
         let written = self.put(
             Kind::Documents,
             papers.revision,
             Vec::new(),
-            papers.documents.clone(),
+            papers.read(self.office)?,
             &self.responder()?,
         )?;
-        self.note_documents(&papers.documents)?;
+        self.note_documents(papers)?;
         Ok(Some(written))
     }
 
@@ -294,9 +339,9 @@ impl<S: Store> Clerk<'_, S> {
     }
 
     /// Remembers what was sent. Losing this file costs one needless batch, nothing else.
-    fn note_documents(&self, documents: &[Document]) -> Result<(), BatchError> {
+    fn note_documents(&self, papers: &Papers) -> Result<(), BatchError> {
         let path = self.note();
-        let text = fingerprint(documents);
+        let text = papers.fingerprint();
         durable::write(&path, text.as_bytes(), Secrecy::Public, Existing::Replace)
             .map_err(|source| BatchError::File { path, source })
     }
@@ -317,13 +362,4 @@ pub(crate) fn batch_kind(kind: Kind) -> BatchKind {
         Kind::Delta => BatchKind::Delta,
         Kind::Documents => BatchKind::Crl,
     }
-}
-
-fn fingerprint(documents: &[Document]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for document in documents {
-        hasher.update(document.name.as_bytes());
-        hasher.update(blake3::hash(&document.octets).as_bytes());
-    }
-    hex(hasher.finalize().as_bytes())
 }

@@ -2,8 +2,9 @@
 //!
 //! The way of a certificate, each arrow a type (RFC 5280 §4):
 //! `prepare.rs` (facts + profile → [`prepare::Prepared`]) → `lint/` (→ [`lint::Linted`]) → `issue.rs` (reserve: serial and
-//! to-be-signed octets are in the database → sign → store). Nothing is signed that is not reserved, nothing reserved that is
-//! not linted. A crash leaves a reservation, which `issue::resume` finishes.
+//! to-be-signed octets are in the database → sign → store). No certificate of an authority is signed that is not reserved,
+//! none reserved that is not linted. A crash leaves a reservation, which `issue::resume` finishes. What certifies itself,
+//! roots and the local responder, is linted and signed, and known once it is stored.
 //!
 //! `found.rs` makes roots and issuing authorities, `ocsp_signer.rs` their delegated responders, `crl.rs` their lists;
 //! `profile.rs` says what certificates contain, `extension.rs` and `name.rs` write it, `delivery.rs` packs demonstration keys.

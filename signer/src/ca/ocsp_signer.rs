@@ -12,6 +12,7 @@ use crate::key::{KeyError, Signer};
 use crate::office::Office;
 use crate::registry::{By, CertificateKind, Issued, OcspSigner, Reservation, Store};
 use der::{Decode, Encode};
+use std::collections::BTreeSet;
 use wire::time::UnixSeconds;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::KeyUsages;
@@ -82,6 +83,40 @@ pub fn current<S: Store>(
     make(office, issuer, by)
 }
 
+/// Removes keys that will not sign again: of signers that ended or are revoked, and of those that never came to be. Only
+/// whoever holds the spool calls it: a key lies here for a moment before its certificate is reserved.
+///
+/// # Errors
+/// [`CaError::Registry`], [`CaError::Key`].
+pub fn forget_keys<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    now: UnixSeconds,
+) -> Result<(), CaError> {
+    let signers = office
+        .registry
+        .wait(|store| store.ocsp_signers(issuer.id(), now))?;
+    let reserved = office
+        .registry
+        .wait(|store| store.unfinished(issuer.id()))?;
+    let reserved = reserved.into_iter().filter_map(|r| r.reservation.key_file);
+    let kept: BTreeSet<_> = signers
+        .into_iter()
+        .map(|signer| signer.key_file)
+        .chain(reserved)
+        .collect();
+    for name in office.keyring.names_beginning(&key_prefix(issuer))? {
+        if !kept.contains(&name) {
+            office.keyring.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+fn key_prefix(issuer: &Issuer) -> String {
+    format!("{}-ocsp-", issuer.alias())
+}
+
 /// A quarter of its life is left, and two windows fit into that.
 fn lives_long_enough<S>(
     office: &Office<S>,
@@ -96,7 +131,7 @@ fn lives_long_enough<S>(
 }
 
 fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Responder, CaError> {
-    let key_file = format!("{}-ocsp-{}", issuer.alias(), random_name()?);
+    let key_file = format!("{}{}", key_prefix(issuer), random_name()?);
     let key = office.keyring.make(&key_file, issuer.algorithm)?;
     let title = format!(
         "{} OCSP {}",

@@ -5,7 +5,7 @@ mod faults;
 use super::*;
 use crate::ca::tests::{approve, certificates, founded, now, openssl, person};
 use crate::registry::{Revocation, SqliteStore};
-use wire::batch::{Header, Kind, TRAILER_OCTETS, spool_name};
+use wire::batch::{Header, TRAILER_OCTETS, spool_name};
 use wire::cert_id::cert_id_prefix;
 use wire::response::{TbsParts, assemble};
 use wire::serial::Serial;

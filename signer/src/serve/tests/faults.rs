@@ -241,3 +241,23 @@ fn near_the_authoritys_end_every_batch_gets_a_new_signer() {
     let _ = pass(&mut shift, end + 50_000);
     assert_eq!(signers(), before);
 }
+
+#[test]
+fn keys_of_ended_signers_and_of_none_stay_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let keys = || office.keyring.names_beginning("p256-ocsp-").unwrap();
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let first = keys();
+    // Made, and then the disk was full.
+    let algorithm = wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
+    office.keyring.make("p256-ocsp-00", algorithm).unwrap();
+    let _ = pass(&mut shift, now() + 30 * 86_400);
+    assert_eq!(keys().len(), 1);
+    assert_ne!(keys(), first);
+    assert!(
+        office.keyring.holds("p256"),
+        "the authority's own key is no signer's"
+    );
+}
