@@ -132,3 +132,37 @@ fn a_person_orders_a_second_certificate() {
         Err(SubmissionRefused::AdditionalPerson)
     ));
 }
+
+#[test]
+fn the_clerk_is_her_own_approver_in_other_letters() {
+    let named = |column: &str, name: &str| {
+        form(&[WANG])
+            .with("扫描件\n", &format!("扫描件,{column}\n"))
+            .with("a.pdf\n", &format!("a.pdf,{name}\n"))
+    };
+    for (column, name, refused) in [
+        ("审核人", "ada", Some("approver")),
+        ("审核人", "Grace", None),
+        ("受理人", "ADA", None),
+        ("受理人", "Grace", Some("clerk")),
+    ] {
+        let rig = rig();
+        let f = named(column, name);
+        let handed = HandedIn {
+            schedule: &f.schedule,
+            application: &f.application,
+            kind: f.kind,
+            alias: f.alias,
+            csrs: &rig.csrs,
+            additional: false,
+            clerk: "Ada",
+            now: NOW,
+        };
+        let found = match rig.db.drive(preview(rig.db.store(), &handed)) {
+            Ok(_) => None,
+            Err(SubmissionRefused::Application(refusals)) => refusals[0].column,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(found.map(|c| c.english), refused, "{column} {name}");
+    }
+}
