@@ -21,7 +21,6 @@ use wire::status::{CertStatus, RevocationReason};
 pub(crate) struct Edge {
     folder: TempDir,
     publisher: Publisher<'static>,
-    key: Vec<u8>,
 }
 
 /// What a generation says.
@@ -74,17 +73,14 @@ impl Edge {
     /// An empty one.
     pub(crate) fn new() -> Self {
         let (_, key) = SealKey::generate().unwrap();
-        Self::sealed_with(key)
+        Self::sealed_with(&key)
     }
 
-    /// Another empty one, whose seal is this one's.
-    pub(crate) fn twin(&self) -> Self {
-        Self::sealed_with(self.key.clone())
-    }
-
-    fn sealed_with(octets: Vec<u8>) -> Self {
+    /// An empty one with this key to seal, which lies in `seal.key` beside the folder.
+    pub(crate) fn sealed_with(octets: &[u8]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let key = SealKey::from_pkcs8(&octets, folder.path()).unwrap();
+        let key = SealKey::from_pkcs8(octets, folder.path()).unwrap();
+        std::fs::write(folder.path().join("seal.key"), octets).unwrap();
         std::fs::write(
             folder.path().join("seal.pub"),
             format!("{}\n", key.public()),
@@ -92,11 +88,7 @@ impl Edge {
         .unwrap();
         let publisher =
             Publisher::open(&FsDisk, Store::at(folder.path().join("edge")), key, &[]).unwrap();
-        Self {
-            folder,
-            publisher,
-            key: octets,
-        }
+        Self { folder, publisher }
     }
 
     /// One with a default generation.

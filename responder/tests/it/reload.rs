@@ -181,7 +181,7 @@ fn another_generation_under_the_number_served_is_taken() {
     let first = fs::read(&current).unwrap();
     let first_manifest = fs::read(folder.join(manifest)).unwrap();
     // The same key seals another first generation elsewhere.
-    let mut twin = edge.twin();
+    let mut twin = Edge::sealed_with(&fs::read(edge.pin().with_file_name("seal.key")).unwrap());
     twin.publish(&Generation {
         signed_with: 1,
         ..Generation::default()
