@@ -71,7 +71,8 @@ fn sm2_answers_verify_by_openssl_dgst() {
     appliance.ready();
     for (name, status) in [("sm2-good", ": good"), ("sm2-revoked", ": revoked")] {
         let url = format!("http://{}", appliance.ocsp);
-        let judged = said(Command::new(appliance.data.join("demo/verify-sm2")).args([name, &url]));
+        let (success, judged) = verify_sm2(&appliance, name, &url);
+        assert!(success, "{judged}");
         for expected in [
             status,
             "Verified OK",
@@ -81,6 +82,40 @@ fn sm2_answers_verify_by_openssl_dgst() {
             assert!(judged.contains(expected), "{expected}:\n{judged}");
         }
     }
+}
+
+/// Whether the demo's script is satisfied, and what it said.
+fn verify_sm2(appliance: &Appliance, name: &str, url: &str) -> (bool, String) {
+    let script = appliance.data.join("demo/verify-sm2");
+    let output = Command::new(script).args([name, url]).output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn sm2_script_is_satisfied_by_another_certificate_s_answer_or_by_none() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    appliance.ready();
+    let url = format!("http://{}", appliance.ocsp);
+    let demo = appliance.data.join("demo");
+
+    // The right answer, but not from the issuer that is trusted.
+    let issuer = fs::read(demo.join("sm2-issuer.pem")).unwrap();
+    fs::copy(demo.join("p256-issuer.pem"), demo.join("sm2-issuer.pem")).unwrap();
+    let (success, judged) = verify_sm2(&appliance, "sm2-good", &url);
+    assert!(!success && judged.contains("FAILED"), "{judged}");
+    fs::write(demo.join("sm2-issuer.pem"), issuer).unwrap();
+
+    let (success, judged) = verify_sm2(&appliance, "p256-good", &url);
+    assert!(!success && judged.contains("FAILED"), "{judged}");
+
+    let nobody = format!("http://{}", rig::free_ports()[0]);
+    let (success, judged) = verify_sm2(&appliance, "sm2-good", &nobody);
+    assert!(!success && judged.contains("FAILED: no answer"), "{judged}");
 }
 
 #[test]
