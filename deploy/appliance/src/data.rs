@@ -9,7 +9,7 @@
 //! The other folders belong to the rooms; the list of those that founding makes is [`MADE_BY_FOUNDING`].
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,9 @@ use crate::options::Up;
 #[derive(Debug)]
 pub(crate) struct Data {
     root: PathBuf,
-    _lock: File,
+    lock: File,
+    /// Whoever had the lock before was killed, or the machine was: it did not wipe its number from the file.
+    pub(crate) left_in_disorder: bool,
 }
 
 /// How far an earlier start got.
@@ -67,12 +69,13 @@ impl Data {
             .truncate(false)
             .open(&path)
             .map_err(UpError::file("cannot open", &path))?;
-        match lock.try_lock() {
+        let locked = lock.try_lock();
+        let mut pid = String::new();
+        // The number is for people only; a reader that comes between lock and write sees an empty one.
+        let _ = lock.read_to_string(&mut pid);
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                // The number is for people only; a reader that comes between lock and write sees an empty one.
-                let _ = lock.read_to_string(&mut pid);
                 let pid = if pid.trim().is_empty() {
                     "just starting".to_owned()
                 } else {
@@ -92,20 +95,22 @@ impl Data {
             }
         }
         lock.set_len(0)
-            .and_then(|()| writeln!(lock, "{}", std::process::id()))
+            .and_then(|()| lock.seek(SeekFrom::Start(0)))
+            .and_then(|_| writeln!(lock, "{}", std::process::id()))
             .map_err(UpError::file("cannot write", &path))?;
         Ok(Self {
-            root: root.to_owned(),
-            _lock: lock,
+            root: std::path::absolute(root).map_err(UpError::file("cannot find", root))?,
+            lock,
+            left_in_disorder: !pid.is_empty(),
         })
     }
 
-    /// The folder, as it was given on the command line.
+    /// The folder; absolute, for the commands that are shown work wherever they are pasted.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Looks at what is there; refuses a folder that holds published status without the registry it came from.
+    /// Looks at what is there; refuses a folder that has no registry, but holds what founding would make: somebody else's.
     pub(crate) fn state(&self) -> Result<State, UpError> {
         if self.root.join(MARKER).exists() {
             return Ok(State::HalfFounded);
@@ -113,11 +118,12 @@ impl Data {
         if self.root.join("signer/registry.sqlite").exists() {
             return Ok(State::Founded);
         }
-        match ["signer", "store", "edge"]
+        match MADE_BY_FOUNDING
             .into_iter()
             .find(|folder| self.root.join(folder).exists())
         {
-            // Founding over it would publish a lower generation than its edges have seen.
+            // Founding over it would publish a lower generation than its edges have seen, or write over what is there; and
+            // an interrupted one would be cleared with all that lies in these folders.
             Some(found) => Err(UpError::NotOurs {
                 data: self.root.clone(),
                 found,
@@ -227,6 +233,13 @@ impl Data {
     }
 }
 
+impl Drop for Data {
+    fn drop(&mut self) {
+        // Tells the next one that this one ended in order. If it cannot, that one is a little more patient than it need be.
+        let _ = self.lock.set_len(0);
+    }
+}
+
 impl Recorded {
     /// Command line over what was recorded over defaults; the public URL is fixed once recorded.
     pub(crate) fn settle(up: &Up, before: Option<&Self>) -> Result<Self, UpError> {
@@ -315,7 +328,7 @@ fn sync_folder(folder: &Path) -> Result<(), UpError> {
 
 const MARKER: &str = "founding";
 const RECORDED: &str = "hufu.toml";
-/// What an interrupted founding leaves; `staged` is not among it.
+/// What founding makes, and an interrupted one leaves; `staged` is not among it.
 const MADE_BY_FOUNDING: [&str; 6] = ["signer", "spool", "loader", "store", "edge", "demo"];
 
 #[cfg(test)]

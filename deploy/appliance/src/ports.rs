@@ -4,9 +4,11 @@
 //! of the requests. A plain bind without that option fails wherever anything listens.
 
 use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
 
 use crate::data::Addresses;
 use crate::error::UpError;
+use crate::step::say;
 
 /// Binds each port that will be listened on, all at once (which also proves them distinct), and lets go again.
 ///
@@ -16,6 +18,31 @@ pub(crate) fn prove_free(addresses: &Addresses) -> Result<(), UpError> {
     let _admin = bind("--admin", addresses.admin)?;
     Ok(())
 }
+
+/// The same after a `kill -9`: the responder, told by its parent's death, still answers what it has begun and holds its
+/// ports meanwhile.
+pub(crate) fn wait_until_free(addresses: &Addresses) -> Result<(), UpError> {
+    let deadline = Instant::now() + DRAINED_BY;
+    let mut told = false;
+    loop {
+        match prove_free(addresses) {
+            Err(UpError::PortBusy { .. }) if Instant::now() < deadline => {}
+            outcome => return outcome,
+        }
+        if !told {
+            say(&format!(
+                "the `hufu up` before this one was killed; waiting up to {} s for its responder to let go of its ports",
+                DRAINED_BY.as_secs()
+            ));
+            told = true;
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A little longer than a responder drains.
+const DRAINED_BY: Duration = Duration::from_secs(12);
+const POLL: Duration = Duration::from_millis(50);
 
 fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, UpError> {
     if address.port() == 0 {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The words of a command written as it is read: `"signer list --data {}"`, each `{}` one word however it is spelt.
@@ -32,14 +32,10 @@ pub(crate) struct Program {
 impl Program {
     /// The running program.
     pub(crate) fn this() -> Self {
-        let here = std::env::current_dir().unwrap_or_default();
+        // Absolute, so that what is shown works from any folder.
         let path = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("hufu"));
-        let shown = match path.strip_prefix(&here) {
-            Ok(below) => Path::new(".").join(below),
-            Err(_) => path,
-        };
         Self {
-            shown: quoted(shown.as_os_str()),
+            shown: quoted(path.as_os_str()),
         }
     }
 

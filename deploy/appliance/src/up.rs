@@ -39,7 +39,11 @@ fn start(up: &Up) -> Result<(), UpError> {
         State::Founded => data.recorded()?,
     };
     let settings = Recorded::settle(up, before.as_ref())?;
-    ports::prove_free(&settings.addresses())?;
+    if data.left_in_disorder {
+        ports::wait_until_free(&settings.addresses())?;
+    } else {
+        ports::prove_free(&settings.addresses())?;
+    }
 
     let program = match state {
         State::Empty | State::HalfFounded => first_start(&data, state, &settings)?,

@@ -126,14 +126,28 @@ fn half_a_founding_is_cleared_but_staged_crls_stay() {
 }
 
 #[test]
-fn a_store_without_its_registry_is_left_alone() {
+fn what_founding_would_write_over_or_clear_is_left_alone() {
+    for name in MADE_BY_FOUNDING {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Data::lock(folder.path()).unwrap();
+        fs::create_dir(folder.path().join(name)).unwrap();
+        let state = data.state();
+        assert!(
+            matches!(state, Err(UpError::NotOurs { found, .. }) if found == name),
+            "{name}: {state:?}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_owner_is_told_from_one_that_ended_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let data = Data::lock(folder.path()).unwrap();
-    fs::create_dir(folder.path().join("store")).unwrap();
-    assert!(matches!(
-        data.state(),
-        Err(UpError::NotOurs { found: "store", .. })
-    ));
+    let first = Data::lock(folder.path()).unwrap();
+    assert!(!first.left_in_disorder);
+    drop(first);
+    assert!(!Data::lock(folder.path()).unwrap().left_in_disorder);
+    fs::write(folder.path().join("lock"), "4711\n").unwrap();
+    assert!(Data::lock(folder.path()).unwrap().left_in_disorder);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! How `hufu up` starts again, is refused, dies and ends.
 
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::rig::{self, Appliance, free_ports, get, gone, said, until};
@@ -74,6 +76,23 @@ fn parent_killed_outright_takes_its_children_along() {
 
     let mut again = Appliance::start_at(&appliance.data, appliance.ocsp, appliance.admin);
     again.ready();
+}
+
+#[test]
+fn start_right_after_a_kill_is_refused_while_the_old_responder_drains() {
+    let folder = rig::founded();
+    let mut appliance = Appliance::start(&folder.path().join("data"));
+    appliance.ready();
+    let mut halfway = TcpStream::connect(appliance.ocsp).unwrap();
+    halfway
+        .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n0")
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    appliance.end_by(Signal::KILL);
+    let mut again = Appliance::start_at(&appliance.data, appliance.ocsp, appliance.admin);
+    again.line_with("waiting up to");
+    drop(halfway);
+    again.line_with("ready after");
 }
 
 #[test]

@@ -10,7 +10,13 @@ fn everything_printed_to_paste_works_as_pasted() {
     let mut appliance = Appliance::start(&folder.path().join("data"));
     appliance.line_with("ready after");
     until("TRY.txt", || appliance.data.join("demo/TRY.txt").exists());
-    let pasted = said(Command::new("sh").arg(appliance.data.join("demo/TRY.txt")));
+    // From a folder that has nothing to do with it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let pasted = said(
+        Command::new("sh")
+            .arg(appliance.data.join("demo/TRY.txt"))
+            .current_dir(&elsewhere),
+    );
     for expected in [
         "p256-good.pem: good\n",
         "p256-revoked.pem: revoked\n",

@@ -147,7 +147,10 @@ impl Drop for Appliance {
 /// `hufu up` for `data`, not started yet.
 pub(crate) fn up(data: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Command {
     let mut command = hufu();
-    command.arg("up").arg("--data").arg(data).args([
+    // As people type it: from the folder above.
+    command.current_dir(data.parent().unwrap());
+    let name = data.file_name().unwrap();
+    command.arg("up").arg("--data").arg(name).args([
         "--ocsp",
         &ocsp.to_string(),
         "--admin",
