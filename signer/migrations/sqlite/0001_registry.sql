@@ -119,6 +119,7 @@ CREATE INDEX certificate_revoked     ON certificate (authority, revision, id) WH
 CREATE INDEX certificate_of_subject  ON certificate (subject) WHERE subject IS NOT NULL;
 CREATE INDEX certificate_unfinished  ON certificate (authority, id) WHERE state = 'reserved';
 CREATE INDEX certificate_unexpired   ON certificate (not_after) WHERE state <> 'expired' AND state <> 'reserved';
+CREATE INDEX certificate_expired     ON certificate (not_after) WHERE state = 'expired';
 CREATE INDEX certificate_ocsp        ON certificate (authority, not_before) WHERE kind = 'ocsp-signer';
 
 -- Octets apart from statuses, so that reading all statuses does not read all certificates.

@@ -70,7 +70,10 @@ pub fn current<S: Store>(
         .registry
         .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
     let fresh = |signer: &&OcspSigner| {
-        signer.not_before <= by.at && lives_long_enough(office, issuer, signer.not_after, by.at)
+        // The key goes when the signer ends, be it by a clock that was ahead.
+        signer.not_before <= by.at
+            && office.keyring.holds(&signer.key_file)
+            && lives_long_enough(office, issuer, signer.not_after, by.at)
     };
     if let Some(signer) = signers
         .iter()

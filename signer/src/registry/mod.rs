@@ -237,7 +237,8 @@ pub trait Store: Send + Sync + 'static {
         by: By<'_>,
     ) -> impl Future<Output = Answer<Revision>> + Send;
 
-    /// Marks what is past notAfter as expired. No revision: the status on the wire stays what it was.
+    /// Marks what is past notAfter as expired, and unmarks what a clock that was ahead took for it. No revision: the status
+    /// on the wire stays what it was.
     fn expire(&self, by: By<'_>) -> impl Future<Output = Answer<u64>> + Send;
 
     /// Issued OCSP signer certificates of an authority that are valid after `now`, by notBefore.

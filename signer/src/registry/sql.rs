@@ -96,8 +96,15 @@ pub(super) const ADD_REVOCATION: &str = "INSERT INTO revocation (certificate, re
 pub(super) const REVOKE: &str =
     "UPDATE certificate SET state = 'revoked', revoked_at = $2, reason = $3,
     invalidity_date = $4, revision = $5 WHERE id = $1";
-pub(super) const EXPIRY_DUE: &str = "SELECT count(*) FROM (SELECT 1 FROM certificate
-    WHERE state <> 'expired' AND state <> 'reserved' AND not_after < $1 LIMIT 1) AS due";
+/// Whether `EXPIRE` or `UNEXPIRE` has work.
+pub(super) const EXPIRY_DUE: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM certificate
+    WHERE state <> 'expired' AND state <> 'reserved' AND not_after < $1 LIMIT 1) AS due)
+    + (SELECT count(*) FROM (SELECT 1 FROM certificate
+    WHERE state = 'expired' AND not_after >= $1 LIMIT 1) AS undue)";
+/// What a clock that was ahead took for expired. 6: certificateHold.
+pub(super) const UNEXPIRE: &str = "UPDATE certificate SET state = CASE
+    WHEN revoked_at IS NULL THEN 'issued' WHEN reason = 6 THEN 'held' ELSE 'revoked' END
+    WHERE state = 'expired' AND not_after >= $1";
 pub(super) const EXPIRE: &str = "UPDATE certificate SET state = 'expired'
     WHERE state <> 'expired' AND state <> 'reserved' AND not_after < $1";
 pub(super) const OCSP_SIGNERS: &str = "SELECT c.id, o.der, c.key_file, c.not_before, c.not_after

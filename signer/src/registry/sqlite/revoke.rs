@@ -85,6 +85,21 @@ pub(super) async fn expire(db: &mut SqliteConnection, by: By<'_>) -> Answer<u64>
             by,
             revision: None,
         };
+        audit(&mut *db, act).await?;
+    }
+    let restored = sqlx::query(sql::UNEXPIRE)
+        .bind(stored(by.at))
+        .execute(&mut *db)
+        .await?
+        .rows_affected();
+    if restored > 0 {
+        let act = Act {
+            verb: "unexpire",
+            object: format!("{restored} certificates"),
+            detail: json!({ "not_after_from": by.at }),
+            by,
+            revision: None,
+        };
         audit(db, act).await?;
     }
     Ok(expired)
