@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::children::Child;
@@ -59,6 +60,8 @@ impl Service {
         let mut on_ready = Some(on_ready);
         let started = Instant::now();
         let mut patience = FIRST_PATIENCE;
+        // Asked on a thread of its own, so that children are tended and signals heard while an answer is awaited.
+        let mut asked = ask(self.admin, Duration::ZERO);
         loop {
             let now = Instant::now();
             let mut look_again = None;
@@ -70,21 +73,6 @@ impl Service {
                     });
                 }
             }
-            if on_ready.is_some() {
-                look_again = earlier(look_again, Some(now + READY_POLL));
-                match readiness(self.admin) {
-                    Readiness::Ready => on_ready.take().into_iter().for_each(|tell| tell()),
-                    not_yet if started.elapsed() > patience => {
-                        patience *= 2;
-                        say(&format!(
-                            "not ready after {} s: {}",
-                            started.elapsed().as_secs(),
-                            explain(not_yet)
-                        ));
-                    }
-                    _ => {}
-                }
-            }
             let pause = look_again.map_or(LONGEST_SLEEP, |at| {
                 at.saturating_duration_since(Instant::now())
             });
@@ -93,6 +81,21 @@ impl Service {
                 _ = signals.interrupt.recv() => return Ok(()),
                 _ = signals.child.recv() => {}
                 () = sleep(pause) => {}
+                answer = &mut asked, if on_ready.is_some() => {
+                    match answer.unwrap_or(Readiness::Silent) {
+                        Readiness::Ready => on_ready.take().into_iter().for_each(|tell| tell()),
+                        not_yet if started.elapsed() > patience => {
+                            patience *= 2;
+                            say(&format!(
+                                "not ready after {} s: {}",
+                                started.elapsed().as_secs(),
+                                explain(not_yet)
+                            ));
+                        }
+                        _ => {}
+                    }
+                    asked = ask(self.admin, READY_POLL);
+                }
             }
         }
     }
@@ -144,6 +147,14 @@ fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
+}
+
+/// The answer of `/readyz`, asked after a pause.
+fn ask(admin: SocketAddr, pause: Duration) -> JoinHandle<Readiness> {
+    tokio::task::spawn_blocking(move || {
+        std::thread::sleep(pause);
+        readiness(admin)
+    })
 }
 
 fn explain(readiness: Readiness) -> String {
