@@ -132,10 +132,18 @@ fn locations(case: &Case<'_>) -> Result<(), LintError> {
                     });
             }
             ParsedExtension::AuthorityInfoAccess(found) => {
-                access = found
-                    .accessdescs
-                    .iter()
-                    .all(|entry| is_http(&entry.access_location));
+                let says = |method: &str| {
+                    let mut methods = found.accessdescs.iter();
+                    methods.any(|entry| entry.access_method.to_id_string() == method)
+                };
+                // Authorities are answered for by their root's list alone.
+                let answered = case.purpose != Purpose::Subject || says(OCSP);
+                access = says(CA_ISSUERS)
+                    && answered
+                    && found
+                        .accessdescs
+                        .iter()
+                        .all(|entry| is_http(&entry.access_location));
             }
             _ => {}
         }
@@ -147,10 +155,15 @@ fn locations(case: &Case<'_>) -> Result<(), LintError> {
     )?;
     must(
         access,
-        "a certificate must say where its issuer and responder are, over HTTP",
+        "a certificate must say where its issuer is, a subject's also where its responder is, over HTTP",
         clause,
     )
 }
+
+/// id-ad-ocsp.
+const OCSP: &str = "1.3.6.1.5.5.7.48.1";
+/// id-ad-caIssuers.
+const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
 
 fn is_http(name: &GeneralName<'_>) -> bool {
     matches!(name, GeneralName::URI(uri) if uri.starts_with("http://") || uri.starts_with("https://"))

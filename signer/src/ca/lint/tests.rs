@@ -194,6 +194,15 @@ fn a_missing_extension_passes() {
 }
 
 #[test]
+fn a_subject_nobody_answers_for_passes() {
+    let mut bench = bench();
+    bench.drop_extension("1.3.6.1.5.5.7.1.1");
+    let silent = ext::access(None, "http://127.0.0.1/ca/p256.cer").unwrap();
+    bench.draft.extensions.push(silent);
+    assert!(bench.rule().contains("where its responder is"));
+}
+
+#[test]
 fn an_extension_twice_passes() {
     let mut bench = bench();
     let again = bench.draft.extensions[0].clone();
