@@ -18,6 +18,7 @@
 //! which the kernel drops with the process, keeps a second one out.
 
 mod plan;
+mod retention;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::File;
@@ -26,6 +27,8 @@ use std::path::{Path, PathBuf};
 use wire::time::UnixSeconds;
 
 pub use plan::{Plan, Step};
+pub use retention::{KEEP_MANIFESTS, KEEP_OBJECTS_OF, KEEP_OBJECTS_SECS};
+use retention::{LastNamed, last_named};
 
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError, write_whole};
@@ -54,15 +57,6 @@ pub struct Publisher<'d> {
     /// A publication failed, and the three above may not be what is on disk.
     in_doubt: bool,
     _lock: File,
-}
-
-/// Where in the history an object was named last.
-#[derive(Debug, Clone, Copy)]
-struct LastNamed {
-    /// In this generation.
-    number: u64,
-    /// Which was the newest until then; none for the current one.
-    until: Option<UnixSeconds>,
 }
 
 /// What the next generation shall be.
@@ -242,35 +236,6 @@ impl<'d> Publisher<'d> {
         }
     }
 
-    fn plan_retirement(
-        &self,
-        next: &TrustedManifest,
-        steps: &mut Vec<Step>,
-    ) -> Result<(), PublishError> {
-        let named = names(next.manifest());
-        let is_kept = |digest: &Digest| {
-            let last = self.last_named.get(digest);
-            named.contains(digest) || last.is_some_and(|last| last.is_recent(next.manifest()))
-        };
-        let objects = self.store.object_digests()?;
-        let unnamed = objects.into_iter().filter(|digest| !is_kept(digest));
-        steps.extend(unnamed.map(|digest| Step::Retire {
-            path: self.store.object(digest),
-        }));
-        let current = self.current().map_or(0, |manifest| manifest.number);
-        let keep = (KEEP_MANIFEST_OCTETS / next.octets().len())
-            .clamp(KEEP_MANIFESTS_AT_LEAST, KEEP_MANIFESTS);
-        let oldest_kept = self.manifests.len().saturating_sub(keep);
-        let gone = self.manifests.iter().enumerate().filter(|(place, number)| {
-            // Above the pointer lie only manifests of killed runs, which nobody was ever pointed at.
-            *place < oldest_kept || **number > current
-        });
-        steps.extend(gone.map(|(_, number)| Step::Retire {
-            path: self.store.manifest(*number),
-        }));
-        Ok(())
-    }
-
     /// Carries a plan out. If it fails before the pointer moved, the old generation is untouched; whether it moved,
     /// [`settle`](Self::settle) finds out.
     pub fn carry_out(&mut self, plan: Plan) -> Result<Published, PublishError> {
@@ -394,46 +359,6 @@ pub(crate) fn lock(store: &Store) -> Result<File, PublishError> {
     }
 }
 
-impl LastNamed {
-    /// Whether a follower may still be copying it when `next` comes out.
-    fn is_recent(self, next: &Manifest) -> bool {
-        let until = self.until.unwrap_or(next.sealed_at);
-        self.number.saturating_add(KEEP_OBJECTS_OF) > next.number
-            || until.saturating_add(KEEP_OBJECTS_SECS) > next.sealed_at
-    }
-}
-
-fn last_named(
-    store: &Store,
-    pins: &[PublicKey],
-    current: Option<&TrustedManifest>,
-) -> HashMap<Digest, LastNamed> {
-    let mut last_named = HashMap::new();
-    let mut next = current.cloned();
-    let mut until = None;
-    while let Some(trusted) = next.take() {
-        let manifest = trusted.manifest();
-        let last = LastNamed {
-            number: manifest.number,
-            until,
-        };
-        if current.is_some_and(|current| !last.is_recent(current.manifest())) {
-            break;
-        }
-        for object in &manifest.objects {
-            last_named.entry(object.blake3).or_insert(last);
-        }
-        until = Some(manifest.sealed_at);
-        let pointer = manifest.previous.map(|previous| Pointer {
-            number: previous.number,
-            manifest: previous.blake3,
-        });
-        // An older manifest that is gone, or sealed by a key long retired, protects nothing any more.
-        next = pointer.and_then(|pointer| store.read_manifest(pointer, pins).ok());
-    }
-    last_named
-}
-
 fn move_pointer(disk: &dyn Disk, store: &Store, pointer: Pointer) -> Result<(), DiskError> {
     write_whole(
         disk,
@@ -513,16 +438,6 @@ pub enum PublishError {
 
 /// One hour; re-sealed when idle, well before.
 pub const DEFAULT_VALID_FOR_SECS: u64 = 3600;
-/// A follower this many generations behind still finds every object of the one it is copying.
-pub const KEEP_OBJECTS_OF: u64 = 16;
-/// And so does one that began to copy the newest generation this long ago, however many came since.
-pub const KEEP_OBJECTS_SECS: u64 = 600;
-/// Manifests outlive packs, so that a follower can prove the chain after a long absence: a day of one every second.
-pub const KEEP_MANIFESTS: usize = 100_000;
-/// Manifests that name very much are kept only until they fill this,
-const KEEP_MANIFEST_OCTETS: usize = 1 << 30;
-/// but never fewer.
-const KEEP_MANIFESTS_AT_LEAST: usize = 1000;
 
 #[cfg(test)]
 mod tests;
