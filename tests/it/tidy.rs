@@ -202,9 +202,10 @@ const READS_THE_CLOCK: &[&str] = &[
     "signer/src/cli/mod.rs",
     // Main loops.
     "deploy/appliance/src/children.rs",
+    // Waits, within a bound, for a killed instance's ports.
+    "deploy/appliance/src/ports.rs",
     "deploy/appliance/src/supervise.rs",
     "deploy/appliance/src/up.rs",
-    "loader/src/run.rs",
     "responder/src/cli.rs",
     "responder/src/reload.rs",
     "responder/src/worker.rs",
