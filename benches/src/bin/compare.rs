@@ -27,7 +27,7 @@ struct Args {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Seconds a measurement lasts.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 2)]
     seconds: u32,
     /// Connections open at a time.
     #[arg(long, default_value_t = 64)]
