@@ -164,10 +164,11 @@ fn each_new_generation_is_copied_once_and_old_files_go() {
     // All within a minute: a responder that has just read a pointer must still find its files.
     assert_eq!(rig.edge().object_digests().unwrap().len(), 6);
     for number in 1..=6 {
-        let ago = super::KEEP_FOR * (8 - number) as u32 / 4;
+        // A second more than the quarters: a file's own date comes from a coarser clock, milliseconds behind.
+        let ago = super::KEEP_FOR * (8 - number) as u32 / 4 + std::time::Duration::from_secs(1);
         rig.set_taken(number, ago);
     }
-    // The third was in place until the fourth was taken, a minute ago.
+    // The third was in place until the fourth was taken, a good minute ago.
     rig.publish(7);
     rig.follow().unwrap();
     assert_eq!(rig.edge().object_digests().unwrap().len(), 4);
