@@ -4,8 +4,8 @@
 //! - [`issuer`]: a throw-away CA and its delegated responder.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
-//! - [`server`]: a server process pinned to core 0 and the processor time it has used.
-//! - [`load`]: one run of `wrk` on core 1.
+//! - [`server`]: a server process pinned to one core and the processor time it has used.
+//! - [`load`]: one run of `wrk` on another core.
 //!
 //! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
 
