@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -287,12 +288,29 @@ pub fn wait_until(what: &str, at_most: Duration, mut met: impl FnMut() -> bool) 
     }
 }
 
-/// A loopback address that nothing listens on now.
+/// A loopback address that nothing listens on now, handed out once by this process.
+///
+/// It lies below the range from which the kernel takes ports for outgoing connections (32768 and up): a port asked for
+/// by `bind` to 0 and let go of comes from that range, and may be some client's, or the next caller's, a moment later.
 ///
 /// # Panics
-/// If the machine has no port left.
+/// If no port of the range is free.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a listener has an address")
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Runs beside one another begin at different places.
+    let start = std::process::id().wrapping_mul(131);
+    for _ in 0..PORTS {
+        let step = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let offset = start.wrapping_add(step) % PORTS;
+        let port = u16::try_from(FIRST_PORT + offset).expect("the range ends below 32768");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+    panic!("no port from {FIRST_PORT} on is free");
 }
+
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 22_000;

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -203,10 +204,18 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Two ports that were free a moment ago.
+/// Two ports that nothing listens on, handed out once: from below those the kernel takes for outgoing connections,
+/// where a port let go of may be some client's a moment later.
 pub(crate) fn free_ports() -> [SocketAddr; 2] {
-    let bound = [0, 1].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    bound.map(|listener| listener.local_addr().unwrap())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(131);
+    let mut free = std::iter::repeat_with(|| {
+        let step = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + start.wrapping_add(step) % 22_000;
+        SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
+    })
+    .filter(|address| TcpListener::bind(address).is_ok());
+    [0, 1].map(|_| free.next().unwrap())
 }
 
 /// GET over HTTP/1.0, one connection; none if nobody answers.
