@@ -25,8 +25,6 @@ pub(crate) struct Connection {
     backlog: RefCell<Vec<u8>>,
     /// Octets of the request line so far; none once its end has been seen.
     line: Cell<Option<usize>>,
-    /// A refusal has been sent before the request was read.
-    lingers: Cell<bool>,
 }
 
 impl Connection {
@@ -37,7 +35,6 @@ impl Connection {
             socket: RefCell::new(socket),
             backlog: RefCell::default(),
             line: Cell::new(None),
-            lingers: Cell::new(false),
         }
     }
 
@@ -109,15 +106,6 @@ impl Connection {
     /// True once a request line has been refused for its length.
     pub(crate) fn line_is_too_long(&self) -> bool {
         self.line.get().is_some_and(|line| line >= MAX_LINE_OCTETS)
-    }
-
-    /// A refusal goes out before the request has been read.
-    pub(crate) fn linger(&self) {
-        self.lingers.set(true);
-    }
-
-    pub(crate) fn lingers(&self) -> bool {
-        self.lingers.get()
     }
 
     /// Tells a client that reads to the end that there is no more.

@@ -41,8 +41,9 @@ impl Conversation {
         let connection = Rc::new(Connection::new(worker, socket));
         worker.counters.note_open(worker.connections.len());
         let link = TokioIo::new(Link(Rc::clone(&connection)));
+        let responder = Responder::new(worker, &connection.watch);
         Self {
-            http: http.serve_connection(link, Responder(Rc::clone(&connection))),
+            http: http.serve_connection(link, responder),
             connection,
             stage: Stage::Serving,
         }
@@ -56,10 +57,10 @@ impl Conversation {
             counters.count(Event::TargetTooLong);
             let mut cork = connection.worker.cork.borrow_mut();
             cork.extend_from_slice(URI_TOO_LONG);
-            connection.linger();
+            connection.watch.linger();
         } else if outcome.as_ref().is_err_and(hyper::Error::is_parse) {
             counters.count(Event::BadHttp);
-            connection.linger();
+            connection.watch.linger();
         }
     }
 }
@@ -90,7 +91,7 @@ impl Future for Conversation {
         }
         let pushed = connection.push_out(cx);
         if this.stage == Stage::Closing {
-            if ready!(pushed).is_err() || !connection.lingers() {
+            if ready!(pushed).is_err() || !watch.lingers() {
                 return Poll::Ready(());
             }
             this.stage = Stage::Lingering(0);

@@ -35,6 +35,10 @@ pub(crate) struct Watch {
     phase: Cell<Phase>,
     since: Cell<u32>,
     order: Cell<Order>,
+    /// A refusal has been sent before the request was read.
+    lingers: Cell<bool>,
+    /// Streams that are sending a body.
+    uploads: Cell<u32>,
     task: RefCell<Option<Waker>>,
     index: Cell<usize>,
 }
@@ -52,6 +56,31 @@ impl Watch {
 
     pub(crate) fn order(&self) -> Order {
         self.order.get()
+    }
+
+    /// A refusal goes out before the request has been read: the client gets the time to read it.
+    pub(crate) fn linger(&self) {
+        self.lingers.set(true);
+    }
+
+    /// True if the connection must not be closed upon a client that is still sending.
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingers.get()
+    }
+
+    /// One more stream of an HTTP/2 connection is sending a body.
+    pub(crate) fn begin_upload(&self, tick: u32) {
+        if self.uploads.get() == 0 {
+            self.wait(Phase::Receiving, tick);
+        }
+        self.uploads.set(self.uploads.get() + 1);
+    }
+
+    /// One of them has ended, well or not; for the others the time runs anew.
+    pub(crate) fn end_upload(&self, tick: u32) {
+        self.uploads.set(self.uploads.get().saturating_sub(1));
+        let rests = self.uploads.get() == 0;
+        self.wait(if rests { Phase::Idle } else { Phase::Receiving }, tick);
     }
 
     /// Remembers whom to wake when the order changes.
@@ -97,6 +126,8 @@ impl Connections {
             phase: Cell::new(Phase::Idle),
             since: Cell::new(self.tick()),
             order: Cell::new(Order::Serve),
+            lingers: Cell::new(false),
+            uploads: Cell::new(0),
             task: RefCell::default(),
             index: Cell::new(open.len()),
         });

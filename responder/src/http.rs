@@ -14,6 +14,9 @@
 //! Every OCSPResponse is HTTP 200, errors too (RFC 6960 appendix A.2): clients that see a 4xx report a network failure
 //! instead of what the responder said. Signed answers carry the headers of RFC 9919 §6; error answers carry `no-store`,
 //! because shared caches keep a 200 without Cache-Control on their own account.
+//!
+//! What HTTP/1.1 wants of a server and this one does not insist on: a Host. Nothing here depends on it, and stock clients
+//! of old send none. HTTP/2 (`h2`) and TLS (`tls`) bring their requests to the same [`Responder`].
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -26,13 +29,13 @@ use hyper::header::{
     ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap,
     HeaderValue, LAST_MODIFIED,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use wire::request::MAX_REQUEST_OCTETS;
 
 use crate::answer::{Answer, Signed};
 use crate::body::Body;
 use crate::caching::{ascii, entity_tag, last_modified, max_age, unchanged};
-use crate::connection::Connection;
+use crate::deadlines::Watch;
 use crate::documents;
 use crate::metrics::Event;
 use crate::worker::Worker;
@@ -40,8 +43,20 @@ use crate::worker::Worker;
 /// A longer target is refused: 4 KiB of request make 5,464 of base64, and percent-encoding adds a little.
 pub(crate) const MAX_TARGET_OCTETS: usize = 6 * 1024;
 
-/// Answers the requests of one connection.
-pub(crate) struct Responder(pub(crate) Rc<Connection>);
+/// Answers the requests of one connection, whatever carries it.
+pub(crate) struct Responder {
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+}
+
+impl Responder {
+    pub(crate) fn new(worker: &Rc<Worker>, watch: &Rc<Watch>) -> Self {
+        Self {
+            worker: Rc::clone(worker),
+            watch: Rc::clone(watch),
+        }
+    }
+}
 
 impl hyper::service::Service<Request<Incoming>> for Responder {
     type Response = Response<Body>;
@@ -49,15 +64,16 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
     type Future = Reply;
 
     fn call(&self, request: Request<Incoming>) -> Reply {
-        let worker = &*self.0.worker;
+        let worker = &self.worker;
         let (parts, body) = request.into_parts();
+        let framing = Framing::of(parts.version);
         let at_once = |mut response: Response<Body>| {
-            if !body.is_end_stream() {
+            if framing == Framing::Octets && !body.is_end_stream() {
                 // Nobody reads this body. Closed upon it, the connection would be reset and the answer lost with it.
-                self.0.linger();
+                self.watch.linger();
                 close_after(&mut response);
             }
-            Reply::Ready(Some(last_if_draining(worker, response)))
+            Reply::Ready(Some(framing.last_if_draining(worker, response)))
         };
         let path = parts.uri.path();
         let is_document = documents::owns(path);
@@ -75,14 +91,20 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                 };
                 at_once(response)
             }
+            // RFC 9919 §6: the responder answers over HTTP, GET and POST.
             Method::POST if !is_document => {
                 worker.counters.count(Event::ByPost);
                 if announced_too_long(&parts.headers) {
-                    return at_once(body_too_long(&self.0));
+                    return at_once(framing.body_too_long(worker, &self.watch));
                 }
+                let mut headers = parts.headers;
+                // None of them counts any more, and a body may be long in coming.
+                headers.clear();
                 Reply::Reading(Reading {
-                    connection: Rc::clone(&self.0),
-                    headers: parts.headers,
+                    upload: Upload::begin(worker, &self.watch, framing),
+                    worker: Rc::clone(&self.worker),
+                    framing,
+                    headers,
                     body,
                     gathered: Bytes::new(),
                 })
@@ -112,7 +134,10 @@ pub(crate) enum Reply {
 
 /// A POST whose body is still coming.
 pub(crate) struct Reading {
-    connection: Rc<Connection>,
+    upload: Upload,
+    worker: Rc<Worker>,
+    framing: Framing,
+    /// Empty: the map of the request, to become that of the response.
     headers: HeaderMap,
     body: Incoming,
     gathered: Bytes,
@@ -128,7 +153,7 @@ impl Future for Reply {
                 .expect("hyper polls a reply to its end once"),
             Self::Reading(reading) => {
                 let response = ready!(reading.poll(cx));
-                last_if_draining(&reading.connection.worker, response)
+                reading.framing.last_if_draining(&reading.worker, response)
             }
         };
         Poll::Ready(Ok(response))
@@ -137,7 +162,7 @@ impl Future for Reply {
 
 impl Reading {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
-        let worker = &*self.connection.worker;
+        let worker = &*self.worker;
         loop {
             let frame = ready!(hyper::body::Body::poll_frame(Pin::new(&mut self.body), cx));
             match frame {
@@ -145,14 +170,16 @@ impl Reading {
                 Some(Err(_)) => {
                     // Broken chunks or a client that left: whoever is still there has sent no valid HTTP.
                     worker.counters.count(Event::BadHttp);
-                    return Poll::Ready(closing(StatusCode::BAD_REQUEST));
+                    return Poll::Ready(self.framing.closing(StatusCode::BAD_REQUEST));
                 }
                 Some(Ok(frame)) => {
                     let Ok(piece) = frame.into_data() else {
                         continue;
                     };
                     if self.gathered.len() + piece.len() > MAX_REQUEST_OCTETS {
-                        return Poll::Ready(body_too_long(&self.connection));
+                        return Poll::Ready(
+                            self.framing.body_too_long(worker, self.upload.watch()),
+                        );
                     }
                     // Nearly every request is one piece, and then is not copied.
                     self.gathered = if self.gathered.is_empty() {
@@ -194,6 +221,7 @@ fn ocsp_response(
     let mut status = StatusCode::OK;
     let mut body = Body::from(octets);
     match answer {
+        // RFC 9919 §6: a cacheable answer carries Content-Type, Content-Length, Last-Modified, ETag, Expires, Cache-Control and Date.
         Answer::Signed(signed) => {
             let tag = entity_tag(signed.identity);
             let date = last_modified(signed.this_update, worker.now());
@@ -206,12 +234,14 @@ fn ocsp_response(
             headers.insert(ETAG, ascii(worker.keep(&tag)));
             insert_freshness(worker, signed, &mut headers);
         }
+        // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store.
         Answer::Refused(_) => {
             headers.clear();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
     }
     if status == StatusCode::OK {
+        // RFC 6960 A.2: the answer's media type is application/ocsp-response.
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/ocsp-response"),
@@ -234,13 +264,83 @@ fn insert_freshness(worker: &Worker, signed: &Signed, headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, freshness.cache_control.clone());
 }
 
-/// A worker that drains says so with its response, so that the client asks elsewhere instead of finding the connection
-/// closed.
-fn last_if_draining(worker: &Worker, mut response: Response<Body>) -> Response<Body> {
-    if worker.connections.is_draining() {
-        close_after(&mut response);
+/// How requests follow one another on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// HTTP/1: octet after octet. What is not read of one request stands before the next.
+    Octets,
+    /// HTTP/2: each request is a stream of its own, and the connection says by itself that it ends.
+    Streams,
+}
+
+impl Framing {
+    fn of(version: Version) -> Self {
+        if version == Version::HTTP_2 {
+            Self::Streams
+        } else {
+            Self::Octets
+        }
     }
-    response
+
+    /// A worker that drains says so with its response, so that the client asks elsewhere instead of finding the
+    /// connection closed.
+    fn last_if_draining(self, worker: &Worker, mut response: Response<Body>) -> Response<Body> {
+        // RFC 9113 §8.2.2: HTTP/2 has no Connection header; GOAWAY says it there.
+        if self == Self::Octets && worker.connections.is_draining() {
+            close_after(&mut response);
+        }
+        response
+    }
+
+    /// A refusal after which the connection cannot go on.
+    fn closing(self, status: StatusCode) -> Response<Body> {
+        let mut response = refused(status);
+        if self == Self::Octets {
+            close_after(&mut response);
+        }
+        response
+    }
+
+    fn body_too_long(self, worker: &Worker, watch: &Watch) -> Response<Body> {
+        worker.counters.count(Event::BodyTooLong);
+        if self == Self::Octets {
+            watch.linger();
+        }
+        self.closing(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+}
+
+/// A body on its way, as the sweep sees it. Over HTTP/1 the connection itself knows when a request is incomplete; over
+/// HTTP/2 only the streams do.
+struct Upload {
+    worker: Rc<Worker>,
+    watch: Rc<Watch>,
+    framing: Framing,
+}
+
+impl Upload {
+    fn begin(worker: &Rc<Worker>, watch: &Rc<Watch>, framing: Framing) -> Self {
+        if framing == Framing::Streams {
+            watch.begin_upload(worker.connections.tick());
+        }
+        Self {
+            worker: Rc::clone(worker),
+            watch: Rc::clone(watch),
+            framing,
+        }
+    }
+
+    fn watch(&self) -> &Watch {
+        &self.watch
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.framing == Framing::Streams {
+            self.watch.end_upload(self.worker.connections.tick());
+        }
+    }
 }
 
 fn close_after(response: &mut Response<Body>) {
@@ -257,19 +357,6 @@ pub(crate) fn refused(status: StatusCode) -> Response<Body> {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// A refusal after which the connection cannot go on.
-fn closing(status: StatusCode) -> Response<Body> {
-    let mut response = refused(status);
-    close_after(&mut response);
-    response
-}
-
-fn body_too_long(connection: &Connection) -> Response<Body> {
-    connection.worker.counters.count(Event::BodyTooLong);
-    connection.linger();
-    closing(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
 fn announced_too_long(headers: &HeaderMap) -> bool {
