@@ -5,6 +5,8 @@
 //! that says which OCSP error the outside sees for it.
 
 use hufu_loader::snapshot::{Lookup, Snapshot};
+use wire::algorithm::SignatureAlgorithm;
+use wire::cert_id::CertIdForm;
 use wire::request::OcspRequest;
 use wire::response::{self, TbsParts};
 use wire::status::CertStatus;
@@ -37,8 +39,19 @@ pub struct Signed {
     pub this_update: UnixSeconds,
     /// Its nextUpdate.
     pub next_update: UnixSeconds,
+    /// Form of its `CertID` and algorithm of its signature.
+    pub variant: Variant,
     /// The pack it comes from and the first octets of its signature: together they name these octets.
     pub identity: (u64, u64),
+}
+
+/// What tells signed answers about one certificate apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Variant {
+    /// Hash of the `CertID` and form of its parameters.
+    pub form: CertIdForm,
+    /// What the signature was made with.
+    pub algorithm: SignatureAlgorithm,
 }
 
 /// Why there is no signed response.
@@ -116,6 +129,10 @@ pub fn answer(request: &[u8], snapshot: &Snapshot, now: UnixSeconds, out: &mut [
             revoked,
             this_update: window.this_update,
             next_update: window.next_update,
+            variant: Variant {
+                form: found.form,
+                algorithm: found.algorithm,
+            },
             identity: (found.pack_tag, first_eight(found.signature)),
         }),
         Err(_) => Answer::Refused(Refusal::Internal),

@@ -166,6 +166,7 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
     let admin = Rc::new(Admin {
         edge: Arc::clone(&edge),
         counters: server.counters(),
+        max_connections: config.max_connections,
         clock: unix_now,
     });
     let telling = runtime.spawn_local(admin::serve(admin, admin_listener));

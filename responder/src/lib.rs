@@ -9,15 +9,16 @@
 //! 3. `http`: which octets are the question: the path (`target`) or the body; or a document (`documents`).
 //! 4. `worker`: this core's view of the newest generation, its clock and buffers.
 //! 5. [`answer`]: the hot path, five steps, no await, lock, log line or allocation.
-//! 6. `http` again: status and headers (`caching`), [`metrics`](answer::Answer) counted per core.
+//! 6. `http` again: status and headers (`caching`), [`metrics`] counted per core.
 //!
-//! Beside it: `reload` swaps generations off the serving threads, `admin` tells metrics, health and readiness, [`config`]
+//! Beside it: `reload` swaps generations off the serving threads, `admin` tells metrics (`exposition`), health and readiness, [`config`]
 //! checks settings, [`cli`] starts and stops it all in order.
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod cli;
 pub mod config;
+pub mod metrics;
 
 mod admin;
 mod body;
@@ -26,9 +27,10 @@ mod connection;
 mod conversation;
 mod deadlines;
 mod documents;
+mod exposition;
+mod histogram;
 mod http;
 mod listen;
-mod metrics;
 mod process;
 mod reload;
 mod server;

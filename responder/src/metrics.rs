@@ -1,11 +1,20 @@
 //! What is counted, and where.
 //!
 //! On the hot path a count is an addition to a cell that only this core writes ([`Counters`]); the cells are summed when
-//! metrics are scraped (`admin`). Nothing is looked up by label and no cache line is written by two cores.
+//! metrics are scraped (`exposition`). Nothing is looked up by label and no cache line is written by two cores. What all
+//! of it costs an answer is measured in `benches/benches/metrics.rs`.
+//!
+//! A new counter is two lines: an [`Event`], and its place in [`FAMILIES`]; `docs/METRICS.md` says what it means.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
-use crate::answer::{Answer, Refusal};
+use wire::algorithm::SignatureAlgorithm;
+use wire::cert_id::CertIdForm;
+use wire::request::OcspRequest;
+
+use crate::answer::{Answer, Refusal, Variant};
+use crate::histogram::Histogram;
 
 /// Everything counted per core. The order is that of [`Event::ALL`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +43,15 @@ pub(crate) enum Event {
     BodyTooLong,
     TargetTooLong,
     BadHttp,
+    // The live lane.
+    LiveAnswered,
+    LiveCached,
+    LiveFull,
+    LiveTimeout,
+    LiveUnreachable,
+    LiveDiscarded,
+    LiveFellBack,
+    LiveTryLater,
     // Connections.
     Accepted,
     AcceptFailed,
@@ -104,6 +122,28 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
     },
     Family {
+        name: "hufu_live_requests_total",
+        help: "Requests that are the live lane's, by what became of them there",
+        label: "outcome",
+        events: &[
+            (Event::LiveAnswered, "answered"),
+            (Event::LiveCached, "cached"),
+            (Event::LiveFull, "full"),
+            (Event::LiveTimeout, "timeout"),
+            (Event::LiveUnreachable, "unreachable"),
+            (Event::LiveDiscarded, "discarded"),
+        ],
+    },
+    Family {
+        name: "hufu_live_fallbacks_total",
+        help: "Requests the live lane did not answer, by what was answered instead",
+        label: "to",
+        events: &[
+            (Event::LiveFellBack, "pre_signed"),
+            (Event::LiveTryLater, "try_later"),
+        ],
+    },
+    Family {
         name: "hufu_connections_accepted_total",
         help: "Connections accepted",
         label: "",
@@ -143,8 +183,13 @@ const EVENTS: usize = Event::Panicked as usize + 1;
 /// The cells of one core, on cache lines of their own.
 #[derive(Debug)]
 #[repr(align(128))]
-pub(crate) struct Counters {
+pub struct Counters {
     cells: [AtomicU64; EVENTS],
+    /// Signed answers: [`FORMS`] by [`ALGORITHMS`].
+    variants: [AtomicU64; FORMS * ALGORITHMS],
+    /// Well-formed questions that got no signed answer, by form; the last one counts forms we do not know.
+    refused_forms: [AtomicU64; FORMS + 1],
+    durations: Histogram,
     open: AtomicU64,
 }
 
@@ -152,17 +197,61 @@ impl Default for Counters {
     fn default() -> Self {
         Self {
             cells: [const { AtomicU64::new(0) }; EVENTS],
+            variants: [const { AtomicU64::new(0) }; FORMS * ALGORITHMS],
+            refused_forms: [const { AtomicU64::new(0) }; FORMS + 1],
+            durations: Histogram::new(DURATION_BOUNDS),
             open: AtomicU64::new(0),
         }
     }
 }
 
 impl Counters {
+    /// Notes an answer: its outcome, its variant or at least the form of its `CertID`, and how long it took since `began`.
+    /// Only the owning core may call it.
+    #[inline]
+    pub fn note(&self, answer: &Answer, request: &[u8], began: Instant) {
+        self.count(Event::from(answer));
+        match answer {
+            // RFC 9919 §3.2.1: which CertID hash clients use is noted, so that SHA-1 can be retired one day.
+            Answer::Signed(signed) => add_one(&self.variants[index(signed.variant)]),
+            Answer::Refused(Refusal::Malformed) => {}
+            Answer::Refused(_) => self.note_refused_form(request),
+        }
+        self.durations.observe(began.elapsed());
+    }
+
+    /// A refused question is read once more: it is not the common case, and the hot path hands on nothing for it.
+    fn note_refused_form(&self, request: &[u8]) {
+        if let Ok(asked) = OcspRequest::parse(request) {
+            let form = CertIdForm::of_prefix(asked.first.prefix);
+            let place = form.map_or(FORMS, form_index);
+            add_one(&self.refused_forms[place]);
+        }
+    }
+
+    /// Signed answers in this variant.
+    pub(crate) fn answers(&self, variant: Variant) -> u64 {
+        self.variants[index(variant)].load(Ordering::Relaxed)
+    }
+
+    /// Well-formed questions whose `CertID` has this form, or none of those we know.
+    pub(crate) fn questions(&self, form: Option<CertIdForm>) -> u64 {
+        let refused = self.refused_forms[form.map_or(FORMS, form_index)].load(Ordering::Relaxed);
+        let answered = form.into_iter().flat_map(|form| {
+            SignatureAlgorithm::ALL.map(|algorithm| self.answers(Variant { form, algorithm }))
+        });
+        refused + answered.sum::<u64>()
+    }
+
+    /// How long answers took.
+    pub(crate) fn durations(&self) -> &Histogram {
+        &self.durations
+    }
+
     /// Counts one. Only the owning core may call it: load and store, no locked addition.
     #[inline]
     pub(crate) fn count(&self, event: Event) {
-        let cell = &self.cells[event as usize];
-        cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        add_one(&self.cells[event as usize]);
     }
 
     /// What has been counted.
@@ -197,6 +286,62 @@ impl From<&Answer> for Event {
                 Refusal::PastValidUntil => Self::PastValidUntil,
                 Refusal::Internal => Self::Internal,
             },
+        }
+    }
+}
+
+/// One more, in a cell that nobody else writes: load and store, no locked addition.
+#[inline]
+fn add_one(cell: &AtomicU64) {
+    cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+#[inline]
+fn index(variant: Variant) -> usize {
+    form_index(variant.form) * ALGORITHMS + usize::from(variant.algorithm.code()) - 1
+}
+
+/// Codes begin with one.
+#[inline]
+fn form_index(form: CertIdForm) -> usize {
+    usize::from(form.code()) - 1
+}
+
+const FORMS: usize = CertIdForm::ALL.len();
+const ALGORITHMS: usize = SignatureAlgorithm::ALL.len();
+
+/// Upper bounds of the latency histogram, nanoseconds: from an answer out of warm memory to a client that waits.
+const DURATION_BOUNDS: &[u64] = &[
+    2_500,
+    5_000,
+    10_000,
+    25_000,
+    50_000,
+    100_000,
+    250_000,
+    500_000,
+    1_000_000,
+    5_000_000,
+    25_000_000,
+    100_000_000,
+    1_000_000_000,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn code_of_a_new_form_or_algorithm_falls_outside_of_its_cells() {
+        let mut seen = std::collections::HashSet::new();
+        for form in CertIdForm::ALL {
+            for algorithm in SignatureAlgorithm::ALL {
+                let place = index(Variant { form, algorithm });
+                assert!(
+                    place < FORMS * ALGORITHMS && seen.insert(place),
+                    "{form:?} {algorithm:?}"
+                );
+            }
         }
     }
 }

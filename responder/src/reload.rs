@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hufu_loader::error::{OpenError, StoreError};
 use hufu_loader::manifest::ManifestError;
@@ -16,10 +16,10 @@ use hufu_loader::seal::PublicKey;
 use hufu_loader::snapshot::Snapshot;
 use hufu_loader::store::{Pointer, Store};
 
+use crate::histogram::Histogram;
 use crate::worker::Current;
 
 /// What is served, and how the last changes went: written by the reload thread, read by workers and `admin`.
-#[derive(Default)]
 pub(crate) struct Edge {
     pub(crate) current: Current,
     /// Set when the process has been told to stop: not ready any more.
@@ -27,6 +27,20 @@ pub(crate) struct Edge {
     taken: AtomicU64,
     refused: [AtomicU64; Reason::ALL.len()],
     refusal: Mutex<Option<String>>,
+    visible: Histogram,
+}
+
+impl Default for Edge {
+    fn default() -> Self {
+        Self {
+            current: Current::default(),
+            draining: AtomicBool::default(),
+            taken: AtomicU64::default(),
+            refused: Default::default(),
+            refusal: Mutex::default(),
+            visible: Histogram::new(VISIBLE_BOUNDS),
+        }
+    }
 }
 
 impl Edge {
@@ -38,6 +52,11 @@ impl Edge {
     /// Generations taken since the start.
     pub(crate) fn taken(&self) -> u64 {
         self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How long changes of status were under way when they came to be served.
+    pub(crate) fn visible(&self) -> &Histogram {
+        &self.visible
     }
 
     /// Generations refused since the start, by reason.
@@ -207,7 +226,12 @@ impl Reload {
         self.refused = None;
         self.edge.set_refusal(None);
         self.edge.taken.fetch_add(1, Ordering::Relaxed);
-        if let Some(old) = self.edge.current.swap(Some(Arc::new(snapshot))) {
+        let snapshot = Arc::new(snapshot);
+        if let Some(old) = self.edge.current.swap(Some(Arc::clone(&snapshot))) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            if let Some(time) = under_way(&snapshot, &old, now.unwrap_or_default()) {
+                self.edge.visible.observe(time);
+            }
             self.retired.push(old);
         }
     }
@@ -233,6 +257,19 @@ impl Reload {
     }
 }
 
+/// How long the newest change in `snapshot` has been under way: since the signer read the registry for it, a moment in
+/// whole seconds, so that up to one second too much is told and never too little. None if no status has changed. What a
+/// responder finds when it starts counts for nothing: it may be old without anyone's fault.
+fn under_way(snapshot: &Snapshot, before: &Snapshot, now: Duration) -> Option<Duration> {
+    if snapshot.revision() <= before.revision() {
+        return None;
+    }
+    let packs = snapshot.packs();
+    let new = packs.filter(|(digest, _)| before.pack(**digest).is_none());
+    let read_at = new.map(|(_, pack)| pack.created_at()).max()?;
+    Some(now.saturating_sub(Duration::from_secs(read_at)))
+}
+
 /// An error with everything it says about its causes, in one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -245,3 +282,18 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Upper bounds of the histogram of changes, nanoseconds.
+const VISIBLE_BOUNDS: &[u64] = &[
+    250_000_000,
+    500_000_000,
+    750_000_000,
+    1_000_000_000,
+    1_500_000_000,
+    2_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    30_000_000_000,
+    60_000_000_000,
+    300_000_000_000,
+];

@@ -5,7 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwapOption, Cache};
 use bytes::{Bytes, BytesMut};
@@ -17,7 +17,7 @@ use crate::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
 use crate::caching::FreshnessCache;
 use crate::config::PastValidUntil;
 use crate::deadlines::Connections;
-use crate::metrics::{Counters, Event};
+use crate::metrics::Counters;
 use crate::target;
 
 /// The newest generation, as `reload` leaves it and workers find it. None until the first has been opened.
@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) cork: RefCell<Vec<u8>>,
     pub(crate) freshness: RefCell<FreshnessCache>,
     now: Cell<UnixSeconds>,
+    /// When this turn began, by a clock that nobody sets.
+    began: Cell<Instant>,
     view: RefCell<Cache<Current, Option<Arc<Snapshot>>>>,
     scratch: RefCell<Scratch>,
 }
@@ -68,6 +70,7 @@ impl Worker {
             cork: RefCell::default(),
             freshness: RefCell::new(FreshnessCache::new()),
             now: Cell::new(0),
+            began: Cell::new(Instant::now()),
             view: RefCell::new(Cache::new(current)),
             scratch: RefCell::new(Scratch {
                 request: Box::new([0; MAX_REQUEST_OCTETS]),
@@ -83,6 +86,7 @@ impl Worker {
     pub(crate) fn read_clock(&self) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         self.now.set(since.map_or(0, |since| since.as_secs()));
+        self.began.set(Instant::now());
     }
 
     /// The time of this turn.
@@ -115,7 +119,7 @@ impl Worker {
 
     fn answer_into(&self, request: &[u8], out: &mut [u8], arena: &mut BytesMut) -> (Answer, Bytes) {
         let outcome = self.outcome(request, out);
-        self.counters.count(Event::from(&outcome));
+        self.counters.note(&outcome, request, self.began.get());
         let octets = match &outcome {
             Answer::Signed(signed) => keep(arena, &out[..signed.octets]),
             Answer::Refused(refusal) => Bytes::from_static(refusal.octets()),

@@ -14,7 +14,7 @@
 
 use alloc::vec::Vec;
 
-use crate::der::{push_tlv, tag};
+use crate::der::{Reader, push_tlv, tag};
 use crate::{Rule, oid};
 
 /// The hash over issuer name and issuer key. Hashing itself is the caller's.
@@ -99,6 +99,24 @@ impl CertIdForm {
             (CertIdHash::Sm3, Parameters::Null) => "sm3",
             (CertIdHash::Sm3, Parameters::Absent) => "sm3-no-parameters",
         }
+    }
+
+    /// The form of a `CertID`, by its octets before the serial; none if it is not one of ours.
+    pub fn of_prefix(prefix: &[u8]) -> Option<Self> {
+        let identifier = Reader::new(prefix).read(tag::SEQUENCE).ok()?;
+        let mut fields = identifier.reader();
+        let hash = match fields.any().ok()?.raw {
+            oid if oid == oid::SHA1 => CertIdHash::Sha1,
+            oid if oid == oid::SHA256 => CertIdHash::Sha256,
+            oid if oid == oid::SM3 => CertIdHash::Sm3,
+            _ => return None,
+        };
+        let parameters = match fields.rest() {
+            [] => Parameters::Absent,
+            [tag::NULL, 0] => Parameters::Null,
+            _ => return None,
+        };
+        Some(Self::new(hash, parameters))
     }
 
     /// The whole TLV of the `AlgorithmIdentifier`.

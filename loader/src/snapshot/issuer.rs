@@ -102,10 +102,23 @@ impl Issuer {
             oldest_this_update: windows().map(|window| window.this_update).min(),
             newest_this_update: windows().map(|window| window.this_update).max(),
             soonest_next_update: windows().map(|window| window.next_update).min(),
+            responder_not_after: newest_responders_end(newest),
             repeats_list: newest.crl_blake3().is_some(),
             replayed_as_of: self.packs().find_map(|pack| pack.as_of()),
         }
     }
+}
+
+/// When the first of the responder certificates ends that sign the newest windows of a pack.
+fn newest_responders_end(pack: &Pack) -> Option<UnixSeconds> {
+    let shared = pack.shared();
+    let window = pack.windows().max_by_key(|window| window.this_update)?;
+    let slots = usize::from(shared.slots);
+    let group = shared
+        .responders
+        .chunks(slots.max(1))
+        .nth(window.group.into())?;
+    group.iter().map(|responder| responder.not_after).min()
 }
 
 /// What a snapshot holds of one issuer.
@@ -127,6 +140,8 @@ pub struct IssuerInfo<'s> {
     pub newest_this_update: Option<UnixSeconds>,
     /// nextUpdate of the window that ends first.
     pub soonest_next_update: Option<UnixSeconds>,
+    /// notAfter of the responder certificate that ends first, of those that signed the newest window.
+    pub responder_not_after: Option<UnixSeconds>,
     /// Another authority's: its answers repeat a CRL, and end with it.
     pub repeats_list: bool,
     /// The clock by which its CRL was judged, if that was not the present one.

@@ -1,6 +1,7 @@
 //! The hot path: from the octets of a `CertID` to the record that answers. No allocation, no lock, no system call.
 
 use wire::algorithm::SignatureAlgorithm;
+use wire::cert_id::CertIdForm;
 use wire::record::RecordRef;
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
@@ -35,6 +36,8 @@ pub struct Found<'s> {
     pub window: AnswerWindow,
     /// The responderID.
     pub key_hash: &'s [u8; 20],
+    /// Hash and parameters of the `CertID`.
+    pub form: CertIdForm,
     /// How `signature` was made.
     pub algorithm: SignatureAlgorithm,
     /// As stored: raw.
@@ -139,6 +142,7 @@ fn found<'s>(
             not_after: responder.not_after,
         },
         key_hash: &responder.key_hash,
+        form: variant.form,
         algorithm: variant.algorithm,
         signature: record.signature(usize::from(number)).ok_or(damaged)?,
         cert_id_prefix: &variant.prefix,

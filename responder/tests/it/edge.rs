@@ -37,6 +37,8 @@ pub(crate) struct Generation {
     pub(crate) crl: Vec<u8>,
     /// Its answers repeat another authority's CRL.
     pub(crate) foreign: bool,
+    /// The registry revision it reaches.
+    pub(crate) revision: u64,
 }
 
 impl Default for Generation {
@@ -52,6 +54,7 @@ impl Default for Generation {
             signed_with: 0,
             crl: b"a CRL".to_vec(),
             foreign: false,
+            revision: 1,
         }
     }
 }
@@ -161,7 +164,7 @@ fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::ob
             shards: 1,
             shard: 0,
         },
-        revision: 1,
+        revision: generation.revision,
         batch: 1,
         created_at: now,
         as_of: None,

@@ -3,6 +3,7 @@
 use crate::edge::{Edge, Generation, now};
 use crate::forms::{get, post};
 use crate::process::{Running, Says};
+use crate::reload::wait_until_served;
 
 #[test]
 fn outcome_is_counted_under_another_name_or_not_at_all() {
@@ -26,6 +27,14 @@ fn outcome_is_counted_under_another_name_or_not_at_all() {
         ),
         ("hufu_ocsp_requests_total{method=\"get\"}", 21.0),
         ("hufu_ocsp_requests_total{method=\"post\"}", 1.0),
+        (
+            "hufu_ocsp_answers_total{algorithm=\"ecdsa-p256-sha256\",cert_id=\"sha1\"}",
+            20.0,
+        ),
+        ("hufu_ocsp_cert_ids_total{cert_id=\"sha1\"}", 21.0),
+        ("hufu_ocsp_cert_ids_total{cert_id=\"other\"}", 0.0),
+        ("hufu_ocsp_duration_seconds_count", 22.0),
+        ("hufu_ocsp_duration_seconds_bucket{le=\"+Inf\"}", 22.0),
         ("hufu_connections_accepted_total", 3.0),
         ("hufu_connections_open", 1.0),
         ("hufu_generation_number", 1.0),
@@ -34,6 +43,32 @@ fn outcome_is_counted_under_another_name_or_not_at_all() {
     ] {
         assert_eq!(responder.metric(sample), value, "{sample}");
     }
+}
+
+#[test]
+fn change_of_status_is_visible_and_nobody_knows_how_late() {
+    let mut edge = Edge::filled();
+    let responder = Running::start(&edge);
+    // What it found at its start is not news.
+    assert_eq!(responder.metric("hufu_change_visible_seconds_count"), 0.0);
+    let resealed = edge.publish(&Generation {
+        signed_with: 1,
+        ..Generation::default()
+    });
+    wait_until_served(&responder, resealed);
+    assert_eq!(
+        responder.metric("hufu_change_visible_seconds_count"),
+        0.0,
+        "nothing has changed in it"
+    );
+    let changed = edge.publish(&Generation {
+        revision: 2,
+        ..Generation::default()
+    });
+    wait_until_served(&responder, changed);
+    assert_eq!(responder.metric("hufu_change_visible_seconds_count"), 1.0);
+    let late = responder.metric("hufu_change_visible_seconds_sum");
+    assert!((0.0..3600.0).contains(&late), "{late}");
 }
 
 #[test]
@@ -84,14 +119,15 @@ fn foreign_crl_that_runs_out_takes_the_edge_out_of_service() {
     );
     assert_eq!(responder.admin("/readyz").status, 200);
     assert_eq!(responder.metric("hufu_issuer_foreign{"), 1.0);
-    assert!(responder.metric("hufu_issuer_next_update_seconds{") <= now() as f64);
+    assert!(responder.metric("hufu_issuer_next_update_timestamp_seconds{") <= now() as f64);
 }
 
 #[test]
 fn crl_that_is_about_to_run_out_is_seen_by_nobody() {
     let edge = Edge::filled();
     let responder = Running::start(&edge);
-    let ends = responder.metric("hufu_document_next_update_seconds{document=\"/crl/test.crl\"}");
+    let ends =
+        responder.metric("hufu_document_next_update_timestamp_seconds{document=\"/crl/test.crl\"}");
     assert!((ends - now() as f64 - 86_400.0).abs() < 60.0, "{ends}");
 }
 

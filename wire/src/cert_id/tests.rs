@@ -64,6 +64,20 @@ fn prefix_and_serial_make_the_whole() {
 }
 
 #[test]
+fn form_of_a_prefix_is_another_than_it_was_made_with() {
+    for form in CertIdForm::ALL {
+        let octets = form.hash.octets();
+        let prefix = cert_id_prefix(form, &vec![1; octets], &vec![2; octets]).unwrap();
+        assert_eq!(CertIdForm::of_prefix(&prefix), Some(form));
+        assert_eq!(CertIdForm::of_prefix(&prefix[..5]), None);
+    }
+    // SHA-1 with parameters that are neither NULL nor absent.
+    let odd = [0x30, 0x0a, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 2, 1, 0];
+    assert_eq!(CertIdForm::of_prefix(&odd), None);
+    assert_eq!(CertIdForm::of_prefix(&[]), None);
+}
+
+#[test]
 fn only_32_lower_case_digits_name_an_issuer() {
     let id = IssuerId(core::array::from_fn(|place| {
         u8::try_from(place * 17).unwrap()
