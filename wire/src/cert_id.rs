@@ -160,6 +160,70 @@ pub fn cert_id(prefix: &[u8], serial_content: &[u8]) -> Vec<u8> {
     whole
 }
 
+/// The hashes a `CertID` may be asked by: those that answers are signed ahead for, and two more that are answered live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskedHash {
+    /// SHA-1.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-384: some .NET and Java clients can be told to.
+    Sha384,
+    /// SHA-512, likewise.
+    Sha512,
+    /// SM3.
+    Sm3,
+}
+
+impl AskedHash {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sm3,
+    ];
+
+    /// The whole TLV of its identifier.
+    #[must_use]
+    pub const fn oid(self) -> &'static [u8] {
+        match self {
+            Self::Sha1 => oid::SHA1,
+            Self::Sha256 => oid::SHA256,
+            Self::Sha384 => oid::SHA384,
+            Self::Sha512 => oid::SHA512,
+            Self::Sm3 => oid::SM3,
+        }
+    }
+}
+
+/// Every prefix by which an issuer's certificates may be asked about: each hash, with parameters NULL and absent.
+/// `hash` hashes; `name_der` is the issuer's Name, `key_bits` the content of its public key's BIT STRING.
+pub fn asked_prefixes(
+    name_der: &[u8],
+    key_bits: &[u8],
+    hash: impl Fn(AskedHash, &[u8]) -> Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let mut prefixes = Vec::with_capacity(2 * AskedHash::ALL.len());
+    for asked in AskedHash::ALL {
+        // RFC 6960 §4.1.1: the hash of the issuer's DN, and of its key without tag, length and unused bits.
+        let (name, key) = (hash(asked, name_der), hash(asked, key_bits));
+        for parameters in [&[tag::NULL, 0][..], &[]] {
+            let mut prefix = Vec::new();
+            push_tlv(
+                &mut prefix,
+                tag::SEQUENCE,
+                &[asked.oid(), parameters].concat(),
+            );
+            push_tlv(&mut prefix, tag::OCTET_STRING, &name);
+            push_tlv(&mut prefix, tag::OCTET_STRING, &key);
+            prefixes.push(prefix);
+        }
+    }
+    prefixes
+}
+
 /// Which authority: the first 16 octets of SHA-256 over the issuer's Name and its `SubjectPublicKeyInfo`, both as DER. A
 /// name alone is not enough, authorities re-key under one name.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -96,3 +96,23 @@ fn only_32_lower_case_digits_name_an_issuer() {
         assert_eq!(IssuerId::from_hex(text), None, "{text}");
     }
 }
+
+#[test]
+fn asked_forms_miss_one_that_is_signed_ahead() {
+    let hashed = |hash: AskedHash, octets: &[u8]| {
+        let length = match hash {
+            AskedHash::Sha1 => 20,
+            AskedHash::Sha256 | AskedHash::Sm3 => 32,
+            AskedHash::Sha384 => 48,
+            AskedHash::Sha512 => 64,
+        };
+        vec![octets[0]; length]
+    };
+    let asked = asked_prefixes(&[1], &[2], hashed);
+    assert_eq!(asked.len(), 10);
+    for form in CertIdForm::ALL {
+        let octets = form.hash.octets();
+        let ahead = cert_id_prefix(form, &vec![1; octets], &vec![2; octets]).unwrap();
+        assert!(asked.contains(&ahead), "{}", form.name());
+    }
+}

@@ -2,6 +2,7 @@
 //! is an error of its own.
 
 use crate::der::{Reader, Tlv, tag};
+use super::preferred::PreferredAlgorithms;
 use crate::{DecodeError, Rule, oid};
 
 /// Octets of the longest nonce: RFC 9654 §2.1.
@@ -25,29 +26,38 @@ pub(super) enum Place {
     Single,
 }
 
-/// Reads `Extensions` inside an explicit tag. Gives the nonce.
-pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Option<Nonce<'a>>, DecodeError> {
+/// What the extensions of a request ask for.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Asked<'a> {
+    pub(super) nonce: Option<Nonce<'a>>,
+    pub(super) preferred: Option<PreferredAlgorithms<'a>>,
+}
+
+/// Reads `Extensions` inside an explicit tag.
+pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Asked<'a>, DecodeError> {
     let mut inside = explicit.reader();
     let mut list = inside.sequence()?;
     inside.finish()?;
     // RFC 5280 §4.1 wants at least one. An empty list says nothing and is passed over.
-    let mut nonce = None;
+    let mut asked = Asked::default();
     while !list.is_empty() {
         let start = list.offset();
         let extension = read_extension(&mut list)?;
         let known = match place {
             Place::Request if extension.oid == oid::NONCE => {
-                if nonce.is_some() {
+                if asked.nonce.is_some() {
                     return Err(Rule::ExtensionRepeated.at(start));
                 }
-                nonce = Some(read_nonce(&extension)?);
+                // RFC 9654 §2.1: a nonce of no octets or of more than 128 makes the request malformed.
+                asked.nonce = Some(read_nonce(&extension)?);
                 true
             }
-            // Both only ask for something that every answer of ours already is.
-            Place::Request => {
-                extension.oid == oid::ACCEPTABLE_RESPONSES
-                    || extension.oid == oid::PREFERRED_SIGNATURE_ALGORITHMS
+            Place::Request if extension.oid == oid::PREFERRED_SIGNATURE_ALGORITHMS => {
+                asked.preferred = Some(PreferredAlgorithms(extension.value.content));
+                true
             }
+            // It only asks for what every answer of ours already is.
+            Place::Request => extension.oid == oid::ACCEPTABLE_RESPONSES,
             // RFC 6960 §4.4.6: a service locator asks for forwarding, which is not done here.
             Place::Single => false,
         };
@@ -55,7 +65,7 @@ pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Option<Nonce<
             return Err(Rule::CriticalExtensionUnknown.at(start));
         }
     }
-    Ok(nonce)
+    Ok(asked)
 }
 
 /// One extension.

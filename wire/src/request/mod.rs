@@ -18,6 +18,7 @@ mod build;
 mod extensions;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod preferred;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub(crate) use extensions::read_extension;
 
 pub use build::{build_request, build_request_for};
 pub use extensions::{MAX_NONCE_OCTETS, Nonce};
+pub use preferred::PreferredAlgorithms;
 
 use crate::der::{Reader, Tlv, tag};
 use crate::serial::MAX_SERIAL_OCTETS;
@@ -45,6 +47,8 @@ pub struct OcspRequest<'a> {
     pub count: usize,
     /// The nonce, if one is sent.
     pub nonce: Option<Nonce<'a>>,
+    /// Which signatures the client would rather have, if it says so.
+    pub preferred: Option<PreferredAlgorithms<'a>>,
     /// True if the requestor gives a name. It is not read.
     pub has_requestor_name: bool,
     /// True if the request is signed. The signature is not checked.
@@ -97,9 +101,9 @@ impl<'a> OcspRequest<'a> {
             name.finish()?;
         }
         let list = tbs.sequence()?;
-        let nonce = match tbs.optional(tag::context_constructed(2))? {
+        let asked = match tbs.optional(tag::context_constructed(2))? {
             Some(explicit) => extensions::read(&explicit, extensions::Place::Request)?,
-            None => None,
+            None => extensions::Asked::default(),
         };
         tbs.finish()?;
 
@@ -107,7 +111,8 @@ impl<'a> OcspRequest<'a> {
         Ok(Self {
             first,
             count,
-            nonce,
+            nonce: asked.nonce,
+            preferred: asked.preferred,
             has_requestor_name: requestor.is_some(),
             is_signed: signature.is_some(),
             list,

@@ -318,3 +318,42 @@ fn no_octet_of_a_request_can_be_cut_or_flipped_into_a_panic() {
 fn the_corpus_panics_nowhere() {
     crate::corpus::replay("request", fuzz_request);
 }
+
+/// A request whose client would rather have these signatures.
+fn preferring(identifiers: &[&[u8]]) -> Vec<u8> {
+    let list: Vec<u8> = identifiers
+        .iter()
+        .flat_map(|identifier| sequence(&[identifier]))
+        .collect();
+    let value = sequence(&[&list]);
+    let extension = extension(oid::PREFERRED_SIGNATURE_ALGORITHMS, &[], &value);
+    request(&[], &[], &extensions(2, &[&extension]))
+}
+
+#[test]
+fn the_first_algorithm_of_ours_is_chosen_instead_of_the_clients_first() {
+    use crate::algorithm::SignatureAlgorithm::{EcdsaP256Sha256, Ed25519, Rsa2048Sha256};
+    let octets = preferring(&[
+        &sequence(&[oid::ECDSA_WITH_SHA512]),
+        Rsa2048Sha256.identifier(),
+        EcdsaP256Sha256.identifier(),
+    ]);
+    let preferred = OcspRequest::parse(&octets).unwrap().preferred.unwrap();
+    // RFC 6960 §4.4.7.1: the order of the list is the client's order of preference.
+    let choose = |available: &[_]| preferred.choose(available);
+    assert_eq!(choose(&[EcdsaP256Sha256, Rsa2048Sha256]), Some(1));
+    assert_eq!(choose(&[EcdsaP256Sha256]), Some(0));
+    assert_eq!(choose(&[Ed25519]), None);
+    assert_eq!(choose(&[]), None);
+}
+
+#[test]
+fn a_wish_that_cannot_be_read_makes_the_request_malformed() {
+    use crate::algorithm::SignatureAlgorithm::Ed25519;
+    for value in [&[][..], &[0x30], &[0x30, 2, 0x30, 9], &[4, 0]] {
+        let extension = extension(oid::PREFERRED_SIGNATURE_ALGORITHMS, CRITICAL, value);
+        let octets = request(&[], &[], &extensions(2, &[&extension]));
+        let preferred = OcspRequest::parse(&octets).unwrap().preferred.unwrap();
+        assert_eq!(preferred.choose(&[Ed25519]), None);
+    }
+}

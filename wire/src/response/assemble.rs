@@ -42,6 +42,11 @@ pub enum AssembleError {
     },
     /// An absent record is answered `unauthorized`, not by a response.
     Absent,
+    /// A response is about 1 to [`MAX_CERT_IDS`](crate::request::MAX_CERT_IDS) certificates.
+    Certificates {
+        /// How many it should be about.
+        found: usize,
+    },
     /// The signature has another length than its algorithm's.
     SignatureLength {
         /// Octets it has.
@@ -58,6 +63,9 @@ impl fmt::Display for AssembleError {
                 write!(f, "the response has {needed} octets and does not fit")
             }
             Self::Absent => f.write_str("an absent certificate has no response"),
+            Self::Certificates { found } => {
+                write!(f, "a response cannot be about {found} certificates")
+            }
             Self::SignatureLength { found, expected } => {
                 write!(f, "the signature has {found} octets instead of {expected}")
             }

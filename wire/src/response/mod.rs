@@ -29,6 +29,7 @@ mod assemble;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod reader;
+mod several;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +37,9 @@ pub use assemble::{AssembleError, TbsParts, assemble, assembled_len, tbs_len, wr
 pub use reader::{
     BasicResponse, OcspResponse, ResponderId, ResponseStatus, SingleResponse, SingleResponses,
     SingleStatus,
+};
+pub use several::{
+    ExtendedRevoke, Said, SeveralParts, assemble_several, certs_tlv, write_several,
 };
 
 /// Octets of the longest response put together here, without embedded certificates.

@@ -1,7 +1,7 @@
 //! Reading a response, borrowed: enough to verify it and to look at what it says. Signatures are the caller's.
 
 use crate::der::{Reader, Tlv, tag};
-use crate::request::{CertIdRef, read_cert_id};
+use crate::request::{CertIdRef, read_cert_id, read_extension};
 use crate::status::RevocationReason;
 use crate::time::{UnixSeconds, parse_time_with_fraction};
 use crate::{DecodeError, Rule, oid};
@@ -128,6 +128,27 @@ impl<'a> BasicResponse<'a> {
     /// Every certificate spoken of, in order, the first included.
     pub fn singles(&self) -> SingleResponses<'a> {
         SingleResponses { list: self.list }
+    }
+
+    /// The nonce's `extnValue`, content only; none if there is none or the extensions cannot be read.
+    pub fn nonce(&self) -> Option<&'a [u8]> {
+        self.extension(oid::NONCE)
+    }
+
+    /// Whether what is called revoked may never have been issued (RFC 6960 §4.4.8).
+    pub fn has_extended_revoke(&self) -> bool {
+        self.extension(oid::EXTENDED_REVOKE).is_some()
+    }
+
+    fn extension(&self, oid: &[u8]) -> Option<&'a [u8]> {
+        let mut list = Reader::new(self.extensions?).sequence().ok()?;
+        while !list.is_empty() {
+            let extension = read_extension(&mut list).ok()?;
+            if extension.oid == oid {
+                return Some(extension.value.content);
+            }
+        }
+        None
     }
 }
 

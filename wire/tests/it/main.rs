@@ -7,4 +7,5 @@ mod make_corpus;
 mod oracle_crl;
 mod oracle_request;
 mod oracle_response;
+mod oracle_several;
 mod strategies;
