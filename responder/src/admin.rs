@@ -33,6 +33,7 @@ pub(crate) struct Admin {
     pub(crate) counters: Vec<Arc<Counters>>,
     /// Connections open at once, all workers together.
     pub(crate) max_connections: usize,
+    pub(crate) live_queue: usize,
     pub(crate) clock: fn() -> UnixSeconds,
 }
 

@@ -43,6 +43,17 @@ pub struct Signed {
     pub variant: Variant,
     /// The pack it comes from and the first octets of its signature: together they name these octets.
     pub identity: (u64, u64),
+    /// Whether the request had a nonce, which the answer has not.
+    pub nonce: Nonce,
+}
+
+/// Whether a request has a nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonce {
+    /// It has none.
+    Absent,
+    /// It has one.
+    Asked,
 }
 
 /// What tells signed answers about one certificate apart.
@@ -74,6 +85,8 @@ pub enum Refusal {
     NoGeneration,
     /// The generation is past its `valid_until`, and the policy says to fall silent.
     PastValidUntil,
+    /// Only the live lane could answer, and it did not.
+    LiveAway,
     /// The stored parts do not make a response: a fault of ours.
     Internal,
 }
@@ -134,12 +147,26 @@ pub fn answer(request: &[u8], snapshot: &Snapshot, now: UnixSeconds, out: &mut [
                 algorithm: found.algorithm,
             },
             identity: (found.pack_tag, first_eight(found.signature)),
+            nonce: if asked.nonce.is_some() {
+                Nonce::Asked
+            } else {
+                Nonce::Absent
+            },
         }),
         Err(_) => Answer::Refused(Refusal::Internal),
     }
 }
 
 impl Refusal {
+    /// Whether somebody who looks into the registry might know an answer all the same.
+    #[must_use]
+    pub const fn may_be_known_live(self) -> bool {
+        matches!(
+            self,
+            Self::SeveralCertIds | Self::UnknownIssuer | Self::UnknownSerial
+        )
+    }
+
     /// The unsigned OCSPResponse that tells it.
     #[must_use]
     pub const fn octets(self) -> &'static [u8] {
@@ -152,7 +179,8 @@ impl Refusal {
             Self::NotYetValid
             | Self::PastNextUpdate
             | Self::NoGeneration
-            | Self::PastValidUntil => &response::TRY_LATER,
+            | Self::PastValidUntil
+            | Self::LiveAway => &response::TRY_LATER,
             Self::Internal => &response::INTERNAL_ERROR,
         }
     }

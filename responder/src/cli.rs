@@ -19,6 +19,7 @@ use wire::time::UnixSeconds;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, ConfigError, Settings};
+use crate::live::Shelf;
 use crate::process;
 use crate::reload::{Edge, Reload, with_causes};
 use crate::server::Server;
@@ -126,7 +127,7 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
     process::raise_file_limit(config.max_connections);
 
     // The newest generation first, so that the first client is answered from it. Without one: tryLater until it comes.
-    let edge = Arc::new(Edge::default());
+    let edge = Arc::new(Edge::with(config.live.as_ref().map(Shelf::new)));
     let mut reload = Reload::new(config.edge.clone(), pins, Arc::clone(&edge));
     reload.look(Instant::now());
 
@@ -144,7 +145,7 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
             address: admin_address,
             source,
         })?;
-    let server = Server::start(config, &edge.current).map_err(|source| StartError::Ocsp {
+    let server = Server::start(config, &edge).map_err(|source| StartError::Ocsp {
         address: config.ocsp,
         source,
     })?;
@@ -167,6 +168,7 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
         edge: Arc::clone(&edge),
         counters: server.counters(),
         max_connections: config.max_connections,
+        live_queue: config.live.as_ref().map_or(0, |live| live.queue),
         clock: unix_now,
     });
     let telling = runtime.spawn_local(admin::serve(admin, admin_listener));

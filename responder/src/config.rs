@@ -4,12 +4,15 @@
 //! Each setting is documented by the failure it prevents. A flag overrides the file, the file overrides the default;
 //! only the paths have none. Unknown keys are refused, so that a misspelt limit cannot silently be the default.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+
+use crate::live::settings::{IssuerSettings, Live, NoncePolicy, TlsError};
 
 /// Settings as written, in the file (kebab-case keys) or as flags of the same names; all may be absent.
 #[derive(Clone, Debug, Default, Deserialize, clap::Args)]
@@ -59,6 +62,40 @@ pub struct Settings {
     /// Milliseconds between two looks at the edge folder: what a revocation waits here at most [default: 100].
     #[arg(long, value_name = "MILLISECONDS")]
     pub poll_millis: Option<u64>,
+    /// Where the signer's live lane listens (`hufu-signer live`); without one nonces are ignored and several certificates
+    /// in one request refused.
+    #[arg(long, value_name = "ADDR")]
+    pub live: Option<SocketAddr>,
+    /// What becomes of a nonce: `ignore` (the pre-signed answer, without it) or `live` (signed anew, at the cost of a
+    /// signature a request) [default: ignore].
+    #[arg(long, value_name = "POLICY")]
+    pub nonce: Option<NoncePolicy>,
+    /// Requests that may wait for the live lane at once, all workers together; the others are answered as if it were away
+    /// [default: 32 a worker].
+    #[arg(long, value_name = "N")]
+    pub live_queue: Option<usize>,
+    /// Requests sent to the live lane a second, all workers together; without a limit a flood of nonces takes the cores
+    /// from the pre-signed answers [default: 4000 a worker].
+    #[arg(long, value_name = "N")]
+    pub live_rate: Option<u64>,
+    /// Milliseconds that a request may wait for the live lane; then it is answered as if that were away [default: 500].
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub live_deadline_millis: Option<u64>,
+    /// Off loopback: whose certificate the live lane must show.
+    #[arg(long, value_name = "FILE")]
+    pub live_ca: Option<PathBuf>,
+    /// Off loopback: the certificate shown to the live lane.
+    #[arg(long, value_name = "FILE")]
+    pub live_cert: Option<PathBuf>,
+    /// Off loopback: its key. It opens the lane and signs nothing that a client would see.
+    #[arg(long, value_name = "FILE")]
+    pub live_key: Option<PathBuf>,
+    /// Off loopback: the name in the live lane's certificate [default: its address].
+    #[arg(long, value_name = "NAME")]
+    pub live_name: Option<String>,
+    /// `[issuer.<id>]`: `nonce = "ignore"|"live"`, `unknown-serials = "live"|"unauthorized"` for one issuer.
+    #[arg(skip)]
+    pub issuer: BTreeMap<String, IssuerSettings>,
     /// Log lines as JSON.
     #[arg(skip)]
     pub log_json: Option<bool>,
@@ -101,6 +138,8 @@ pub struct Config {
     pub past_valid_until: PastValidUntil,
     /// Time between two looks at the edge folder.
     pub poll: Duration,
+    /// The way to the live lane.
+    pub live: Option<Live>,
     /// Log lines as JSON.
     pub log_json: bool,
 }
@@ -140,6 +179,22 @@ pub enum ConfigError {
     /// Both listeners at one address.
     #[error("`ocsp` and `admin` are both {0}: strangers would read the metrics")]
     SameAddress(SocketAddr),
+    /// Live answers without a lane.
+    #[error("`{0}` needs the live lane: give --live or `live = …` in the file")]
+    NeedsLive(&'static str),
+    /// The lane is on another machine, and anybody could answer in its place.
+    #[error(
+        "`live = {0}` is not on this machine: give all of `live-ca`, `live-cert` and `live-key`"
+    )]
+    LiveInTheClear(SocketAddr),
+    /// The files for the lane cannot be used.
+    #[error(transparent)]
+    LiveTls(#[from] TlsError),
+    /// Not the name of an issuer.
+    #[error(
+        "`[issuer.{0}]`: an issuer is named by 32 hexadecimal digits, as `hufu-loader inspect` prints them"
+    )]
+    NotAnIssuer(String),
 }
 
 impl Settings {
@@ -171,6 +226,20 @@ impl Settings {
             max_age_secs: self.max_age_secs.or(others.max_age_secs),
             past_valid_until: self.past_valid_until.or(others.past_valid_until),
             poll_millis: self.poll_millis.or(others.poll_millis),
+            live: self.live.or(others.live),
+            nonce: self.nonce.or(others.nonce),
+            live_queue: self.live_queue.or(others.live_queue),
+            live_rate: self.live_rate.or(others.live_rate),
+            live_deadline_millis: self.live_deadline_millis.or(others.live_deadline_millis),
+            live_ca: self.live_ca.or(others.live_ca),
+            live_cert: self.live_cert.or(others.live_cert),
+            live_key: self.live_key.or(others.live_key),
+            live_name: self.live_name.or(others.live_name),
+            issuer: if self.issuer.is_empty() {
+                others.issuer
+            } else {
+                self.issuer
+            },
             log_json: self.log_json.or(others.log_json),
         }
     }
@@ -178,7 +247,9 @@ impl Settings {
     /// Fills in the defaults and checks.
     pub fn check(self) -> Result<Config, ConfigError> {
         let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let workers = self.workers.unwrap_or(cores).get();
         let config = Config {
+            live: Live::check(&self, workers)?,
             edge: self.edge.ok_or(ConfigError::Missing("edge"))?,
             pins: self
                 .pin
@@ -186,7 +257,7 @@ impl Settings {
                 .ok_or(ConfigError::Missing("pin"))?,
             ocsp: self.ocsp.unwrap_or(local(OCSP_PORT)),
             admin: self.admin.unwrap_or(local(ADMIN_PORT)),
-            workers: self.workers.unwrap_or(cores).get(),
+            workers,
             max_connections: self.max_connections.map_or(16_384, NonZeroUsize::get),
             request_secs: in_range("request-secs", self.request_secs.unwrap_or(10), 1..=600)?,
             idle_secs: in_range("idle-secs", self.idle_secs.unwrap_or(60), 1..=3600)?,

@@ -71,6 +71,16 @@ fn process(registry: &Registry, admin: &Admin) -> Result<(), prometheus::Error> 
             sum(admin, Counters::open),
         ),
         (
+            "hufu_live_queue_length",
+            "Requests that wait for the live lane now",
+            sum(admin, Counters::live),
+        ),
+        (
+            "hufu_live_queue_limit",
+            "Requests that may wait for the live lane at once; 0 without one",
+            admin.live_queue as u64,
+        ),
+        (
             "hufu_connections_limit",
             "Connections that may be open at once",
             admin.max_connections as u64,

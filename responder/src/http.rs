@@ -31,12 +31,14 @@ use hyper::header::{
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use wire::request::MAX_REQUEST_OCTETS;
+use wire::time::UnixSeconds;
 
-use crate::answer::{Answer, Signed};
+use crate::answer::Answer;
 use crate::body::Body;
 use crate::caching::{ascii, entity_tag, last_modified, max_age, unchanged};
 use crate::deadlines::Watch;
 use crate::documents;
+use crate::live::{self, Told};
 use crate::metrics::Event;
 use crate::worker::Worker;
 
@@ -86,8 +88,21 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                     documents::response(worker, path, &parts.headers)
                 } else {
                     worker.counters.count(Event::ByGet);
-                    let (answer, octets) = worker.answer_path(path.as_bytes());
-                    ocsp_response(worker, &answer, octets, parts.headers, Conditions::Apply)
+                    match worker.answer_path(path.as_bytes()) {
+                        Ok((answer, octets)) => {
+                            ocsp_response(worker, &answer, octets, parts.headers, Conditions::Apply)
+                        }
+                        Err(request) => {
+                            let asked = ask_live(
+                                worker,
+                                framing,
+                                request,
+                                parts.headers,
+                                Conditions::Apply,
+                            );
+                            return Reply::Live(Box::pin(asked));
+                        }
+                    }
                 };
                 at_once(response)
             }
@@ -130,6 +145,30 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
 pub(crate) enum Reply {
     Ready(Option<Response<Body>>),
     Reading(Reading),
+    /// Being asked of the live lane; ends by itself within its deadline.
+    Live(Pin<Box<dyn Future<Output = Response<Body>>>>),
+}
+
+/// The way of what is not signed ahead.
+fn ask_live(
+    worker: &Rc<Worker>,
+    framing: Framing,
+    request: Bytes,
+    headers: HeaderMap,
+    conditions: Conditions,
+) -> impl Future<Output = Response<Body>> + use<> {
+    let worker = Rc::clone(worker);
+    async move {
+        let response = match live::ask(&worker, request).await {
+            Told::ByPacks(answer, octets) => {
+                ocsp_response(&worker, &answer, octets, headers, conditions)
+            }
+            Told::Live(fresh, octets) => {
+                respond(&worker, fresh.keep(), octets, headers, conditions)
+            }
+        };
+        framing.last_if_draining(&worker, response)
+    }
 }
 
 /// A POST whose body is still coming.
@@ -147,21 +186,42 @@ impl Future for Reply {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.get_mut() {
+        let reply = self.get_mut();
+        let response = match reply {
             Self::Ready(response) => response
                 .take()
                 .expect("hyper polls a reply to its end once"),
-            Self::Reading(reading) => {
-                let response = ready!(reading.poll(cx));
-                reading.framing.last_if_draining(&reading.worker, response)
-            }
+            Self::Reading(reading) => match ready!(reading.poll(cx)) {
+                Read::Answered(response) => {
+                    reading.framing.last_if_draining(&reading.worker, response)
+                }
+                Read::ForLive(request) => {
+                    let Reading {
+                        worker,
+                        framing,
+                        headers,
+                        ..
+                    } = reading;
+                    let headers = std::mem::take(headers);
+                    let asked = ask_live(worker, *framing, request, headers, Conditions::Ignore);
+                    *reply = Self::Live(Box::pin(asked));
+                    return Pin::new(reply).poll(cx);
+                }
+            },
+            Self::Live(asked) => ready!(asked.as_mut().poll(cx)),
         };
         Poll::Ready(Ok(response))
     }
 }
 
+/// What a body that was read to its end comes to.
+enum Read {
+    Answered(Response<Body>),
+    ForLive(Bytes),
+}
+
 impl Reading {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Response<Body>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
         let worker = &*self.worker;
         loop {
             let frame = ready!(hyper::body::Body::poll_frame(Pin::new(&mut self.body), cx));
@@ -170,16 +230,16 @@ impl Reading {
                 Some(Err(_)) => {
                     // Broken chunks or a client that left: whoever is still there has sent no valid HTTP.
                     worker.counters.count(Event::BadHttp);
-                    return Poll::Ready(self.framing.closing(StatusCode::BAD_REQUEST));
+                    let response = self.framing.closing(StatusCode::BAD_REQUEST);
+                    return Poll::Ready(Read::Answered(response));
                 }
                 Some(Ok(frame)) => {
                     let Ok(piece) = frame.into_data() else {
                         continue;
                     };
                     if self.gathered.len() + piece.len() > MAX_REQUEST_OCTETS {
-                        return Poll::Ready(
-                            self.framing.body_too_long(worker, self.upload.watch()),
-                        );
+                        let response = self.framing.body_too_long(worker, self.upload.watch());
+                        return Poll::Ready(Read::Answered(response));
                     }
                     // Nearly every request is one piece, and then is not copied.
                     self.gathered = if self.gathered.is_empty() {
@@ -190,15 +250,17 @@ impl Reading {
                 }
             }
         }
-        let (answer, octets) = worker.answer(&self.gathered);
+        let Some((answer, octets)) = worker.answer(&self.gathered) else {
+            return Poll::Ready(Read::ForLive(std::mem::take(&mut self.gathered)));
+        };
         let headers = std::mem::take(&mut self.headers);
-        Poll::Ready(ocsp_response(
+        Poll::Ready(Read::Answered(ocsp_response(
             worker,
             &answer,
             octets,
             headers,
             Conditions::Ignore,
-        ))
+        )))
     }
 }
 
@@ -209,22 +271,58 @@ enum Conditions {
     Ignore,
 }
 
+/// Whether caches may keep an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// So long, under this name.
+    Until {
+        identity: (u64, u64),
+        this_update: UnixSeconds,
+        next_update: UnixSeconds,
+    },
+    /// Not at all.
+    No,
+}
+
 /// Status and headers for an answer. `headers` are the request's; their map becomes the response's, so that neither
 /// allocates.
 fn ocsp_response(
     worker: &Worker,
     answer: &Answer,
     octets: Bytes,
+    headers: HeaderMap,
+    conditions: Conditions,
+) -> Response<Body> {
+    let keep = match answer {
+        Answer::Signed(signed) => Keep::Until {
+            identity: signed.identity,
+            this_update: signed.this_update,
+            next_update: signed.next_update,
+        },
+        // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store.
+        Answer::Refused(_) => Keep::No,
+    };
+    respond(worker, keep, octets, headers, conditions)
+}
+
+fn respond(
+    worker: &Worker,
+    keep: Keep,
+    octets: Bytes,
     mut headers: HeaderMap,
     conditions: Conditions,
 ) -> Response<Body> {
     let mut status = StatusCode::OK;
     let mut body = Body::from(octets);
-    match answer {
+    match keep {
         // RFC 9919 §6: a cacheable answer carries Content-Type, Content-Length, Last-Modified, ETag, Expires, Cache-Control and Date.
-        Answer::Signed(signed) => {
-            let tag = entity_tag(signed.identity);
-            let date = last_modified(signed.this_update, worker.now());
+        Keep::Until {
+            identity,
+            this_update,
+            next_update,
+        } => {
+            let tag = entity_tag(identity);
+            let date = last_modified(this_update, worker.now());
             if conditions == Conditions::Apply && unchanged(&headers, &tag, date) {
                 worker.counters.count(Event::NotModified);
                 status = StatusCode::NOT_MODIFIED;
@@ -232,10 +330,9 @@ fn ocsp_response(
             }
             headers.clear();
             headers.insert(ETAG, ascii(worker.keep(&tag)));
-            insert_freshness(worker, signed, &mut headers);
+            insert_freshness(worker, this_update, next_update, &mut headers);
         }
-        // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store.
-        Answer::Refused(_) => {
+        Keep::No => {
             headers.clear();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
@@ -253,11 +350,16 @@ fn ocsp_response(
     response
 }
 
-fn insert_freshness(worker: &Worker, signed: &Signed, headers: &mut HeaderMap) {
-    let max_age = max_age(worker.policy.max_age_secs, signed.next_update, worker.now());
+fn insert_freshness(
+    worker: &Worker,
+    this_update: UnixSeconds,
+    next_update: UnixSeconds,
+    headers: &mut HeaderMap,
+) {
+    let max_age = max_age(worker.policy.max_age_secs, next_update, worker.now());
     let mut cache = worker.freshness.borrow_mut();
-    let freshness = cache.of(signed.this_update, signed.next_update, max_age);
-    if last_modified(signed.this_update, worker.now()).is_some() {
+    let freshness = cache.of(this_update, next_update, max_age);
+    if last_modified(this_update, worker.now()).is_some() {
         headers.insert(LAST_MODIFIED, freshness.last_modified.clone());
     }
     headers.insert(EXPIRES, freshness.expires.clone());

@@ -9,6 +9,7 @@
 //! 3. `http`: which octets are the question: the path (`target`) or the body; or a document (`documents`).
 //! 4. `worker`: this core's view of the newest generation, its clock and buffers.
 //! 5. [`answer`]: the hot path, five steps, no await, lock, log line or allocation.
+//!    What the packs cannot answer, `live` asks the signer's live lane for, within limits of its own.
 //! 6. `http` again: status and headers (`caching`), [`metrics`] counted per core.
 //!
 //! Beside it: `reload` swaps generations off the serving threads, `admin` tells metrics (`exposition`), health and readiness, [`config`]
@@ -31,6 +32,7 @@ mod exposition;
 mod histogram;
 mod http;
 mod listen;
+pub mod live;
 mod process;
 mod reload;
 mod server;

@@ -31,6 +31,7 @@ pub(crate) enum Event {
     PastNextUpdate,
     NoGeneration,
     PastValidUntil,
+    LiveAway,
     Internal,
     // How they came.
     ByGet,
@@ -50,6 +51,7 @@ pub(crate) enum Event {
     LiveTimeout,
     LiveUnreachable,
     LiveDiscarded,
+    LiveRefused,
     LiveFellBack,
     LiveTryLater,
     // Connections.
@@ -86,6 +88,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             (Event::PastNextUpdate, "past_next_update"),
             (Event::NoGeneration, "no_generation"),
             (Event::PastValidUntil, "past_valid_until"),
+            (Event::LiveAway, "live_away"),
             (Event::Internal, "internal"),
         ],
     },
@@ -132,6 +135,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             (Event::LiveTimeout, "timeout"),
             (Event::LiveUnreachable, "unreachable"),
             (Event::LiveDiscarded, "discarded"),
+            (Event::LiveRefused, "refused"),
         ],
     },
     Family {
@@ -191,6 +195,7 @@ pub struct Counters {
     refused_forms: [AtomicU64; FORMS + 1],
     durations: Histogram,
     open: AtomicU64,
+    live: AtomicU64,
 }
 
 impl Default for Counters {
@@ -201,6 +206,7 @@ impl Default for Counters {
             refused_forms: [const { AtomicU64::new(0) }; FORMS + 1],
             durations: Histogram::new(DURATION_BOUNDS),
             open: AtomicU64::new(0),
+            live: AtomicU64::new(0),
         }
     }
 }
@@ -264,6 +270,16 @@ impl Counters {
         self.open.store(connections as u64, Ordering::Relaxed);
     }
 
+    /// Notes how many requests wait for the live lane on this core.
+    pub(crate) fn note_live(&self, requests: usize) {
+        self.live.store(requests as u64, Ordering::Relaxed);
+    }
+
+    /// Requests that wait for the live lane on this core.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Relaxed)
+    }
+
     /// Connections open on this core.
     pub(crate) fn open(&self) -> u64 {
         self.open.load(Ordering::Relaxed)
@@ -284,6 +300,7 @@ impl From<&Answer> for Event {
                 Refusal::PastNextUpdate => Self::PastNextUpdate,
                 Refusal::NoGeneration => Self::NoGeneration,
                 Refusal::PastValidUntil => Self::PastValidUntil,
+                Refusal::LiveAway => Self::LiveAway,
                 Refusal::Internal => Self::Internal,
             },
         }

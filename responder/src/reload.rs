@@ -17,11 +17,14 @@ use hufu_loader::snapshot::Snapshot;
 use hufu_loader::store::{Pointer, Store};
 
 use crate::histogram::Histogram;
+use crate::live::Shelf;
 use crate::worker::Current;
 
 /// What is served, and how the last changes went: written by the reload thread, read by workers and `admin`.
 pub(crate) struct Edge {
     pub(crate) current: Current,
+    /// What the way to the live lane knows of it, if there is such a way.
+    pub(crate) live: Option<Shelf>,
     /// Set when the process has been told to stop: not ready any more.
     pub(crate) draining: AtomicBool,
     taken: AtomicU64,
@@ -34,6 +37,7 @@ impl Default for Edge {
     fn default() -> Self {
         Self {
             current: Current::default(),
+            live: None,
             draining: AtomicBool::default(),
             taken: AtomicU64::default(),
             refused: Default::default(),
@@ -44,6 +48,14 @@ impl Default for Edge {
 }
 
 impl Edge {
+    /// One that tells the way to the live lane of its generations.
+    pub(crate) fn with(live: Option<Shelf>) -> Self {
+        Self {
+            live,
+            ..Self::default()
+        }
+    }
+
     /// The generation being served.
     pub(crate) fn snapshot(&self) -> Option<Arc<Snapshot>> {
         self.current.load_full()
@@ -226,6 +238,9 @@ impl Reload {
         self.refused = None;
         self.edge.set_refusal(None);
         self.edge.taken.fetch_add(1, Ordering::Relaxed);
+        if let Some(live) = &self.edge.live {
+            live.learn(&snapshot);
+        }
         let snapshot = Arc::new(snapshot);
         if let Some(old) = self.edge.current.swap(Some(Arc::clone(&snapshot))) {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);

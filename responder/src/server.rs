@@ -20,7 +20,9 @@ use tokio::task::spawn_local;
 use crate::config::Config;
 use crate::conversation::Conversation;
 use crate::listen;
+use crate::live::{Lane, Shelf};
 use crate::metrics::{Counters, Event};
+use crate::reload::Edge;
 use crate::worker::{Current, Policy, Worker};
 
 /// The running workers.
@@ -33,7 +35,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds the public address and starts the workers. Nothing runs if the address is taken.
-    pub(crate) fn start(config: &Config, current: &Current) -> io::Result<Self> {
+    pub(crate) fn start(config: &Config, edge: &Edge) -> io::Result<Self> {
         let listeners = listen::listeners(config.ocsp, config.workers)?;
         let address = listeners[0].local_addr()?;
         let policy = Policy {
@@ -59,7 +61,8 @@ impl Server {
                 listener,
                 policy,
                 counters,
-                current: Arc::clone(current),
+                current: Arc::clone(&edge.current),
+                live: edge.live.clone().map(|shelf| (shelf, config.workers)),
                 drained: drained.clone(),
                 deadline: config.drain,
             };
@@ -107,6 +110,8 @@ struct Start {
     policy: Policy,
     counters: Arc<Counters>,
     current: Current,
+    /// The way to the live lane, and how many workers share it.
+    live: Option<(Shelf, usize)>,
     drained: watch::Receiver<bool>,
     deadline: Duration,
 }
@@ -125,7 +130,11 @@ fn run(start: Start) -> usize {
 }
 
 async fn serve(mut start: Start) -> usize {
-    let worker = Rc::new(Worker::new(start.policy, start.counters, start.current));
+    let mut worker = Worker::new(start.policy, start.counters, start.current);
+    worker.live = start
+        .live
+        .map(|(shelf, workers)| Lane::new(&shelf, workers));
+    let worker = Rc::new(worker);
     let listener = tokio::net::TcpListener::from_std(start.listener)
         .map(Rc::new)
         .expect("the listener is non-blocking and the runtime is there");

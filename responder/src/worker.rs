@@ -17,7 +17,8 @@ use crate::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
 use crate::caching::FreshnessCache;
 use crate::config::PastValidUntil;
 use crate::deadlines::Connections;
-use crate::metrics::Counters;
+use crate::live::{Lane, Said, Way};
+use crate::metrics::{Counters, Event};
 use crate::target;
 
 /// The newest generation, as `reload` leaves it and workers find it. None until the first has been opened.
@@ -46,6 +47,8 @@ pub(crate) struct Worker {
     /// Octets to send, gathered over one turn of one connection; empty between turns.
     pub(crate) cork: RefCell<Vec<u8>>,
     pub(crate) freshness: RefCell<FreshnessCache>,
+    /// The way to the live lane, if there is one.
+    pub(crate) live: Option<Lane>,
     now: Cell<UnixSeconds>,
     /// When this turn began, by a clock that nobody sets.
     began: Cell<Instant>,
@@ -69,6 +72,7 @@ impl Worker {
             connections: Connections::default(),
             cork: RefCell::default(),
             freshness: RefCell::new(FreshnessCache::new()),
+            live: None,
             now: Cell::new(0),
             began: Cell::new(Instant::now()),
             view: RefCell::new(Cache::new(current)),
@@ -94,19 +98,25 @@ impl Worker {
         self.now.get()
     }
 
+    /// When this turn began, by a clock that nobody sets.
+    pub(crate) fn began(&self) -> Instant {
+        self.began.get()
+    }
+
     /// The newest generation; with it, one that has been replaced is let go.
     pub(crate) fn with_snapshot<T>(&self, look: impl FnOnce(Option<&Snapshot>) -> T) -> T {
         look(self.view.borrow_mut().load().as_deref())
     }
 
-    /// Answers a request given as octets; the octets of a signed answer are in the returned handle.
-    pub(crate) fn answer(&self, request: &[u8]) -> (Answer, Bytes) {
+    /// Answers a request given as octets; the octets of a signed answer are in the returned handle. None if it is to be asked
+    /// live, and then nothing has been counted.
+    pub(crate) fn answer(&self, request: &[u8]) -> Option<(Answer, Bytes)> {
         let Scratch { answer, arena, .. } = &mut *self.scratch.borrow_mut();
         self.answer_into(request, &mut answer[..], arena)
     }
 
-    /// Answers a request given as the path of a GET.
-    pub(crate) fn answer_path(&self, path: &[u8]) -> (Answer, Bytes) {
+    /// Answers a request given as the path of a GET; its octets come back if it is to be asked live.
+    pub(crate) fn answer_path(&self, path: &[u8]) -> Result<(Answer, Bytes), Bytes> {
         let Scratch {
             request,
             answer,
@@ -114,11 +124,60 @@ impl Worker {
         } = &mut *self.scratch.borrow_mut();
         // What is not base64 is not a request: let the parser refuse the empty one.
         let octets = target::decode(path, &mut request[..]).unwrap_or(0);
-        self.answer_into(&request[..octets], &mut answer[..], arena)
+        let request = &request[..octets];
+        self.answer_into(request, &mut answer[..], arena)
+            .ok_or_else(|| Bytes::copy_from_slice(request))
     }
 
-    fn answer_into(&self, request: &[u8], out: &mut [u8], arena: &mut BytesMut) -> (Answer, Bytes) {
-        let outcome = self.outcome(request, out);
+    /// Answers a request for which the live lane had no answer.
+    pub(crate) fn answer_after(&self, lane: Said, request: &[u8]) -> (Answer, Bytes) {
+        let Scratch { answer, arena, .. } = &mut *self.scratch.borrow_mut();
+        let outcome = self.without_lane(lane, self.outcome(request, &mut answer[..]));
+        self.give(outcome, request, &answer[..], arena)
+    }
+
+    fn answer_into(
+        &self,
+        request: &[u8],
+        out: &mut [u8],
+        arena: &mut BytesMut,
+    ) -> Option<(Answer, Bytes)> {
+        let mut outcome = self.outcome(request, out);
+        if let Some(live) = &self.live {
+            match live.way(&outcome, request, self.began()) {
+                Way::Packs => {}
+                Way::Live => return None,
+                Way::NoRoom => {
+                    self.counters.count(Event::LiveFull);
+                    outcome = self.without_lane(Said::Nothing, outcome);
+                }
+            }
+        }
+        Some(self.give(outcome, request, out, arena))
+    }
+
+    /// What is said when the lane does not answer: the pre-signed answer, or that it may be asked again later.
+    fn without_lane(&self, lane: Said, outcome: Answer) -> Answer {
+        match (outcome, lane) {
+            (Answer::Signed(_), _) => {
+                self.counters.count(Event::LiveFellBack);
+                outcome
+            }
+            (Answer::Refused(refusal), Said::Nothing) if refusal.may_be_known_live() => {
+                self.counters.count(Event::LiveTryLater);
+                Answer::Refused(Refusal::LiveAway)
+            }
+            (Answer::Refused(_), _) => outcome,
+        }
+    }
+
+    fn give(
+        &self,
+        outcome: Answer,
+        request: &[u8],
+        out: &[u8],
+        arena: &mut BytesMut,
+    ) -> (Answer, Bytes) {
         self.counters.note(&outcome, request, self.began.get());
         let octets = match &outcome {
             Answer::Signed(signed) => keep(arena, &out[..signed.octets]),

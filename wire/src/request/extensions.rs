@@ -1,8 +1,8 @@
 //! The extensions of a request: the nonce is read, what is not critical is passed over, what is critical and not known
 //! is an error of its own.
 
-use crate::der::{Reader, Tlv, tag};
 use super::preferred::PreferredAlgorithms;
+use crate::der::{Reader, Tlv, tag};
 use crate::{DecodeError, Rule, oid};
 
 /// Octets of the longest nonce: RFC 9654 §2.1.

@@ -65,10 +65,7 @@ pub enum ExtendedRevoke {
 }
 
 /// Appends the signed part, `ResponseData`, to `out`; gives its octets.
-pub fn write_several(
-    parts: &SeveralParts<'_>,
-    out: &mut Vec<u8>,
-) -> Result<usize, AssembleError> {
+pub fn write_several(parts: &SeveralParts<'_>, out: &mut Vec<u8>) -> Result<usize, AssembleError> {
     let found = parts.said.len();
     if !(1..=MAX_CERT_IDS).contains(&found) {
         return Err(AssembleError::Certificates { found });
@@ -123,7 +120,11 @@ pub fn assemble_several(
     basic.extend_from_slice(certs_tlv);
 
     let mut bytes = Vec::from(oid::OCSP_BASIC);
-    push_tlv(&mut bytes, tag::OCTET_STRING, &wrapped(tag::SEQUENCE, &basic));
+    push_tlv(
+        &mut bytes,
+        tag::OCTET_STRING,
+        &wrapped(tag::SEQUENCE, &basic),
+    );
     let mut response = Vec::from([tag::ENUMERATED, 1, 0]);
     push_tlv(
         &mut response,
@@ -145,7 +146,7 @@ pub fn certs_tlv(certificate: &[u8]) -> Vec<u8> {
 /// The content of a `SingleResponse`.
 fn single(said: &Said<'_>) -> Vec<u8> {
     let mut single = Vec::with_capacity(ABOUT_OCTETS_OF_ONE);
-    // RFC 6960 §4.1.1: the CertID is the request's, octet for octet, whatever its hash.
+    // RFC 6960 §3.2: the certificate answered for is the one asked about: its CertID octet for octet, whatever the hash.
     single.extend_from_slice(said.cert_id);
     match said.status {
         SingleStatus::Good => push_tlv(&mut single, tag::context(0), &[]),
@@ -210,7 +211,7 @@ fn push_extensions(out: &mut Vec<u8>, list: &[u8]) {
 }
 
 fn push_time(out: &mut Vec<u8>, time: UnixSeconds) {
-    // RFC 6960 §4.2.2.1: times are GeneralizedTime without fractions of seconds.
+    // RFC 6960 §4.2.1: a GeneralizedTime is written as RFC 5280 §4.1.2.5.2 has it: UTC, seconds, no fractions.
     push_tlv(out, tag::GENERALIZED_TIME, &write_generalized(time));
 }
 

@@ -1,0 +1,93 @@
+//! Which replies of the lane are believed.
+//!
+//! The lane is ours and the way to it is loopback or mutual TLS, so its signature is not verified here. What is checked is
+//! what a restart, a race or an old database could get wrong: another question's answer, an answer from before what the
+//! packs already say, times that are over.
+
+use wire::request::OcspRequest;
+use wire::response::{OcspResponse, ResponseStatus, SingleStatus};
+use wire::time::UnixSeconds;
+
+use super::client::{Failure, Reply};
+use crate::answer::MAX_AHEAD_SECS;
+use crate::http::Keep;
+
+/// A reply that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fresh {
+    /// True if any certificate in it is called revoked.
+    pub(super) revoked: bool,
+    this_update: UnixSeconds,
+    next_update: UnixSeconds,
+    signature: u64,
+    has_nonce: bool,
+}
+
+impl Fresh {
+    /// Whether caches may keep it.
+    pub(crate) fn keep(&self) -> Keep {
+        // An answer with a nonce is for one client: a cache that kept it would only push out what others ask for.
+        if self.has_nonce {
+            return Keep::No;
+        }
+        Keep::Until {
+            identity: (LIVE, self.signature),
+            this_update: self.this_update,
+            next_update: self.next_update,
+        }
+    }
+}
+
+/// What caches need to know of a reply, if it is an answer to `asked`, not from before revision `floor`, and valid `now`.
+pub(super) fn judge(
+    asked: &OcspRequest<'_>,
+    reply: &Reply,
+    floor: u64,
+    now: UnixSeconds,
+) -> Result<Fresh, Failure> {
+    let response = OcspResponse::parse(&reply.octets).map_err(|_| Failure::Unfit)?;
+    let basic = match (response.status, response.basic) {
+        (ResponseStatus::Successful, Some(basic)) => basic,
+        (ResponseStatus::Unauthorized, _) => return Err(Failure::Refused),
+        _ => return Err(Failure::Unfit),
+    };
+    // The packs may already say "revoked" of what an older view of the registry calls good.
+    if reply.revision < floor {
+        return Err(Failure::OldRevision);
+    }
+    let same_certificates = basic
+        .singles()
+        .map(|single| single.cert_id.raw)
+        .eq(asked.cert_ids().map(|id| id.raw));
+    let nonce = asked.nonce.map(|nonce| nonce.extn_value);
+    if !same_certificates || basic.nonce() != nonce {
+        return Err(Failure::Unfit);
+    }
+    let mut fresh = Fresh {
+        revoked: false,
+        this_update: 0,
+        next_update: UnixSeconds::MAX,
+        signature: last_eight(basic.signature),
+        has_nonce: nonce.is_some(),
+    };
+    for single in basic.singles() {
+        let next_update = single.next_update.ok_or(Failure::Unfit)?;
+        if now >= next_update || single.this_update > now + MAX_AHEAD_SECS {
+            return Err(Failure::Unfit);
+        }
+        fresh.revoked |= matches!(single.status, SingleStatus::Revoked { .. });
+        fresh.this_update = fresh.this_update.max(single.this_update);
+        fresh.next_update = fresh.next_update.min(next_update);
+    }
+    Ok(fresh)
+}
+
+/// The end of a signature as a number: its beginning is DER in some algorithms.
+fn last_eight(signature: &[u8]) -> u64 {
+    signature
+        .last_chunk()
+        .map_or(0, |octets| u64::from_be_bytes(*octets))
+}
+
+/// Stands for the pack in the tags of live answers.
+const LIVE: u64 = u64::from_be_bytes(*b"hufulive");
