@@ -109,23 +109,37 @@ fn hex(number: u64) -> [u8; 16] {
 const HEX_DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// True if the client's copy, named by its conditions, is the one it would get: 304.
-///
-/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match, and here only if it is our own Last-Modified
-/// given back. A later date may be the client's own clock, or the Date of its copy: an answer that was signed before that
-/// moment and published after it would never reach this client.
 pub(crate) fn unchanged(
     headers: &HeaderMap,
     tag: &[u8],
     last_modified: Option<UnixSeconds>,
 ) -> bool {
-    if headers.contains_key(IF_NONE_MATCH) {
-        return headers
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .any(|value| names_tag(value.as_bytes(), tag));
+    let tags = headers.get_all(IF_NONE_MATCH).iter();
+    let since = headers.get(IF_MODIFIED_SINCE);
+    names_copy(
+        tags.map(HeaderValue::as_bytes),
+        since.map(HeaderValue::as_bytes),
+        tag,
+        last_modified,
+    )
+}
+
+/// The same of the values of If-None-Match and If-Modified-Since, wherever they lie.
+///
+/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match, and here only if it is our own Last-Modified
+/// given back. A later date may be the client's own clock, or the Date of its copy: an answer that was signed before that
+/// moment and published after it would never reach this client.
+pub(crate) fn names_copy<'a>(
+    tags: impl Iterator<Item = &'a [u8]>,
+    since: Option<&[u8]>,
+    tag: &[u8],
+    last_modified: Option<UnixSeconds>,
+) -> bool {
+    let mut tags = tags.peekable();
+    if tags.peek().is_some() {
+        return tags.any(|list| names_tag(list, tag));
     }
-    headers
-        .get(IF_MODIFIED_SINCE)
+    since
         .and_then(read_date)
         .is_some_and(|since| last_modified == Some(since))
 }
@@ -145,8 +159,8 @@ fn names_tag(list: &[u8], tag: &[u8]) -> bool {
 }
 
 /// Reads a date in any of the three forms HTTP has had; nothing if it is none, so that the condition is passed over.
-fn read_date(value: &HeaderValue) -> Option<UnixSeconds> {
-    let date = httpdate::parse_http_date(value.to_str().ok()?).ok()?;
+fn read_date(value: &[u8]) -> Option<UnixSeconds> {
+    let date = httpdate::parse_http_date(std::str::from_utf8(value).ok()?).ok()?;
     let since = date.duration_since(SystemTime::UNIX_EPOCH);
     Some(since.unwrap_or(Duration::ZERO).as_secs())
 }

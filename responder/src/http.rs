@@ -13,7 +13,8 @@
 //!
 //! Every OCSPResponse is HTTP 200, errors too (RFC 6960 appendix A.2): clients that see a 4xx report a network failure
 //! instead of what the responder said. Signed answers carry the headers of RFC 9919 §6; error answers carry `no-store`,
-//! because shared caches keep a 200 without Cache-Control on their own account.
+//! because shared caches keep a 200 without Cache-Control on their own account. Which fields those are says `reply`; most
+//! requests are answered with them before hyper sees the connection (`lane`).
 //!
 //! What HTTP/1.1 wants of a server and this one does not insist on: a Host. Nothing here depends on it, and stock clients
 //! of old send none. HTTP/2 (`h2`) and TLS (`tls`) bring their requests to the same [`Responder`].
@@ -26,20 +27,19 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap,
-    HeaderValue, LAST_MODIFIED,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use wire::request::MAX_REQUEST_OCTETS;
-use wire::time::UnixSeconds;
 
 use crate::answer::Answer;
 use crate::body::Body;
-use crate::caching::{ascii, entity_tag, last_modified, max_age, unchanged};
+use crate::caching::{ascii, unchanged};
 use crate::deadlines::Watch;
 use crate::documents;
 use crate::live::{self, Told};
 use crate::metrics::Event;
+use crate::reply::{Fields, Keep, Telling, Value, put_fields};
 use crate::worker::Worker;
 
 /// A longer target is refused: 4 KiB of request make 5,464 of base64, and percent-encoding adds a little.
@@ -271,19 +271,6 @@ enum Conditions {
     Ignore,
 }
 
-/// Whether caches may keep an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// So long, under this name.
-    Until {
-        identity: (u64, u64),
-        this_update: UnixSeconds,
-        next_update: UnixSeconds,
-    },
-    /// Not at all.
-    No,
-}
-
 /// Status and headers for an answer. `headers` are the request's; their map becomes the response's, so that neither
 /// allocates.
 fn ocsp_response(
@@ -293,16 +280,7 @@ fn ocsp_response(
     headers: HeaderMap,
     conditions: Conditions,
 ) -> Response<Body> {
-    let keep = match answer {
-        Answer::Signed(signed) => Keep::Until {
-            identity: signed.identity,
-            this_update: signed.this_update,
-            next_update: signed.next_update,
-        },
-        // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store.
-        Answer::Refused(_) => Keep::No,
-    };
-    respond(worker, keep, octets, headers, conditions)
+    respond(worker, Keep::of(answer), octets, headers, conditions)
 }
 
 fn respond(
@@ -312,58 +290,35 @@ fn respond(
     mut headers: HeaderMap,
     conditions: Conditions,
 ) -> Response<Body> {
-    let mut status = StatusCode::OK;
-    let mut body = Body::from(octets);
-    match keep {
-        // RFC 9919 §6: a cacheable answer carries Content-Type, Content-Length, Last-Modified, ETag, Expires, Cache-Control and Date.
-        Keep::Until {
-            identity,
-            this_update,
-            next_update,
-        } => {
-            let tag = entity_tag(identity);
-            let date = last_modified(this_update, worker.now());
-            if conditions == Conditions::Apply && unchanged(&headers, &tag, date) {
-                worker.counters.count(Event::NotModified);
-                status = StatusCode::NOT_MODIFIED;
-                body = Body::EMPTY;
-            }
-            headers.clear();
-            headers.insert(ETAG, ascii(worker.keep(&tag)));
-            insert_freshness(worker, this_update, next_update, &mut headers);
-        }
-        Keep::No => {
-            headers.clear();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-    }
-    if status == StatusCode::OK {
-        // RFC 6960 A.2: the answer's media type is application/ocsp-response.
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/ocsp-response"),
-        );
-    }
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
+    let telling = Telling::of(worker, keep, |tag, date| {
+        conditions == Conditions::Apply && unchanged(&headers, tag, date)
+    });
+    headers.clear();
+    let mut into = Map { worker, headers };
+    put_fields(worker, keep, telling, &mut into);
+    let mut response = Response::new(match telling {
+        Telling::Whole => Body::from(octets),
+        Telling::NotModified => Body::EMPTY,
+    });
+    *response.status_mut() = telling.status();
+    *response.headers_mut() = into.headers;
     response
 }
 
-fn insert_freshness(
-    worker: &Worker,
-    this_update: UnixSeconds,
-    next_update: UnixSeconds,
-    headers: &mut HeaderMap,
-) {
-    let max_age = max_age(worker.policy.max_age_secs, next_update, worker.now());
-    let mut cache = worker.freshness.borrow_mut();
-    let freshness = cache.of(this_update, next_update, max_age);
-    if last_modified(this_update, worker.now()).is_some() {
-        headers.insert(LAST_MODIFIED, freshness.last_modified.clone());
+/// The fields of an answer on hyper's way.
+struct Map<'a> {
+    worker: &'a Worker,
+    headers: HeaderMap,
+}
+
+impl Fields for Map<'_> {
+    fn put(&mut self, name: HeaderName, value: Value<'_>) {
+        let value = match value {
+            Value::Kept(value) => value.clone(),
+            Value::Made(octets) => ascii(self.worker.keep(octets)),
+        };
+        self.headers.insert(name, value);
     }
-    headers.insert(EXPIRES, freshness.expires.clone());
-    headers.insert(CACHE_CONTROL, freshness.cache_control.clone());
 }
 
 /// How requests follow one another on a connection.

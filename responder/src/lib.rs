@@ -35,6 +35,7 @@ mod listen;
 pub mod live;
 mod process;
 mod reload;
+mod reply;
 mod server;
 mod target;
 mod worker;
