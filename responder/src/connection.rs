@@ -1,7 +1,8 @@
-//! The socket under hyper: octets in, octets out, gathered.
+//! The socket under the express lane and hyper: octets in, octets out, gathered.
 //!
-//! hyper reads and writes through [`Link`]. What it writes is gathered in the worker's cork and sent when its turn ends
-//! (`conversation`), so that sixteen pipelined answers are one system call, and a CRL still goes out piece by piece.
+//! What the lane or hyper writes is gathered in the worker's cork and sent when the turn ends, so that sixteen pipelined
+//! answers are one system call, and a CRL still goes out piece by piece. hyper reads and writes through [`Link`], whose
+//! first octets are those that the lane has read and not answered.
 //! (hyper's own `pipeline_flush` gathers too, but then buffers a body of any size whole: 45 MB of CRL for each client.)
 
 use std::cell::{Cell, RefCell};
@@ -10,30 +11,35 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::deadlines::{Phase, Watch};
 use crate::worker::Worker;
 
-/// A connection as hyper and its own task share it.
+/// A connection as its task and hyper share it.
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
     pub(crate) watch: Rc<Watch>,
     socket: RefCell<TcpStream>,
     /// Octets the socket would not take when their turn ended.
     backlog: RefCell<Vec<u8>>,
+    /// Octets that were read before hyper came.
+    prefix: RefCell<Bytes>,
     /// Octets of the request line so far; none once its end has been seen.
     line: Cell<Option<usize>>,
 }
 
 impl Connection {
-    pub(crate) fn new(worker: &Rc<Worker>, socket: TcpStream) -> Self {
+    /// `unsent` goes out before anything else.
+    pub(crate) fn new(worker: &Rc<Worker>, socket: TcpStream, unsent: Vec<u8>) -> Self {
         Self {
             worker: Rc::clone(worker),
             watch: worker.connections.add(),
             socket: RefCell::new(socket),
-            backlog: RefCell::default(),
+            backlog: RefCell::new(unsent),
+            prefix: RefCell::default(),
             line: Cell::new(None),
         }
     }
@@ -85,6 +91,30 @@ impl Connection {
         Ok(sent)
     }
 
+    /// Octets that have been read, and are to be read again by hyper.
+    pub(crate) fn give_back(&self, octets: Vec<u8>) {
+        if self.watch.phase() == Phase::Receiving {
+            // Their time has begun already; the length of their line has not been looked at.
+            self.line.set(Some(0));
+        }
+        *self.prefix.borrow_mut() = octets.into();
+    }
+
+    /// Reads again what has been given back; false if there is nothing.
+    fn read_again(&self, into: &mut ReadBuf<'_>) -> bool {
+        let mut prefix = self.prefix.borrow_mut();
+        if prefix.is_empty() {
+            return false;
+        }
+        let octets = prefix.len().min(into.remaining());
+        into.put_slice(&prefix[..octets]);
+        prefix.advance(octets);
+        if prefix.is_empty() {
+            *prefix = Bytes::new();
+        }
+        true
+    }
+
     /// Notes octets that came in; refuses a request line that would fill hyper's buffer, for which hyper would blame the
     /// header fields (431).
     fn note_read(&self, octets: &[u8]) -> io::Result<()> {
@@ -114,7 +144,7 @@ impl Connection {
         let _ = Pin::new(&mut *self.socket.borrow_mut()).poll_shutdown(cx);
     }
 
-    /// Reads octets that nobody will look at.
+    /// Reads from the socket itself: for the lane, or octets that nobody will look at.
     pub(crate) fn read_raw(
         &self,
         cx: &mut Context<'_>,
@@ -136,7 +166,9 @@ impl AsyncRead for Link {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = into.filled().len();
-        ready!(Pin::new(&mut *self.0.socket.borrow_mut()).poll_read(cx, into))?;
+        if !self.0.read_again(into) {
+            ready!(Pin::new(&mut *self.0.socket.borrow_mut()).poll_read(cx, into))?;
+        }
         Poll::Ready(self.0.note_read(&into.filled()[before..]))
     }
 }
@@ -177,5 +209,5 @@ impl AsyncWrite for Link {
 /// A request line of this length is refused unread: just below hyper's smallest buffer, 8 KiB.
 const MAX_LINE_OCTETS: usize = 8_000;
 
-/// Octets gathered in a turn before they are sent.
+/// Octets of hyper's gathered in a turn before they are sent.
 const MAX_CORK_OCTETS: usize = 16 * 1024;

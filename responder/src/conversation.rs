@@ -1,7 +1,9 @@
-//! The task of one connection, from its first octet to its close.
+//! The task of one connection, from its first rest to its close.
 //!
-//! A turn lets hyper read, answer and write, then sends what has gathered. The end has an order: what was written is
-//! sent; if a request was refused unread, the client gets the time to read the refusal; then the socket is closed.
+//! It begins on the express lane (`lane`), and stays there as long as all that is asked is simple; then hyper takes over,
+//! for good. A turn lets either read, answer and write, then sends what has gathered. The end has an order: what was
+//! written is sent; if a request was refused unread, the client gets the time to read the refusal; then the socket is
+//! closed.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,21 +16,26 @@ use tokio::net::TcpStream;
 use crate::connection::{Connection, Link};
 use crate::deadlines::{Order, Phase};
 use crate::http::Responder;
+use crate::lane::Begun;
+use crate::lane::held::{Held, Turn};
 use crate::metrics::Event;
 use crate::worker::Worker;
 
 /// The task.
 pub(crate) struct Conversation {
     connection: Rc<Connection>,
-    http: http1::Connection<TokioIo<Link>, Responder>,
     stage: Stage,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+type Http = http1::Connection<TokioIo<Link>, Responder>;
+
 enum Stage {
-    Serving,
+    /// All that has been asked was simple. hyper has not been made yet: it takes ten times the room.
+    Lane(Held),
+    /// hyper serves.
+    Http(Box<Http>),
     /// hyper has been told to end after the request in progress.
-    Draining,
+    Draining(Box<Http>),
     /// Nothing more is read; what has been written is being sent.
     Closing,
     /// All is sent; so many octets have been thrown away since. A client that is still sending would find its connection
@@ -37,16 +44,56 @@ enum Stage {
 }
 
 impl Conversation {
-    pub(crate) fn new(worker: &Rc<Worker>, socket: TcpStream, http: &http1::Builder) -> Self {
-        let connection = Rc::new(Connection::new(worker, socket));
+    /// Goes on from the first turn.
+    pub(crate) fn new(worker: &Rc<Worker>, socket: TcpStream, begun: Begun) -> Self {
+        let connection = Rc::new(Connection::new(worker, socket, begun.unsent));
         worker.counters.note_open(worker.connections.len());
-        let link = TokioIo::new(Link(Rc::clone(&connection)));
-        let responder = Responder::new(worker, &connection.watch);
-        Self {
-            http: http.serve_connection(link, responder),
+        let mut conversation = Self {
             connection,
-            stage: Stage::Serving,
+            stage: Stage::Lane(begun.held),
+        };
+        if let Some(end) = begun.end {
+            conversation.leave_lane(end);
         }
+        conversation
+    }
+
+    /// What comes after the express lane.
+    fn leave_lane(&mut self, end: Turn) {
+        let Stage::Lane(held) = &mut self.stage else {
+            return;
+        };
+        match end {
+            Turn::HandOver => {
+                self.connection.give_back(held.take());
+                let link = TokioIo::new(Link(Rc::clone(&self.connection)));
+                let responder = Responder::new(&self.connection.worker, &self.connection.watch);
+                let http = http_settings().serve_connection(link, responder);
+                self.stage = Stage::Http(Box::new(http));
+            }
+            Turn::CloseSlowly => {
+                self.connection.watch.linger();
+                self.stage = Stage::Closing;
+            }
+            Turn::Close | Turn::Gone => self.stage = Stage::Closing,
+        }
+    }
+
+    /// Ends what rests; lets what is in progress be the last.
+    fn drain(&mut self) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Closing) {
+            Stage::Lane(held) if held.is_empty() => Stage::Closing,
+            Stage::Lane(held) => {
+                self.stage = Stage::Lane(held);
+                // Told to end before it has seen a request, hyper would close at once: that is for the next turn.
+                return self.leave_lane(Turn::HandOver);
+            }
+            Stage::Http(mut http) => {
+                Pin::new(&mut *http).graceful_shutdown();
+                Stage::Draining(http)
+            }
+            other => other,
+        };
     }
 
     /// Notes why hyper ended; says what it could not say.
@@ -65,37 +112,49 @@ impl Conversation {
     }
 }
 
+/// hyper as we need it. Deadlines are `deadlines`, gathering is `connection`.
+fn http_settings() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_buf_size(MAX_BUFFER_OCTETS)
+        .header_read_timeout(None)
+        .half_close(true);
+    http
+}
+
 impl Future for Conversation {
     type Output = ();
 
     /// One turn.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        let connection = &this.connection;
-        let watch = &connection.watch;
-        connection.worker.read_clock();
-        watch.remember(cx);
-        match watch.order() {
+        this.connection.worker.read_clock();
+        this.connection.watch.remember(cx);
+        match this.connection.watch.order() {
             Order::Close => return Poll::Ready(()),
-            Order::Drain if this.stage == Stage::Serving => {
-                Pin::new(&mut this.http).graceful_shutdown();
-                this.stage = Stage::Draining;
+            Order::Drain => this.drain(),
+            Order::Serve => {}
+        }
+        if let Stage::Lane(held) = &mut this.stage {
+            match ready!(held.turn(&this.connection, cx)) {
+                Turn::Gone => return Poll::Ready(()),
+                end => this.leave_lane(end),
             }
-            Order::Serve | Order::Drain => {}
         }
-        if matches!(this.stage, Stage::Serving | Stage::Draining)
-            && let Poll::Ready(outcome) = Pin::new(&mut this.http).poll(cx)
+        if let Stage::Http(http) | Stage::Draining(http) = &mut this.stage
+            && let Poll::Ready(outcome) = Pin::new(&mut **http).poll(cx)
         {
-            this.stage = Stage::Closing;
             this.end(&outcome);
+            this.stage = Stage::Closing;
         }
+        let connection = &this.connection;
         let pushed = connection.push_out(cx);
-        if this.stage == Stage::Closing {
-            if ready!(pushed).is_err() || !watch.lingers() {
+        if matches!(this.stage, Stage::Closing) {
+            if ready!(pushed).is_err() || !connection.watch.lingers() {
                 return Poll::Ready(());
             }
             this.stage = Stage::Lingering(0);
-            watch.wait(Phase::Receiving, connection.worker.connections.tick());
+            let tick = connection.worker.connections.tick();
+            connection.watch.wait(Phase::Receiving, tick);
             connection.end_sending(cx);
         } else if matches!(pushed, Poll::Ready(Err(_))) {
             return Poll::Ready(());
@@ -133,6 +192,9 @@ fn discard(connection: &Connection, thrown_away: &mut usize, cx: &mut Context<'_
     }
     Poll::Ready(())
 }
+
+/// hyper's smallest.
+const MAX_BUFFER_OCTETS: usize = 8 * 1024;
 
 /// Octets read and thrown away after a refusal.
 const MAX_LINGER_OCTETS: usize = 256 * 1024;
@@ -174,7 +236,7 @@ mod tests {
         let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         socket.set_nonblocking(true).unwrap();
         let socket = TcpStream::from_std(socket).unwrap();
-        let turn = Conversation::new(&worker, socket, &http1::Builder::new());
+        let turn = Conversation::new(&worker, socket, Begun::default());
 
         let ended = catch_unwind(AssertUnwindSafe(|| {
             turn.connection

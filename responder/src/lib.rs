@@ -4,13 +4,14 @@
 //! The life of a request, with the file of each step:
 //!
 //! 1. `listen`, `server`: one listener, runtime and set of connections a core; accepted there, it stays there.
-//! 2. `conversation`, `connection`: turn by turn, octets in and out under hyper; what a turn wrote is sent at its end.
-//!    `deadlines` closes who keeps it waiting.
-//! 3. `http`: which octets are the question: the path (`target`) or the body; or a document (`documents`).
-//! 4. `worker`: this core's view of the newest generation, its clock and buffers.
-//! 5. [`answer`]: the hot path, five steps, no await, lock, log line or allocation.
-//!    What the packs cannot answer, `live` asks the signer's live lane for, within limits of its own.
-//! 6. `http` again: status and headers (`caching`), [`metrics`] counted per core.
+//! 2. `lane`: the simple request is answered here: at once when its connection is accepted, or turn by turn while it lasts.
+//! 3. `conversation`, `connection`: octets in and out, turn by turn; what a turn wrote is sent at its end. Whatever is not
+//!    simple makes the connection hyper's. `deadlines` closes who keeps it waiting.
+//! 4. `http`, on hyper's way: which octets are the question: the path (`target`) or the body; or a document (`documents`).
+//! 5. `worker`: this core's view of the newest generation, its clock and buffers.
+//! 6. [`answer`]: the hot path, five steps, no await, lock, log line or allocation. What the packs
+//!    cannot answer, `live` asks the signer's live lane for, on hyper's way and within limits of its own.
+//! 7. `reply`: status and header fields (`caching`), the same for both ways; [`metrics`] counted per core.
 //!
 //! Beside it: `reload` swaps generations off the serving threads, `admin` tells metrics (`exposition`), health and readiness, [`config`]
 //! checks settings, [`cli`] starts and stops it all in order.
@@ -31,6 +32,7 @@ mod documents;
 mod exposition;
 mod histogram;
 mod http;
+mod lane;
 mod listen;
 pub mod live;
 mod process;

@@ -7,6 +7,8 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
+use nix::libc;
+use nix::sys::socket::sockopt::SetStruct;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// `workers` listening sockets on `address`, or the error if someone else listens there. With port 0 the kernel
@@ -14,7 +16,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 pub(crate) fn listeners(address: SocketAddr, workers: usize) -> io::Result<Vec<TcpListener>> {
     let first = socket(address)?;
     first.bind(&address.into())?;
-    first.listen(BACKLOG)?;
+    first.listen(BACKLOG as i32)?;
     first.set_reuse_port(true)?;
     let first = TcpListener::from(first);
     let address = first.local_addr()?;
@@ -23,7 +25,7 @@ pub(crate) fn listeners(address: SocketAddr, workers: usize) -> io::Result<Vec<T
         let further = socket(address)?;
         further.set_reuse_port(true)?;
         further.bind(&address.into())?;
-        further.listen(BACKLOG)?;
+        further.listen(BACKLOG as i32)?;
         all.push(further.into());
     }
     Ok(all)
@@ -41,15 +43,34 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_reuse_address(true)?;
     // An answer is one write: waiting for more only adds delay.
     socket.set_tcp_nodelay(true)?;
+    // A connection is handed over with its request: it is read without being waited for. Who connects and says nothing is
+    // the kernel's until then.
+    nix::sys::socket::setsockopt(&socket, DeferAccept, &DEFER_ACCEPT_SECS)?;
     Ok(socket)
 }
 
+/// The socket option `TCP_DEFER_ACCEPT`, which no library names.
+#[derive(Clone, Copy, Debug)]
+struct DeferAccept;
+
+nix::setsockopt_impl!(
+    DeferAccept,
+    libc::IPPROTO_TCP,
+    libc::TCP_DEFER_ACCEPT,
+    u32,
+    SetStruct<u32>
+);
+
+/// After so long a connection is handed over without a request, and its deadline begins.
+const DEFER_ACCEPT_SECS: u32 = 1;
+
 /// Connections that wait to be accepted, at most; the kernel caps it at `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: usize = 4096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use std::net::{Ipv4Addr, TcpStream};
 
     const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -66,11 +87,11 @@ mod tests {
     fn port_stays_taken_after_a_restart() {
         let ours = listeners(ANY_PORT, 2).unwrap();
         let address = ours[0].local_addr().unwrap();
-        let client = TcpStream::connect(address).unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"G").unwrap();
         // Closed by the server first: the TIME_WAIT stays on the server's port.
-        for listener in &ours {
-            drop(listener.accept());
-        }
+        let accepted = ours.iter().filter_map(|ours| ours.accept().ok());
+        assert_eq!(accepted.count(), 1);
         drop(ours);
         drop(client);
         listeners(address, 2).unwrap();
@@ -81,7 +102,12 @@ mod tests {
         let ours = listeners(ANY_PORT, 4).unwrap();
         let address = ours[0].local_addr().unwrap();
         let _clients: Vec<_> = (0..400)
-            .map(|_| TcpStream::connect(address).unwrap())
+            .map(|_| {
+                let mut client = TcpStream::connect(address).unwrap();
+                // Without a word from it the kernel keeps it for itself.
+                client.write_all(b"G").unwrap();
+                client
+            })
             .collect();
         for listener in &ours {
             assert!(

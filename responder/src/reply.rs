@@ -101,12 +101,7 @@ impl Telling {
 }
 
 /// Puts the fields of an answer.
-pub(crate) fn put_fields(
-    worker: &Worker,
-    keep: Keep,
-    telling: Telling,
-    fields: &mut impl Fields,
-) {
+pub(crate) fn put_fields(worker: &Worker, keep: Keep, telling: Telling, fields: &mut impl Fields) {
     match keep {
         // RFC 9919 §6: a cacheable answer carries Content-Type, Content-Length, Last-Modified, ETag, Expires, Cache-Control and Date.
         Keep::Until {

@@ -1,7 +1,8 @@
 //! The serving threads: one a core, each with its own listener, its own runtime and its own connections.
 //!
-//! Nothing moves between them once they run. They end when told to drain: what is in progress is finished, what has
-//! been accepted by the kernel is answered once, and after the deadline the rest is dropped.
+//! Nothing moves between them once they run. A connection is greeted (`lane`) as soon as it is accepted, and only what that
+//! did not finish becomes a task. They end when told to drain: what is in progress is finished, what comes meanwhile is
+//! answered once, and after the deadline the rest is dropped.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,15 +11,17 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
 
 use crate::config::Config;
-use crate::conversation::Conversation;
+use crate::lane::greet;
 use crate::listen;
 use crate::live::{Lane, Shelf};
 use crate::metrics::{Counters, Event};
@@ -103,6 +106,8 @@ impl Server {
     }
 }
 
+type Listener = AsyncFd<TcpListener>;
+
 /// What a worker is given.
 struct Start {
     core: Option<usize>,
@@ -135,9 +140,13 @@ async fn serve(mut start: Start) -> usize {
         .live
         .map(|(shelf, workers)| Lane::new(&shelf, workers));
     let worker = Rc::new(worker);
-    let listener = tokio::net::TcpListener::from_std(start.listener)
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe because of types that exchange their descriptor, which std's listener does not"
+    )]
+    let listener = AsyncFd::with_interest(start.listener, Interest::READABLE)
         .map(Rc::new)
-        .expect("the listener is non-blocking and the runtime is there");
+        .expect("a listening socket can be registered with the runtime that is there");
     let mut accepting = spawn_local(accept(Rc::clone(&worker), Rc::clone(&listener)));
     let mut sweeping = spawn_local(sweep(Rc::clone(&worker)));
 
@@ -147,19 +156,21 @@ async fn serve(mut start: Start) -> usize {
         return worker.connections.len();
     }
 
-    accepting.abort();
+    // A request may be on its way on any connection, resting or new, or on one that the kernel keeps until it has come
+    // (`TCP_DEFER_ACCEPT`): who asks now is still answered, once.
     worker.connections.begin_drain();
-    take_waiting(&worker, &listener);
-    drop(listener);
-    // A request may be on its way on any connection, resting or new: who asks now is still answered, once.
     let grace = DRAIN_GRACE.min(start.deadline);
-    if tokio::time::timeout(grace, all_closed(&worker))
-        .await
-        .is_err()
-    {
-        worker.connections.finish_drain();
-        let _ = tokio::time::timeout(start.deadline - grace, all_closed(&worker)).await;
+    tokio::time::sleep(grace).await;
+    accepting.abort();
+    // To close the listener would reset the connections that wait in it.
+    for _ in 0..=listen::BACKLOG / MAX_ACCEPTED {
+        if accept_some(&worker, &listener, usize::MAX) != Accepted::Some {
+            break;
+        }
     }
+    drop(listener);
+    worker.connections.finish_drain();
+    let _ = tokio::time::timeout(start.deadline - grace, all_closed(&worker)).await;
     sweeping.abort();
     worker.connections.len()
 }
@@ -188,17 +199,22 @@ async fn until_told(
 }
 
 /// Accepts for ever.
-async fn accept(worker: Rc<Worker>, listener: Rc<tokio::net::TcpListener>) {
-    let http = http_settings();
+async fn accept(worker: Rc<Worker>, listener: Rc<Listener>) {
     let limit = worker.policy.max_connections;
     loop {
         if worker.connections.len() >= limit {
             worker.counters.count(Event::LimitReached);
             std::future::poll_fn(|cx| worker.connections.poll_room(limit, cx)).await;
         }
-        match listener.accept().await {
-            Ok((socket, _)) => converse(&worker, socket, &http),
-            Err(_) => {
+        // An error means that the runtime is going away, and this task with it.
+        let Ok(mut ready) = listener.readable().await else {
+            return;
+        };
+        match accept_some(&worker, &listener, limit) {
+            Accepted::All => ready.clear_ready(),
+            // The other connections of this core want their turn.
+            Accepted::Some => tokio::task::yield_now().await,
+            Accepted::Failed => {
                 // Out of descriptors or memory: trying again at once would only burn the core that has to free them.
                 worker.counters.count(Event::AcceptFailed);
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -207,18 +223,40 @@ async fn accept(worker: Rc<Worker>, listener: Rc<tokio::net::TcpListener>) {
     }
 }
 
-fn converse(worker: &Rc<Worker>, socket: tokio::net::TcpStream, http: &http1::Builder) {
-    worker.counters.count(Event::Accepted);
-    spawn_local(Conversation::new(worker, socket, http));
+/// How accepting ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum Accepted {
+    /// Nobody waits any longer.
+    All,
+    /// There may be more.
+    Some,
+    /// The system refuses.
+    Failed,
 }
 
-/// hyper as we need it. Deadlines are `deadlines`, gathering is `connection`.
-fn http_settings() -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.max_buf_size(MAX_BUFFER_OCTETS)
-        .header_read_timeout(None)
-        .half_close(true);
-    http
+/// Accepts and greets some connections, unless `limit` are open.
+fn accept_some(worker: &Rc<Worker>, listener: &Listener, limit: usize) -> Accepted {
+    for _ in 0..MAX_ACCEPTED {
+        if worker.connections.len() >= limit {
+            return Accepted::Some;
+        }
+        match accept_with(
+            listener.get_ref(),
+            SocketFlags::NONBLOCK | SocketFlags::CLOEXEC,
+        ) {
+            Ok(socket) => {
+                if let Some(conversation) = greet(worker, socket) {
+                    spawn_local(conversation);
+                }
+            }
+            Err(Errno::AGAIN) => return Accepted::All,
+            // The client has gone again; or a signal.
+            Err(Errno::CONNABORTED | Errno::INTR) => {}
+            Err(_) => return Accepted::Failed,
+        }
+    }
+    Accepted::Some
 }
 
 /// Once a second: deadlines, and letting go of a generation that has been replaced.
@@ -228,19 +266,6 @@ async fn sweep(worker: Rc<Worker>) {
         seconds.tick().await;
         worker.connections.sweep(&worker);
         worker.with_snapshot(|_| ());
-    }
-}
-
-/// Takes the connections that the kernel has already accepted for us: to close the listener would reset them. Asked of the
-/// socket itself, for tokio answers from what it knew before.
-fn take_waiting(worker: &Rc<Worker>, listener: &tokio::net::TcpListener) {
-    let http = http_settings();
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    while let Ok(socket) = accept_with(listener, flags) {
-        match tokio::net::TcpStream::from_std(socket.into()) {
-            Ok(socket) => converse(worker, socket, &http),
-            Err(_) => worker.counters.count(Event::AcceptFailed),
-        }
     }
 }
 
@@ -267,10 +292,10 @@ fn pin_to(core: usize) {
     }
 }
 
-/// hyper's smallest.
-const MAX_BUFFER_OCTETS: usize = 8 * 1024;
+/// Connections accepted, and mostly answered, before the others on the core have their turn.
+const MAX_ACCEPTED: usize = 64;
 
-/// How long resting connections stay open after SIGTERM.
+/// How long the listener and resting connections stay open after SIGTERM.
 const DRAIN_GRACE: Duration = Duration::from_millis(250);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -11,12 +11,14 @@ use arc_swap::{ArcSwapOption, Cache};
 use bytes::{Bytes, BytesMut};
 use hufu_loader::snapshot::Snapshot;
 use wire::request::MAX_REQUEST_OCTETS;
-use wire::time::UnixSeconds;
+use wire::time::{UnixSeconds, http_date};
 
 use crate::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
 use crate::caching::FreshnessCache;
 use crate::config::PastValidUntil;
 use crate::deadlines::Connections;
+use crate::lane::MAX_GATHERED_OCTETS;
+use crate::lane::held::INBOX_OCTETS;
 use crate::live::{Lane, Said, Way};
 use crate::metrics::{Counters, Event};
 use crate::target;
@@ -39,17 +41,29 @@ pub(crate) struct Policy {
     pub(crate) past_valid_until: PastValidUntil,
 }
 
+/// An OCSP request as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked<'a> {
+    /// The path of a GET.
+    InPath(&'a [u8]),
+    /// The body of a POST.
+    InBody(&'a [u8]),
+}
+
 /// One core's state. Lives on its thread, shared by the connections there.
 pub(crate) struct Worker {
     pub(crate) policy: Policy,
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Connections,
+    /// Where the connections on the express lane read to; means nothing between turns.
+    pub(crate) inbox: RefCell<Box<[u8; INBOX_OCTETS]>>,
     /// Octets to send, gathered over one turn of one connection; empty between turns.
     pub(crate) cork: RefCell<Vec<u8>>,
     pub(crate) freshness: RefCell<FreshnessCache>,
     /// The way to the live lane, if there is one.
     pub(crate) live: Option<Lane>,
     now: Cell<UnixSeconds>,
+    date: Cell<[u8; DATE_OCTETS]>,
     /// When this turn began, by a clock that nobody sets.
     began: Cell<Instant>,
     view: RefCell<Cache<Current, Option<Arc<Snapshot>>>>,
@@ -70,10 +84,12 @@ impl Worker {
             policy,
             counters,
             connections: Connections::default(),
-            cork: RefCell::default(),
+            inbox: RefCell::new(Box::new([0; INBOX_OCTETS])),
+            cork: RefCell::new(Vec::with_capacity(MAX_GATHERED_OCTETS)),
             freshness: RefCell::new(FreshnessCache::new()),
             live: None,
             now: Cell::new(0),
+            date: Cell::new(http_date(0)),
             began: Cell::new(Instant::now()),
             view: RefCell::new(Cache::new(current)),
             scratch: RefCell::new(Scratch {
@@ -89,7 +105,10 @@ impl Worker {
     /// Reads the clock; once for each turn of a connection, not once for each of its pipelined requests.
     pub(crate) fn read_clock(&self) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        self.now.set(since.map_or(0, |since| since.as_secs()));
+        let now = since.map_or(0, |since| since.as_secs());
+        if self.now.replace(now) != now {
+            self.date.set(http_date(now));
+        }
         self.began.set(Instant::now());
     }
 
@@ -101,6 +120,11 @@ impl Worker {
     /// When this turn began, by a clock that nobody sets.
     pub(crate) fn began(&self) -> Instant {
         self.began.get()
+    }
+
+    /// The same as HTTP writes it, formatted once a second.
+    pub(crate) fn date(&self) -> [u8; DATE_OCTETS] {
+        self.date.get()
     }
 
     /// The newest generation; with it, one that has been replaced is let go.
@@ -136,24 +160,58 @@ impl Worker {
         self.give(outcome, request, &answer[..], arena)
     }
 
+    /// Answers without taking the octets anywhere: `tell` sees them where they were put together. None, and nothing is
+    /// counted, if what should be base64 is not, or if it is to be asked live.
+    #[inline]
+    pub(crate) fn answer_in_place<T>(
+        &self,
+        asked: Asked<'_>,
+        tell: impl FnOnce(&Answer, &[u8]) -> T,
+    ) -> Option<T> {
+        let Scratch {
+            request, answer, ..
+        } = &mut *self.scratch.borrow_mut();
+        let question = match asked {
+            Asked::InPath(path) => {
+                let octets = target::decode(path, &mut request[..]).ok()?;
+                &request[..octets]
+            }
+            Asked::InBody(body) => body,
+        };
+        let outcome = self.outcome_here(question, &mut answer[..])?;
+        self.counters.note(&outcome, question, self.began.get());
+        let octets = match &outcome {
+            Answer::Signed(signed) => &answer[..signed.octets],
+            Answer::Refused(refusal) => refusal.octets(),
+        };
+        Some(tell(&outcome, octets))
+    }
+
     fn answer_into(
         &self,
         request: &[u8],
         out: &mut [u8],
         arena: &mut BytesMut,
     ) -> Option<(Answer, Bytes)> {
-        let mut outcome = self.outcome(request, out);
-        if let Some(live) = &self.live {
-            match live.way(&outcome, request, self.began()) {
-                Way::Packs => {}
-                Way::Live => return None,
-                Way::NoRoom => {
-                    self.counters.count(Event::LiveFull);
-                    outcome = self.without_lane(Said::Nothing, outcome);
-                }
+        let outcome = self.outcome_here(request, out)?;
+        Some(self.give(outcome, request, out, arena))
+    }
+
+    /// What is to be said without asking anybody else; None if it is to be asked live.
+    #[inline]
+    fn outcome_here(&self, request: &[u8], out: &mut [u8]) -> Option<Answer> {
+        let outcome = self.outcome(request, out);
+        let Some(live) = &self.live else {
+            return Some(outcome);
+        };
+        match live.way(&outcome, request, self.began()) {
+            Way::Packs => Some(outcome),
+            Way::Live => None,
+            Way::NoRoom => {
+                self.counters.count(Event::LiveFull);
+                Some(self.without_lane(Said::Nothing, outcome))
             }
         }
-        Some(self.give(outcome, request, out, arena))
     }
 
     /// What is said when the lane does not answer: the pre-signed answer, or that it may be asked again later.
@@ -213,6 +271,8 @@ fn keep(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
     arena.extend_from_slice(octets);
     arena.split().freeze()
 }
+
+const DATE_OCTETS: usize = b"Sun, 06 Nov 1994 08:49:37 GMT".len();
 
 /// A block of the arena: some hundred answers.
 const ARENA_OCTETS: usize = 64 * 1024;

@@ -10,7 +10,7 @@ use wire::time::UnixSeconds;
 
 use super::client::{Failure, Reply};
 use crate::answer::MAX_AHEAD_SECS;
-use crate::http::Keep;
+use crate::reply::Keep;
 
 /// A reply that is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
