@@ -10,6 +10,7 @@
 //! | [`durable`], [`object`], [`publish`] | writing a generation so that a crash leaves it whole or absent | publish |
 //! | [`staged`], [`import`], [`spool`] | other CAs' CRLs and the signer's batches, judged | publish |
 //! | [`home`], [`build`], [`merge`], [`draft`], [`run`] | from the spool to the next generation, a pass at a time | publish |
+//! | [`sort`] | more records than memory holds, in order | publish |
 //! | [`verify`] | everything read again, records held against CRLs | publish |
 //! | [`inspect`] | what a generation holds, for people | publish |
 //! | [`cli`] | the words of the command line | publish |
@@ -49,6 +50,8 @@ pub mod run;
 pub mod scrub;
 pub mod seal;
 pub mod snapshot;
+#[cfg(feature = "publish")]
+pub mod sort;
 #[cfg(feature = "publish")]
 pub mod spool;
 #[cfg(feature = "publish")]

@@ -33,6 +33,7 @@ use crate::object::Sealed;
 use crate::pack::WriteError;
 use crate::publish::{PublishError, Publisher};
 use crate::seal::PublicKey;
+use crate::sort::{DEFAULT_MEMORY, SortError, Sorting};
 use crate::spool::{Waiting, acknowledge, set_aside, waiting};
 
 /// How long a seal is good, and when it is renewed.
@@ -50,6 +51,9 @@ pub enum RunError {
     /// Spool or store cannot be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A staged list cannot be sorted.
+    #[error(transparent)]
+    Sort(#[from] SortError),
     /// Deltas cannot be joined.
     #[error(transparent)]
     Draft(#[from] TierError),
@@ -121,17 +125,29 @@ pub struct Line<'d> {
     publisher: Publisher<'d>,
     signer: PublicKey,
     terms: Terms,
+    sorting: Sorting,
 }
 
 impl<'d> Line<'d> {
     /// Takes spool and store over.
     pub fn new(home: Home, publisher: Publisher<'d>, signer: PublicKey, terms: Terms) -> Self {
         Self {
+            sorting: Sorting {
+                folder: home.work(),
+                memory: DEFAULT_MEMORY,
+            },
             home,
             publisher,
             signer,
             terms,
         }
+    }
+
+    /// The same, sorting staged lists in so many octets of memory.
+    #[must_use]
+    pub fn sorting_within(mut self, memory: usize) -> Self {
+        self.sorting.memory = memory;
+        self
     }
 
     /// The publisher, to ask what is published.
@@ -184,6 +200,7 @@ impl<'d> Line<'d> {
                     report.refused.push(self.refuse(&batch, &refusal)?);
                 }
                 Err(AdmitError::Write(WriteError::Disk(error))) => return Err(error.into()),
+                Err(AdmitError::Sort(error)) => return Err(error.into()),
                 // The disk is well: what the batch says makes no pack, and would make none in the next pass.
                 Err(AdmitError::Write(error)) => {
                     let refusal = BatchRefusal::NoPack(error);
@@ -216,6 +233,8 @@ impl<'d> Line<'d> {
     ) -> Result<(Taken, Digest), AdmitError> {
         let (disk, store) = (self.publisher.disk(), self.publisher.store());
         let gate = Gate {
+            disk,
+            sorting: &self.sorting,
             data: self.home.data(),
             signer: &self.signer,
             now,

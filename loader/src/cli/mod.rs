@@ -111,8 +111,8 @@ struct Common {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Check another CA's CRL against its certificate and stage it
-    #[command(after_help = IMPORT_EXAMPLES)]
-    Import(ImportArgs),
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::ImportArgs),
     /// Make the sealing key and pin the signer's batch key
     #[command(after_help = INIT_EXAMPLES)]
     Init(InitArgs),
@@ -134,31 +134,24 @@ enum Verb {
 }
 
 #[derive(Debug, Args)]
-struct ImportArgs {
-    /// The CRL, DER or PEM
-    #[arg(long, value_name = "FILE")]
-    crl: PathBuf,
-    /// The certificate of the CA that signed it, DER or PEM
-    #[arg(long, value_name = "CERT")]
-    issuer: PathBuf,
-    /// Judge CRL and certificate as of this moment instead of now: 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    as_of: Option<UnixSeconds>,
-    /// Read SHA-1 signatures and RSA keys under 2048 bits too
-    #[arg(long)]
-    allow_weak: bool,
-    /// Print the report as one JSON object
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    data: Data,
-}
-
-#[derive(Debug, Args)]
 struct Data {
     /// The data folder
     #[arg(long = "data", value_name = "DIR")]
     folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Memory {
+    /// Memory for sorting what comes in no order; the rest goes to DIR/loader/work
+    #[arg(long = "memory", value_name = "MEBIBYTES", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    mebibytes: u32,
+}
+
+impl Memory {
+    fn octets(&self) -> usize {
+        (self.mebibytes as usize) << 20
+    }
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +169,8 @@ struct PublishArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    memory: Memory,
+    #[command(flatten)]
     sealing: Sealing,
     #[command(flatten)]
     data: Data,
@@ -189,6 +184,8 @@ struct RunArgs {
     /// Print one JSON object a line for each generation
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    memory: Memory,
     #[command(flatten)]
     sealing: Sealing,
     #[command(flatten)]
@@ -270,18 +267,6 @@ Examples:
   hufu-loader verify --data hufu-data                    prove CRLs and records agree
 
 Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused or waiting while others went on.";
-
-const IMPORT_EXAMPLES: &str = "\
-Examples:
-  A CA's current list:
-    hufu-loader import --crl ca.crl --issuer ca.pem --data hufu-data
-  A list past its nextUpdate, replayed as of the day it was made (answers are marked as replayed):
-    hufu-loader import --crl old.crl --issuer ca.pem --as-of 2022-03-11 --data hufu-data
-  A list from the days of SHA-1:
-    hufu-loader import --crl older.crl --issuer ca.pem --as-of 2013-07-12 --allow-weak --data hufu-data
-
-It is verified, staged under DIR/staged/, and reported. `hufu-signer adopt` then signs answers for it.
-A list that breaks a rule is refused whole, and what was staged before stays.";
 
 const INIT_EXAMPLES: &str = "\
 Examples:

@@ -26,7 +26,8 @@ pub(super) fn init(args: &InitArgs) -> Outcome {
 }
 
 pub(super) fn once(args: &PublishArgs) -> Outcome {
-    let mut line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    let mut line = line.sorting_within(args.memory.octets());
     let mut bar = Bar::default();
     let report = line.pass(now(), &mut |read, all| bar.tell(read, all))?;
     bar.end();
@@ -43,7 +44,8 @@ pub(super) fn once(args: &PublishArgs) -> Outcome {
 }
 
 pub(super) fn forever(args: &RunArgs) -> Outcome {
-    let mut line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
+    let mut line = line.sorting_within(args.memory.octets());
     if let Some(current) = line.publisher().current() {
         warn_of_replays(current);
     }

@@ -13,23 +13,31 @@ use wire::crl::Crl;
 use wire::record::RecordRef;
 use wire::time::UnixSeconds;
 
-use super::agree::Agreement;
+use super::agree::{Agreement, WalkError};
 use super::batch::{BatchReader, BatchRefusal};
 use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
-use super::crl::{CLOCK_LEEWAY, Judged, Judging, judge};
+use super::crl::{CLOCK_LEEWAY, Judging, judge_read};
 use super::guard::{Place, RecordGuard};
+use super::list::{ListError, ListReader};
+use super::listed::{LISTED_OCTETS, SettleError, Settled};
 use super::responder::{Responders, latest_end};
 use super::trust::{WeakPolicy, recognise};
 use super::witness::Witness;
 use crate::digest::Digest;
+use crate::durable::Disk;
 use crate::manifest::{DocumentNote, is_plain_name};
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
+use crate::sort::{SortError, Sorter, Sorting};
 use crate::staged;
 
 /// What a batch is held against.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Gate<'a> {
+    /// Where a staged list that memory does not hold is sorted.
+    pub disk: &'a dyn Disk,
+    /// In which folder, and in how much memory.
+    pub sorting: &'a Sorting,
     /// The data folder, for staged CRLs.
     pub data: &'a Path,
     /// The signer's batch key.
@@ -91,6 +99,27 @@ pub enum AdmitError {
     /// What should hold its records could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The list it repeats could not be sorted.
+    #[error(transparent)]
+    Sort(#[from] SortError),
+}
+
+impl From<WalkError> for AdmitError {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::Disagrees(error) => BatchRefusal::from(error).into(),
+            WalkError::List(error) => error.into(),
+        }
+    }
+}
+
+impl From<SettleError> for AdmitError {
+    fn from(error: SettleError) -> Self {
+        match error {
+            SettleError::Fault(fault) => BatchRefusal::Crl(fault.into()).into(),
+            SettleError::Sort(error) => error.into(),
+        }
+    }
 }
 
 impl Candidate {
@@ -126,8 +155,8 @@ impl Candidate {
         let witnessed = match OwnReading::of(&self.header, gate)? {
             None => self.read_records(None, sink, progress)?,
             Some(own) => {
-                let judged = own.judge(&self.header, &self.issuer)?;
-                let agreement = Agreement::new(&self.header, &judged.crl, &judged.index);
+                let settled = own.settle(&self.header, &self.issuer, gate)?;
+                let agreement = Agreement::begin(&self.header, settled)?;
                 self.read_records(Some(agreement), sink, progress)?
             }
         };
@@ -144,7 +173,7 @@ impl Candidate {
     /// Gives how many signatures were verified.
     fn read_records(
         &mut self,
-        mut agreement: Option<Agreement<'_>>,
+        mut agreement: Option<Agreement>,
         sink: &mut dyn RecordSink,
         progress: &mut dyn FnMut(u64),
     ) -> Result<u64, AdmitError> {
@@ -165,14 +194,14 @@ impl Candidate {
                     .see(&self.header, &self.responders, &record)
                     .map_err(|fault| BatchRefusal::Witness { number, fault })?;
                 if let Some(agreement) = &mut agreement {
-                    agreement.see(place, &record).map_err(BatchRefusal::from)?;
+                    agreement.see(place, &record)?;
                 }
                 sink.take(place, &record)?;
             }
             progress(number);
         }
         if let Some(agreement) = agreement {
-            agreement.finish().map_err(BatchRefusal::from)?;
+            agreement.finish()?;
         }
         Ok(witness.verified)
     }
@@ -245,7 +274,7 @@ fn check_clock(header: &Header, now: UnixSeconds) -> Result<(), BatchRefusal> {
 
 /// The loader's own copy of the CRL a batch repeats.
 struct OwnReading {
-    staged: staged::Staged,
+    staged: staged::Opened,
     judging: Judging,
 }
 
@@ -258,18 +287,17 @@ impl OwnReading {
         if header.kind == Kind::Documents {
             return Ok(None);
         }
-        let not_staged = |why: String| BatchRefusal::NotStaged { why };
-        let staged = staged::read(gate.data, &header.issuer_id.to_string())
+        let staged = staged::open(gate.data, &header.issuer_id.to_string())
             .map_err(|error| match error {
                 staged::StagedError::Io { .. } => BatchRefusal::Staged(error),
-                _ => not_staged(error.to_string()),
+                _ => not_staged(&error),
             })?
-            .ok_or_else(|| not_staged("there is none of this issuer".to_owned()))?;
+            .ok_or_else(|| not_staged(&"there is none of this issuer"))?;
         if staged.options.crl_blake3 != blake3 {
-            return Err(not_staged("the one staged is another".to_owned()));
+            return Err(not_staged(&"the one staged is another"));
         }
         if staged.options.as_of != as_of {
-            return Err(not_staged("it was staged with another --as-of".to_owned()));
+            return Err(not_staged(&"it was staged with another --as-of"));
         }
         let weak = WeakPolicy::of(staged.options.allow_weak);
         Ok(Some(Self {
@@ -282,17 +310,48 @@ impl OwnReading {
         }))
     }
 
-    /// Judges it anew, indexed in the batch's order.
-    fn judge(&self, header: &Header, issuer: &Certificate) -> Result<Judged<'_>, BatchRefusal> {
-        let judged = judge(&self.staged.crl, issuer, &self.judging, header.hash_key)
-            .map_err(BatchRefusal::Crl)?;
-        // A window ends no later than its CRL's nextUpdate; a replay lifts this.
-        match (judged.crl.next_update, latest_end(header)) {
-            (Some(next_update), Some(end)) if end > next_update && self.judging.as_of.is_none() => {
-                Err(BatchRefusal::PastCrl)
+    /// Reads and judges it anew, in the batch's order.
+    fn settle(
+        &self,
+        header: &Header,
+        issuer: &Certificate,
+        gate: &Gate<'_>,
+    ) -> Result<Settled, AdmitError> {
+        let sorter = Sorter::begin(gate.disk, gate.sorting, LISTED_OCTETS)?;
+        let nobody = &mut |_| ();
+        let reader = ListReader::new(sorter, header.hash_key, &issuer.key, nobody);
+        let read = match reader.read(&self.staged.list) {
+            Ok(read) => read,
+            Err(ListError::Sort(error)) => return Err(error.into()),
+            Err(ListError::Io(error)) => {
+                return Err(BatchRefusal::Staged(self.staged.unreadable(error)).into());
             }
-            _ => Ok(judged),
+            Err(ListError::Decode(error)) => {
+                let now = self.staged.hash().map_err(BatchRefusal::Staged)?;
+                self.expect_unchanged(&now)?;
+                return Err(BatchRefusal::Crl(error.into()).into());
+            }
+        };
+        self.expect_unchanged(&read.blake3)?;
+        let judged = judge_read(read, issuer, &self.judging).map_err(BatchRefusal::Crl)?;
+        // A window ends no later than its CRL's nextUpdate; a replay lifts this.
+        match (judged.crl().next_update, latest_end(header)) {
+            (Some(next_update), Some(end)) if end > next_update && self.judging.as_of.is_none() => {
+                Err(BatchRefusal::PastCrl.into())
+            }
+            _ => Ok(judged.settled),
         }
+    }
+
+    fn expect_unchanged(&self, blake3: &[u8; 32]) -> Result<(), BatchRefusal> {
+        let unchanged = self.staged.expect_unchanged(blake3);
+        unchanged.map_err(|error| not_staged(&error))
+    }
+}
+
+fn not_staged(why: &dyn std::fmt::Display) -> BatchRefusal {
+    BatchRefusal::NotStaged {
+        why: why.to_string(),
     }
 }
 

@@ -1,17 +1,16 @@
 //! Does a batch say what our own reading of the staged CRL says?
 //!
-//! Signer and loader read another CA's list apart. A full batch (or a shard's) must hold every serial the list revokes,
-//! with its date and reason, and nothing else; a delta must not contradict it. Both stand in the same order (hash of the
-//! serial under the batch's key), so this is one walk along both.
+//! Signer and loader read another CA's list apart. A full batch (or a shard's) must hold every serial the list speaks of,
+//! with its status, date and reason, and nothing else; a delta must not contradict it. Both stand in the same order (hash
+//! of the serial under the batch's key), so this is one walk along both, and neither is held.
 
 use wire::batch::{Header, Kind};
-use wire::crl::Crl;
 use wire::record::RecordRef;
 use wire::serial::{Serial, shard};
 use wire::status::CertStatus;
 
-use super::check::EntryIndex;
 use super::guard::Place;
+use super::listed::{Listed, SettleError, Settled, say_the_same};
 
 /// Where batch and list part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,27 +33,36 @@ pub enum Disagreement {
     },
 }
 
+/// Why the walk ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum WalkError {
+    /// They part.
+    #[error(transparent)]
+    Disagrees(#[from] Disagreement),
+    /// The list cannot be settled.
+    #[error(transparent)]
+    List(#[from] SettleError),
+}
+
 /// The walk along a list and a batch.
-#[derive(Debug)]
-pub struct Agreement<'a> {
-    crl: &'a Crl<'a>,
-    /// Indexed under the batch's hash key.
-    index: &'a EntryIndex,
+pub struct Agreement {
+    /// Settled under the batch's hash key.
+    settled: Settled,
+    upcoming: Option<Listed>,
     mode: Mode,
-    next: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
-    /// Every serial the list revokes is there; of one shard, or of all.
+    /// Every serial of the list is there; of one shard, or of all.
     Whole { shards: u32, only: Option<u32> },
     /// Some of them.
     Part,
 }
 
-impl<'a> Agreement<'a> {
-    /// Begins a walk; `index` is of `crl` and under the hash key of `header`.
-    pub fn new(header: &Header, crl: &'a Crl<'a>, index: &'a EntryIndex) -> Self {
+impl Agreement {
+    /// Begins a walk; `settled` is in order under the hash key of `header`.
+    pub fn begin(header: &Header, settled: Settled) -> Result<Self, SettleError> {
         let mode = match header.kind {
             Kind::Full => Mode::Whole {
                 shards: header.shards,
@@ -66,47 +74,52 @@ impl<'a> Agreement<'a> {
             },
             Kind::Delta | Kind::Documents => Mode::Part,
         };
-        Self {
-            crl,
-            index,
+        let mut walk = Self {
+            settled,
+            upcoming: None,
             mode,
-            next: 0,
-        }
+        };
+        walk.advance()?;
+        Ok(walk)
     }
 
     /// Holds the next record against the list.
-    pub fn see(&mut self, place: Place, record: &RecordRef<'_>) -> Result<(), Disagreement> {
+    pub fn see(&mut self, place: Place, record: &RecordRef<'_>) -> Result<(), WalkError> {
         let serial = Serial::from_padded(record.serial_padded())
             .expect("the layout bounds the serial's width");
         let batch = record.status().expect("the guard admitted this record");
         match self.mode {
-            Mode::Part => self.see_alone(serial, batch),
+            Mode::Part => self.see_alone(place, serial, batch),
             Mode::Whole { .. } => self.see_in_turn(place, serial, batch),
         }
     }
 
-    /// All records were seen: nothing of the list may be left.
-    pub fn finish(mut self) -> Result<(), Disagreement> {
-        match self.mode {
-            Mode::Part => Ok(()),
-            Mode::Whole { .. } => match self.upcoming() {
-                None => Ok(()),
-                Some((_, serial, _)) => Err(Disagreement::Missing(serial)),
-            },
+    /// All records were seen: nothing of the list may be left, and what is left of it must make sense.
+    pub fn finish(mut self) -> Result<(), WalkError> {
+        match (self.mode, self.upcoming) {
+            (Mode::Whole { .. }, Some(listed)) => Err(Disagreement::Missing(listed.serial).into()),
+            (Mode::Whole { .. }, None) => Ok(()),
+            (Mode::Part, _) => Ok(self.settled.run_out()?),
         }
     }
 
-    fn see_alone(&self, serial: Serial, batch: CertStatus) -> Result<(), Disagreement> {
-        let listed = self.index.find(self.crl, &serial);
+    fn see_alone(
+        &mut self,
+        place: Place,
+        serial: Serial,
+        batch: CertStatus,
+    ) -> Result<(), WalkError> {
+        while self
+            .upcoming
+            .is_some_and(|listed| (listed.hash, listed.serial) < (place.hash, serial))
+        {
+            self.advance()?;
+        }
+        let listed = self.upcoming.filter(|listed| listed.serial == serial);
         match (listed, batch) {
             (None, CertStatus::Absent) => Ok(()),
-            (None, _) => Err(Disagreement::NotListed(serial)),
-            (Some(list), batch) if list == batch => Ok(()),
-            (Some(list), batch) => Err(Disagreement::Differs {
-                serial,
-                list,
-                batch,
-            }),
+            (None, _) => Err(Disagreement::NotListed(serial).into()),
+            (Some(listed), batch) => Ok(compare(&listed, batch)?),
         }
     }
 
@@ -115,40 +128,48 @@ impl<'a> Agreement<'a> {
         place: Place,
         serial: Serial,
         batch: CertStatus,
-    ) -> Result<(), Disagreement> {
-        let Some((hash, listed, list)) = self.upcoming() else {
-            return Err(Disagreement::NotListed(serial));
+    ) -> Result<(), WalkError> {
+        let Some(listed) = self.upcoming else {
+            return Err(Disagreement::NotListed(serial).into());
         };
-        if listed != serial {
-            let missing = (hash, listed) < (place.hash, serial);
+        if listed.serial != serial {
+            let missing = (listed.hash, listed.serial) < (place.hash, serial);
             return Err(if missing {
-                Disagreement::Missing(listed)
+                Disagreement::Missing(listed.serial)
             } else {
                 Disagreement::NotListed(serial)
-            });
+            }
+            .into());
         }
-        if list != batch {
-            return Err(Disagreement::Differs {
-                serial,
-                list,
-                batch,
-            });
-        }
-        self.next += 1;
-        Ok(())
+        compare(&listed, batch)?;
+        Ok(self.advance()?)
     }
 
-    /// The next serial the list revokes, in the batch's order and of its shard.
-    fn upcoming(&mut self) -> Option<(u64, Serial, CertStatus)> {
+    /// Goes on to the next serial of the list that belongs in the batch.
+    fn advance(&mut self) -> Result<(), SettleError> {
         loop {
-            let (hash, serial, status) = self.index.get(self.crl, self.next)?;
-            match self.mode {
-                Mode::Whole {
-                    shards,
-                    only: Some(only),
-                } if shard(hash, shards).0 != only => self.next += 1,
-                _ => return Some((hash, serial, status)),
+            self.upcoming = self.settled.next_listed()?;
+            match (self.mode, self.upcoming) {
+                (
+                    Mode::Whole {
+                        shards,
+                        only: Some(only),
+                    },
+                    Some(listed),
+                ) if shard(listed.hash, shards).0 != only => {}
+                _ => return Ok(()),
             }
         }
     }
+}
+
+fn compare(listed: &Listed, batch: CertStatus) -> Result<(), Disagreement> {
+    if say_the_same(listed.status, batch) {
+        return Ok(());
+    }
+    Err(Disagreement::Differs {
+        serial: listed.serial,
+        list: listed.status,
+        batch,
+    })
 }

@@ -4,7 +4,8 @@
 //! revocationDate wins, `removeFromCRL` clears, and every such serial is reported. Entries of one serial and one date
 //! that say different things contradict each other, and the list is refused whole: no reading of it is the right one.
 //!
-//! A million entries are judged in sixteen octets each: a keyed hash of the serial and where the entry starts. Only
+//! This is for a list that is held whole, to be asked about any serial; `listed.rs` settles one that is read in passing, by
+//! the same rules. A million entries are judged in sixteen octets each: a keyed hash of the serial and where the entry starts. Only
 //! serials whose hashes meet are read a second time.
 
 use wire::DecodeError;
@@ -191,7 +192,8 @@ impl EntryIndex {
 /// Sequence, serial of one octet, `UTCTime`: no entry is shorter.
 const LEAST_ENTRY_OCTETS: usize = 20;
 
-fn refuse_foreign(entry: &CrlEntry<'_>, number: usize) -> Result<(), EntryFault> {
+/// What makes an entry one that must not be used, whatever it says.
+pub(super) fn refuse_foreign(entry: &CrlEntry<'_>, number: usize) -> Result<(), EntryFault> {
     if let Some(oid) = entry.unknown_critical {
         return Err(EntryFault::Critical {
             number,

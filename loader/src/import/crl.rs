@@ -7,12 +7,14 @@
 //! Next door: `wire::crl` reads the octets, `check.rs` settles recurring serials, `file.rs` finds, stages and reports.
 
 use wire::algorithm::ForeignAlgorithm;
-use wire::crl::{Crl, Scope};
+use wire::crl::{Crl, Outline, Scope};
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
 use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
 use super::check::{EntryFault, EntryIndex};
+use super::list::ListRead;
+use super::listed::{SettleError, Settled};
 use super::refusal::CrlRefusal;
 use super::trust::WeakPolicy;
 
@@ -57,17 +59,88 @@ pub fn judge<'a>(
     let crl = Crl::parse(der)?;
     let mut odd = Vec::new();
     check_issuer(&crl, issuer, &mut odd)?;
-    let algorithm = check_signature(&crl, issuer, judging.weak, &mut odd)?;
+    let algorithm = super::trust::recognise(crl.algorithm)?;
+    issuer
+        .key
+        .verify(algorithm, judging.weak, crl.tbs, crl.signature)?;
+    note_weakness(algorithm, issuer, &mut odd);
     check_dates(&crl, issuer, judging, &mut odd)?;
     check_scope(&crl, &mut odd)?;
     let index = EntryIndex::build(&crl, key)?;
-    note_entries(&index, &mut odd);
+    note_entries(
+        index.removals as u64,
+        index.recurrences.len() as u64,
+        &mut odd,
+    );
     Ok(Judged {
         crl,
         algorithm,
         index,
         odd,
     })
+}
+
+/// A list that was read in passing and passed: only [`judge_read`] makes one.
+#[non_exhaustive]
+pub struct JudgedList {
+    /// Everything but its entries.
+    pub outline: Outline,
+    /// The algorithm its signature was made with.
+    pub algorithm: ForeignAlgorithm,
+    /// What it says of each serial; contradictions come to light as it is read.
+    pub settled: Settled,
+    /// Entries as they stand in the list.
+    pub entries: u64,
+    /// How many say removeFromCRL.
+    pub removals: u64,
+    /// BLAKE3 of the list.
+    pub blake3: [u8; 32],
+    /// What is unusual but allowed, in sentences.
+    pub odd: Vec<String>,
+}
+
+/// Judges a list that was read in passing, as [`judge`] does one that is held whole.
+pub fn judge_read(
+    read: ListRead,
+    issuer: &Certificate,
+    judging: &Judging,
+) -> Result<JudgedList, CrlRefusal> {
+    let mut odd = Vec::new();
+    let crl = read.outline.read()?;
+    check_issuer(&crl, issuer, &mut odd)?;
+    let algorithm = super::trust::recognise(crl.algorithm)?;
+    issuer
+        .key
+        .verify_heard(algorithm, judging.weak, &read.signed, crl.signature)?;
+    note_weakness(algorithm, issuer, &mut odd);
+    check_dates(&crl, issuer, judging, &mut odd)?;
+    check_scope(&crl, &mut odd)?;
+    if let Some(fault) = read.fault {
+        return Err(fault.into());
+    }
+    Ok(JudgedList {
+        algorithm,
+        settled: Settled::new(read.sorted),
+        entries: read.entries,
+        removals: read.removals,
+        blake3: read.blake3,
+        odd,
+        outline: read.outline,
+    })
+}
+
+impl JudgedList {
+    /// Everything but its entries. Its `tbs` is not what was signed.
+    pub fn crl(&self) -> Crl<'_> {
+        self.outline.read().expect("it was read when it was judged")
+    }
+
+    /// Settles all entries, and notes what is odd about them.
+    pub fn settle(&mut self) -> Result<(), SettleError> {
+        self.settled.run_out()?;
+        note_entries(self.removals, self.settled.recurring, &mut self.odd);
+        Ok(())
+    }
 }
 
 /// RFC 5280 §6.3.3 (b)(1) and (f): same name, and a certificate that may sign CRLs.
@@ -110,14 +183,7 @@ fn check_issuer(
     Ok(())
 }
 
-fn check_signature(
-    crl: &Crl<'_>,
-    issuer: &Certificate,
-    weak: WeakPolicy,
-    odd: &mut Vec<String>,
-) -> Result<ForeignAlgorithm, CrlRefusal> {
-    let algorithm = super::trust::recognise(crl.algorithm)?;
-    issuer.key.verify(algorithm, weak, crl.tbs, crl.signature)?;
+fn note_weakness(algorithm: ForeignAlgorithm, issuer: &Certificate, odd: &mut Vec<String>) {
     if issuer.key.is_weak_with(algorithm) {
         odd.push(format!(
             "weak: {} with a {} key, read because --allow-weak says so",
@@ -125,7 +191,6 @@ fn check_signature(
             issuer.key.kind()
         ));
     }
-    Ok(algorithm)
 }
 
 fn check_dates(
@@ -236,17 +301,15 @@ fn check_scope(crl: &Crl<'_>, odd: &mut Vec<String>) -> Result<(), CrlRefusal> {
     Ok(())
 }
 
-fn note_entries(index: &EntryIndex, odd: &mut Vec<String>) {
-    if index.removals > 0 {
+fn note_entries(removals: u64, recurring: u64, odd: &mut Vec<String>) {
+    if removals > 0 {
         odd.push(format!(
-            "{} entries say removeFromCRL, which belongs in delta lists: they clear",
-            index.removals
+            "{removals} entries say removeFromCRL, which belongs in delta lists: they clear"
         ));
     }
-    if !index.recurrences.is_empty() {
+    if recurring > 0 {
         odd.push(format!(
-            "{} serials stand there more than once: the latest date counts",
-            index.recurrences.len()
+            "{recurring} serials stand there more than once: the latest date counts"
         ));
     }
 }

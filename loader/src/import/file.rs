@@ -2,19 +2,27 @@
 //!
 //! What is already staged of the same issuer is the floor: a list never goes backwards, by thisUpdate or by CRL number.
 
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use serde::Serialize;
-use wire::crl::{Crl, IssuingDistributionPoint, PemLabel, pem_or_der};
+use wire::crl::{Crl, IssuingDistributionPoint, PemLabel};
 use wire::serial::SerialHashKey;
 
+use super::armour::DerInput;
 use super::certificate::{Certificate, CertificateError};
-use super::crl::{Judged, Judging, judge};
+use super::crl::{JudgedList, Judging, judge_read};
+use super::list::{ListError, ListRead, ListReader, outline_of};
+use super::listed::{LISTED_OCTETS, SettleError};
 use super::refusal::CrlRefusal;
+pub use super::report::{RecurringSerial, Report};
 use super::trust::WeakPolicy;
 use crate::digest::encode_hex;
-use crate::staged::{self, Options, StagedError, rfc3339};
+use crate::durable::{Disk, FsDisk};
+use crate::home::Home;
+use crate::sort::{SortError, Sorter, Sorting};
+use crate::staged::{self, Form, Options, Pending, StagedError};
 
 /// What the operator asks for.
 #[derive(Debug, Clone)]
@@ -27,6 +35,16 @@ pub struct CrlImport<'a> {
     pub data: &'a Path,
     /// Clock and leniency.
     pub judging: Judging,
+}
+
+/// What an import works with.
+pub struct Means<'a> {
+    /// Holds what memory does not.
+    pub disk: &'a dyn Disk,
+    /// Where and in how much memory entries are sorted.
+    pub sorting: Sorting,
+    /// Told of the list's octets read so far, and of how many there are.
+    pub progress: &'a mut dyn FnMut(u64, u64),
 }
 
 /// Why nothing was staged.
@@ -67,106 +85,186 @@ pub enum ImportError {
     /// The staging folder.
     #[error(transparent)]
     Staging(#[from] StagedError),
+    /// The entries cannot be sorted.
+    #[error(transparent)]
+    Sort(#[from] SortError),
 }
 
-/// What was found and done, for people and for machines.
-#[derive(Debug, Clone, Serialize)]
-pub struct Report {
-    /// The CRL file.
-    pub file: PathBuf,
-    /// Subject of the issuer certificate.
-    pub issuer: String,
-    /// The issuer id: name of its folders.
-    pub issuer_id: String,
-    /// SHA-256 of the issuer certificate.
-    pub fingerprint_sha256: String,
-    /// Type and size of its key.
-    pub key: String,
-    /// What the list is signed with.
-    pub algorithm: String,
-    /// CRL number, hexadecimal.
-    pub number: Option<String>,
-    /// RFC 3339.
-    pub this_update: String,
-    /// RFC 3339.
-    pub next_update: Option<String>,
-    /// The moment that replaced the clock.
-    pub as_of: Option<String>,
-    /// Entries as they stand in the list.
-    pub entries: usize,
-    /// Serials revoked in the end.
-    pub revoked: usize,
-    /// Serials that stood there more than once.
-    pub recurring: Vec<RecurringSerial>,
-    /// What is unusual but allowed.
-    pub odd: Vec<String>,
-    /// BLAKE3 of the list.
-    pub crl_blake3: String,
-    /// Where it was staged.
-    pub staged: PathBuf,
-}
-
-/// A serial that stood in the list more than once.
-#[derive(Debug, Clone, Serialize)]
-pub struct RecurringSerial {
-    /// Hexadecimal.
-    pub serial: String,
-    /// How many entries.
-    pub entries: usize,
-    /// What counts in the end.
-    pub outcome: String,
-}
-
-/// Reads, judges and stages one list.
+/// Reads, judges and stages one list; on the real disk, in the usual memory.
 pub fn import_crl(request: &CrlImport<'_>) -> Result<Report, ImportError> {
-    let issuer_octets = read(request.issuer)?;
-    let issuer =
-        Certificate::from_pem_or_der(&issuer_octets).map_err(|source| ImportError::Issuer {
-            path: request.issuer.to_owned(),
-            source,
-        })?;
-    let octets = read(request.crl)?;
+    let mut means = Means {
+        disk: &FsDisk,
+        sorting: Sorting::in_folder(Home::at(request.data).work()),
+        progress: &mut |_, _| (),
+    };
+    import_crl_with(request, &mut means)
+}
+
+/// Reads the list once, from front to back: into the staging folder, hashed, its entries sorted and settled. Then it is
+/// judged; the folder is swapped in only if it passes.
+pub fn import_crl_with(
+    request: &CrlImport<'_>,
+    means: &mut Means<'_>,
+) -> Result<Report, ImportError> {
+    let issuer = read_issuer(request.issuer)?;
     let refused = |source: CrlRefusal| ImportError::Crl {
         path: request.crl.to_owned(),
         source,
     };
-    let der = pem_or_der(&octets, PemLabel::Crl).map_err(|rule| refused(rule.at(0).into()))?;
-    let mut judged = judge(&der, &issuer, &request.judging, random_key()).map_err(refused)?;
-
+    let (file, octets) = open(request.crl)?;
     let id = issuer.id().to_string();
     // From the look at what is staged until it is replaced.
     let _lock = staged::lock(request.data)?;
+    let mut pending = Pending::begin(request.data, &id, Form::Crl)?;
+    let input = Counted::new(file, octets, means.progress);
+    let sorter = Sorter::begin(means.disk, &means.sorting, LISTED_OCTETS)?;
+    let read = read_into(request.crl, input, &mut pending, sorter, &issuer)?;
+    let mut judged = judge_read(read, &issuer, &request.judging).map_err(refused)?;
+    match judged.settle() {
+        Ok(()) => {}
+        Err(SettleError::Fault(fault)) => return Err(refused(fault.into())),
+        Err(SettleError::Sort(error)) => return Err(error.into()),
+    }
     refuse_backwards(request.data, &id, &mut judged).map_err(refused)?;
     let options = Options {
         as_of: request.judging.as_of,
         allow_weak: request.judging.weak == WeakPolicy::Allow,
-        crl_blake3: *blake3::hash(&der).as_bytes(),
+        crl_blake3: judged.blake3,
         imported_at: request.judging.now,
+        form: Form::Crl,
+        trust: None,
     };
-    let folder = staged::write(request.data, &id, &der, &issuer.der, &options)?;
-    Ok(report(request, &issuer, &judged, &options, folder))
+    let folder = pending.commit(&issuer.der, &options)?;
+    Ok(super::report::report(
+        request, &issuer, &judged, &options, folder,
+    ))
+}
+
+/// Reads a list, and writes it as DER to where it is staged on the way.
+fn read_into(
+    path: &Path,
+    input: impl Read,
+    pending: &mut Pending,
+    sorter: Sorter<'_>,
+    issuer: &Certificate,
+) -> Result<ListRead, ImportError> {
+    let input = BufReader::with_capacity(READ_OCTETS, input);
+    let mut copied = Copied {
+        input: DerInput::new(input, PemLabel::Crl),
+        copy: pending.list(),
+        failed: None,
+    };
+    let nobody = &mut |_| ();
+    let reader = ListReader::new(sorter, random_key(), &issuer.key, nobody);
+    let read = reader.read(&mut copied);
+    if let Some(source) = copied.failed {
+        return Err(pending.unwritable(source).into());
+    }
+    read.map_err(|error| match error {
+        ListError::Sort(error) => error.into(),
+        ListError::Decode(error) => refused_at(path, error.into()),
+        ListError::Io(source) => match broken_armour(&source) {
+            Some(rule) => refused_at(path, rule.at(0).into()),
+            None => unreadable(path, source),
+        },
+    })
+}
+
+fn refused_at(path: &Path, source: CrlRefusal) -> ImportError {
+    ImportError::Crl {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The rule of PEM that was broken, if it was that.
+fn broken_armour(error: &io::Error) -> Option<wire::Rule> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
+/// Hands on what it reads and writes it down.
+struct Copied<'a, R> {
+    input: R,
+    copy: &'a mut File,
+    /// What kept it from writing.
+    failed: Option<io::Error>,
+}
+
+impl<R: Read> Read for Copied<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(out)?;
+        if let Err(error) = self.copy.write_all(&out[..read]) {
+            let kind = error.kind();
+            self.failed = Some(error);
+            return Err(kind.into());
+        }
+        Ok(read)
+    }
+}
+
+/// Tells how far it is.
+struct Counted<'a> {
+    file: File,
+    read: u64,
+    all: u64,
+    progress: &'a mut dyn FnMut(u64, u64),
+}
+
+impl<'a> Counted<'a> {
+    fn new(file: File, all: u64, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
+        Self {
+            file,
+            read: 0,
+            all,
+            progress,
+        }
+    }
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(out)?;
+        self.read += read as u64;
+        (self.progress)(self.read, self.all);
+        Ok(read)
+    }
 }
 
 /// A list of this issuer that is staged already is the floor for the new one.
-fn refuse_backwards(data: &Path, id: &str, judged: &mut Judged<'_>) -> Result<(), CrlRefusal> {
-    let before = match staged::read(data, id) {
+fn refuse_backwards(data: &Path, id: &str, judged: &mut JudgedList) -> Result<(), CrlRefusal> {
+    let damaged = |error: &dyn std::fmt::Display| {
+        format!("what was staged of this issuer was damaged ({error}) and is replaced")
+    };
+    let before = match staged::open(data, id) {
         Ok(Some(before)) => before,
         Ok(None) => return Ok(()),
         // What is staged cannot be read: the way out is to import again, which is what happens here.
         Err(error) => {
-            judged.odd.push(format!(
-                "what was staged of this issuer was damaged ({error}) and is replaced"
-            ));
+            judged.odd.push(damaged(&error));
             return Ok(());
         }
     };
-    let Ok(old) = Crl::parse(&before.crl) else {
+    if !before.options.form.is_signed() {
+        judged
+            .odd
+            .push("what was staged of this issuer bore no signature and is replaced".to_owned());
+        return Ok(());
+    }
+    let unchanged = before
+        .hash()
+        .and_then(|hash| before.expect_unchanged(&hash));
+    if let Err(error) = unchanged {
+        judged.odd.push(damaged(&error));
+        return Ok(());
+    }
+    let outline = outline_of(&before.list);
+    let Some(old) = outline.as_ref().ok().and_then(|old| old.read().ok()) else {
         judged
             .odd
             .push("what was staged of this issuer was not a CRL and is replaced".to_owned());
         return Ok(());
     };
-    let new = &judged.crl;
+    let new = judged.crl();
     if new.this_update < old.this_update {
         return Err(CrlRefusal::Older {
             this_update: new.this_update,
@@ -181,14 +279,14 @@ fn refuse_backwards(data: &Path, id: &str, judged: &mut Judged<'_>) -> Result<()
             staged: encode_hex(staged),
         });
     }
-    if scope(new) != scope(&old) {
+    if scope(&new) != scope(&old) {
         return Err(CrlRefusal::OtherScope {
             folder: before.folder.display().to_string(),
         });
     }
-    if new.this_update == old.this_update && new.tbs != old.tbs {
+    if new.this_update == old.this_update && judged.blake3 != before.options.crl_blake3 {
         judged.odd.push(
-            "the staged list bears the same thisUpdate and other entries; the new one replaces it"
+            "the staged list bears the same thisUpdate and is another; the new one replaces it"
                 .to_owned(),
         );
     }
@@ -206,128 +304,41 @@ pub(crate) fn unsigned(content: &[u8]) -> (usize, &[u8]) {
     (content.len() - zeros, &content[zeros..])
 }
 
-fn report(
-    request: &CrlImport<'_>,
-    issuer: &Certificate,
-    judged: &Judged<'_>,
-    options: &Options,
-    folder: PathBuf,
-) -> Report {
-    let crl = &judged.crl;
-    Report {
-        file: request.crl.to_owned(),
-        issuer: issuer.subject_text.clone(),
-        issuer_id: issuer.id().to_string(),
-        fingerprint_sha256: issuer.fingerprint(),
-        key: issuer.key.kind().to_string(),
-        algorithm: judged.algorithm.name().to_owned(),
-        number: crl.extensions.number.map(encode_hex),
-        this_update: rfc3339(crl.this_update),
-        next_update: crl.next_update.map(rfc3339),
-        as_of: options.as_of.map(rfc3339),
-        entries: judged.index.entries,
-        revoked: judged.index.revoked(),
-        recurring: judged
-            .index
-            .recurrences
-            .iter()
-            .map(RecurringSerial::from)
-            .collect(),
-        odd: judged.odd.clone(),
-        crl_blake3: encode_hex(&options.crl_blake3),
-        staged: folder,
-    }
-}
-
-impl From<&super::check::Recurrence> for RecurringSerial {
-    fn from(recurrence: &super::check::Recurrence) -> Self {
-        let outcome = match recurrence.outcome {
-            None => "cleared by removeFromCRL".to_owned(),
-            Some((at, reason)) => {
-                let reason = reason.map_or("no reason", wire::status::RevocationReason::name);
-                format!("revoked {} ({reason})", rfc3339(at))
-            }
-        };
-        Self {
-            serial: recurrence.serial.to_string(),
-            entries: recurrence.entries,
-            outcome,
-        }
-    }
-}
-
-impl Report {
-    /// The report as a table for people.
-    pub fn table(&self) -> String {
-        let mut rows: Vec<(&str, String)> = vec![
-            ("file", self.file.display().to_string()),
-            ("issuer", self.issuer.clone()),
-            ("issuer id", self.issuer_id.clone()),
-            ("SHA-256", self.fingerprint_sha256.clone()),
-            ("key", self.key.clone()),
-            ("signed with", self.algorithm.clone()),
-            (
-                "CRL number",
-                self.number.clone().unwrap_or_else(|| "none".to_owned()),
-            ),
-            ("thisUpdate", self.this_update.clone()),
-            (
-                "nextUpdate",
-                self.next_update
-                    .clone()
-                    .unwrap_or_else(|| "none".to_owned()),
-            ),
-            ("entries", self.entries.to_string()),
-            ("revoked", self.revoked.to_string()),
-            ("BLAKE3", self.crl_blake3.clone()),
-            ("staged in", self.staged.display().to_string()),
-        ];
-        rows.extend(self.odd.iter().map(|odd| ("note", odd.clone())));
-        rows.extend(
-            self.recurring
-                .iter()
-                .take(MOST_RECURRING_SHOWN)
-                .map(|recurring| {
-                    (
-                        "recurring",
-                        format!(
-                            "{} ×{}: {}",
-                            recurring.serial, recurring.entries, recurring.outcome
-                        ),
-                    )
-                }),
-        );
-        if self.recurring.len() > MOST_RECURRING_SHOWN {
-            rows.push((
-                "recurring",
-                format!(
-                    "… {} more, see --json",
-                    self.recurring.len() - MOST_RECURRING_SHOWN
-                ),
-            ));
-        }
-        rows.iter()
-            .map(|(name, value)| format!("{name:<12} {value}\n"))
-            .collect()
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, ImportError> {
-    let read_error = |source| ImportError::Read {
+/// The certificate of the CA that signed a list.
+pub(super) fn read_issuer(path: &Path) -> Result<Certificate, ImportError> {
+    let (file, _) = open(path)?;
+    let mut octets = Vec::new();
+    file.take(MOST_CERTIFICATE_OCTETS)
+        .read_to_end(&mut octets)
+        .map_err(|source| unreadable(path, source))?;
+    Certificate::from_pem_or_der(&octets).map_err(|source| ImportError::Issuer {
         path: path.to_owned(),
         source,
-    };
-    let octets = std::fs::metadata(path).map_err(read_error)?.len();
+    })
+}
+
+/// A file of the operator's, and its length.
+pub(super) fn open(path: &Path) -> Result<(File, u64), ImportError> {
+    let file = File::open(path).map_err(|source| unreadable(path, source))?;
+    let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
+    let octets = metadata.len();
     if octets > MOST_OCTETS {
         return Err(ImportError::TooLong {
             path: path.to_owned(),
             octets,
         });
     }
-    std::fs::read(path).map_err(read_error)
+    Ok((file, octets))
 }
 
-fn random_key() -> SerialHashKey {
+pub(super) fn unreadable(path: &Path, source: io::Error) -> ImportError {
+    ImportError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+pub(super) fn random_key() -> SerialHashKey {
     let mut key = [0; 16];
     SystemRandom::new()
         .fill(&mut key)
@@ -337,4 +348,6 @@ fn random_key() -> SerialHashKey {
 
 /// No CRL we know of has more; `wire` takes up to four gibioctets.
 const MOST_OCTETS: u64 = 2 << 30;
-const MOST_RECURRING_SHOWN: usize = 20;
+/// No certificate comes near; text may stand around it.
+const MOST_CERTIFICATE_OCTETS: u64 = 1 << 20;
+const READ_OCTETS: usize = 256 << 10;

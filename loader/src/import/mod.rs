@@ -2,10 +2,12 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`](mod@file) | `import --crl`: two files in, one staged folder and a report out |
+//! | [`file`](mod@file), [`report`] | `import --crl`: two files in, one staged folder and a report out |
 //! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
-//! | [`check`] | what must hold between a list's entries |
+//! | [`armour`], [`list`] | a list read once from front to back, however long |
+//! | [`check`], [`listed`] | what must hold between a list's entries; in memory, and from a sort |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
+//! | [`prehash`], `rsa` | the same of messages too long to be held |
 //! | [`refusal`] | why a list was refused, and what to do |
 //! | [`batch`] | the signer's batch file, read once from front to back |
 //! | [`admit`] | may this batch in? |
@@ -17,14 +19,20 @@
 
 pub mod admit;
 pub mod agree;
+pub mod armour;
 pub mod batch;
 pub mod certificate;
 pub mod check;
 pub mod crl;
 pub mod file;
 pub mod guard;
+pub mod list;
+pub mod listed;
+pub mod prehash;
 pub mod refusal;
+pub mod report;
 pub mod responder;
+mod rsa;
 pub mod trust;
 pub mod witness;
 

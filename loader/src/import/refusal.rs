@@ -124,7 +124,7 @@ pub enum CrlRefusal {
     },
 }
 
-fn entry_sentence(fault: &EntryFault) -> String {
+pub(super) fn entry_sentence(fault: &EntryFault) -> String {
     match fault {
         EntryFault::Decode { number, error } => format!("entry {number}, {error}"),
         EntryFault::Contradiction { serial, at } => format!(

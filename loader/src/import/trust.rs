@@ -142,13 +142,7 @@ impl PublicKey {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), TrustError> {
-        // MD5 is forged at will since 2008: --allow-weak does not reach that far.
-        if let ForeignAlgorithm::RsaPkcs1(Hash::Md5) = algorithm {
-            return Err(self.unsupported(algorithm));
-        }
-        if weak == WeakPolicy::Refuse {
-            self.refuse_weak(algorithm)?;
-        }
+        self.admit(algorithm, weak)?;
         match (self.kind, algorithm) {
             (
                 KeyKind::Rsa {
@@ -171,7 +165,10 @@ impl PublicKey {
                 self.ring(parameters, message, signature)
             }
             (KeyKind::P521, ForeignAlgorithm::Ecdsa(hash)) => {
-                self.p521(hash, algorithm, message, signature)
+                let digest = super::prehash::sha(hash)
+                    .ok_or_else(|| self.unsupported(algorithm))
+                    .map(|hash| ring::digest::digest(hash, message))?;
+                self.p521(hash, algorithm, digest.as_ref(), signature)
             }
             (KeyKind::Ed25519, ForeignAlgorithm::Ed25519) => {
                 self.ring(&ring_sig::ED25519, message, signature)
@@ -183,6 +180,39 @@ impl PublicKey {
             }
             _ => Err(self.mismatch(algorithm)),
         }
+    }
+
+    /// What is refused before any arithmetic.
+    pub(super) fn admit(
+        &self,
+        algorithm: ForeignAlgorithm,
+        weak: WeakPolicy,
+    ) -> Result<(), TrustError> {
+        // MD5 is forged at will since 2008: --allow-weak does not reach that far.
+        if let ForeignAlgorithm::RsaPkcs1(Hash::Md5) = algorithm {
+            return Err(self.unsupported(algorithm));
+        }
+        match weak {
+            WeakPolicy::Refuse => self.refuse_weak(algorithm),
+            WeakPolicy::Allow => Ok(()),
+        }
+    }
+
+    /// Whether ring verifies `algorithm` with this key, so that what is judged by its hash is judged no more leniently.
+    pub(super) fn supports(&self, algorithm: ForeignAlgorithm) -> Result<(), TrustError> {
+        let parameters = match (self.kind, algorithm) {
+            (KeyKind::Rsa { bits, .. }, ForeignAlgorithm::RsaPkcs1(hash)) => rsa_pkcs1(hash, bits),
+            (kind, ForeignAlgorithm::Ecdsa(hash)) => ecdsa_asn1(kind, hash),
+            _ => None,
+        };
+        parameters
+            .map(|_| ())
+            .ok_or_else(|| self.unsupported(algorithm))
+    }
+
+    /// `RSAPublicKey` DER, or the point or key octets of the BIT STRING.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets
     }
 
     /// Judges a signature of ours, stored raw as a record holds it.
@@ -230,7 +260,7 @@ impl PublicKey {
         }
     }
 
-    fn mismatch(&self, algorithm: ForeignAlgorithm) -> TrustError {
+    pub(super) fn mismatch(&self, algorithm: ForeignAlgorithm) -> TrustError {
         TrustError::KeyMismatch {
             algorithm: algorithm.name().to_owned(),
             key: self.kind.to_string(),
@@ -257,25 +287,53 @@ impl PublicKey {
             .map_err(|_| TrustError::BadSignature)
     }
 
-    fn p521(
+    pub(super) fn p521(
         &self,
         hash: Hash,
         algorithm: ForeignAlgorithm,
-        message: &[u8],
+        digest: &[u8],
         signature: &[u8],
     ) -> Result<(), TrustError> {
         use p521::ecdsa::signature::hazmat::PrehashVerifier as _;
         // SHA-1 and SHA-2 under 33 octets are shorter than half of the field: the crate refuses them, so do we.
-        let digest = match hash {
-            Hash::Sha384 => &ring::digest::SHA384,
-            Hash::Sha512 => &ring::digest::SHA512,
-            _ => return Err(self.unsupported(algorithm)),
-        };
+        if !matches!(hash, Hash::Sha384 | Hash::Sha512) {
+            return Err(self.unsupported(algorithm));
+        }
         let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(&self.octets)
             .map_err(|_| TrustError::KeyUnreadable("not a point of P-521"))?;
         let signature =
             p521::ecdsa::Signature::from_der(signature).map_err(|_| TrustError::BadSignature)?;
-        key.verify_prehash(ring::digest::digest(digest, message).as_ref(), &signature)
+        key.verify_prehash(digest, &signature)
+            .map_err(|_| TrustError::BadSignature)
+    }
+
+    /// SM3 that has heard what GM/T 0003.2 §5.5 puts before every message: Z, the hash of signer ID, curve and key.
+    pub(super) fn sm2_prefix(&self) -> sm3::Sm3 {
+        use sm3::Digest as _;
+        let mut z = sm3::Sm3::new();
+        let id_bits = u16::try_from(SM2_SIGNER_ID.len() * 8).expect("sixteen octets");
+        z.update(id_bits.to_be_bytes());
+        z.update(SM2_SIGNER_ID);
+        z.update(SM2_CURVE);
+        if let Some(key) = &self.sm2 {
+            let point = key.to_sec1_bytes();
+            // Without the octet that says how it is written: a key is kept uncompressed.
+            z.update(point.get(1..).unwrap_or_default());
+        }
+        let mut hash = sm3::Sm3::new();
+        hash.update(z.finalize());
+        hash
+    }
+
+    pub(super) fn sm2_digest(&self, digest: &[u8], signature: &[u8]) -> Result<(), TrustError> {
+        use sm2::dsa::signature::hazmat::PrehashVerifier as _;
+        let raw = ecdsa_raw_from_der(signature, 32).map_err(|_| TrustError::BadSignature)?;
+        let key = self
+            .sm2
+            .as_deref()
+            .expect("an SM2 key is parsed in from_spki");
+        sm2::dsa::Signature::try_from(raw.as_slice())
+            .and_then(|signature| key.verify_prehash(digest, &signature))
             .map_err(|_| TrustError::BadSignature)
     }
 
@@ -360,6 +418,7 @@ fn rsa_pkcs1(hash: Hash, bits: usize) -> Option<&'static dyn ring_sig::Verificat
         Hash::Sha1 => &ring_sig::RSA_PKCS1_1024_8192_SHA1_FOR_LEGACY_USE_ONLY,
         Hash::Sha256 if bits < 2048 => &ring_sig::RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
         Hash::Sha512 if bits < 2048 => &ring_sig::RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        Hash::Sha384 if bits < 2048 => return None,
         Hash::Sha256 => &ring_sig::RSA_PKCS1_2048_8192_SHA256,
         Hash::Sha384 => &ring_sig::RSA_PKCS1_2048_8192_SHA384,
         Hash::Sha512 => &ring_sig::RSA_PKCS1_2048_8192_SHA512,
@@ -389,3 +448,14 @@ fn ecdsa_asn1(kind: KeyKind, hash: Hash) -> Option<&'static dyn ring_sig::Verifi
 
 /// GM/T 0009 §10: the signer ID everyone uses unless agreed otherwise.
 const SM2_SIGNER_ID: &str = "1234567812345678";
+/// GM/T 0003.5: a, b and the generator of the curve, as they stand in Z.
+const SM2_CURVE: [u8; 128] = [
+    0xff, 0xff, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfc,
+    0x28, 0xe9, 0xfa, 0x9e, 0x9d, 0x9f, 0x5e, 0x34, 0x4d, 0x5a, 0x9e, 0x4b, 0xcf, 0x65, 0x09, 0xa7,
+    0xf3, 0x97, 0x89, 0xf5, 0x15, 0xab, 0x8f, 0x92, 0xdd, 0xbc, 0xbd, 0x41, 0x4d, 0x94, 0x0e, 0x93,
+    0x32, 0xc4, 0xae, 0x2c, 0x1f, 0x19, 0x81, 0x19, 0x5f, 0x99, 0x04, 0x46, 0x6a, 0x39, 0xc9, 0x94,
+    0x8f, 0xe3, 0x0b, 0xbf, 0xf2, 0x66, 0x0b, 0xe1, 0x71, 0x5a, 0x45, 0x89, 0x33, 0x4c, 0x74, 0xc7,
+    0xbc, 0x37, 0x36, 0xa2, 0xf4, 0xf6, 0x77, 0x9c, 0x59, 0xbd, 0xce, 0xe3, 0x6b, 0x69, 0x21, 0x53,
+    0xd0, 0xa9, 0x87, 0x7c, 0xc6, 0x2a, 0x47, 0x40, 0x02, 0xdf, 0x32, 0xe5, 0x21, 0x39, 0xf0, 0xa0,
+];

@@ -1,9 +1,14 @@
 //! The fuzz body of the list reader and of the PEM reader.
 
-use super::{Crl, PemLabel, pem_or_der};
+use alloc::vec::Vec;
+
+use super::{Crl, MAX_ENTRY_OCTETS, Outline, PemLabel, Places, next_entry, pem_or_der};
+use crate::serial::Serial;
+use crate::{DecodeError, Rule};
 
 /// Reads `octets` as a list with all its entries and checks what callers rely on.
 pub fn fuzz_crl(octets: &[u8]) {
+    read_alike(octets);
     let list = match Crl::parse(octets) {
         Ok(list) => list,
         Err(error) => {
@@ -22,6 +27,67 @@ pub fn fuzz_crl(octets: &[u8]) {
         }
     }
     assert!(list.entries().count() <= octets.len() / 2);
+}
+
+/// What is read in pieces is taken if and only if it is taken whole, and says the same.
+fn read_alike(octets: &[u8]) {
+    let whole = Crl::parse(octets).and_then(|list| {
+        let long =
+            |entry: &super::CrlEntry<'_>, next: usize| next - entry.offset > MAX_ENTRY_OCTETS;
+        let entries: Vec<_> = list.entries().collect::<Result<_, _>>()?;
+        let ends = entries.iter().skip(1).map(|entry| entry.offset);
+        // No list has such entries; what is read in pieces has a bound, and a last entry's end is not known here.
+        if entries
+            .iter()
+            .zip(ends)
+            .any(|(entry, next)| long(entry, next))
+        {
+            return Err(Rule::TooLong.at(0));
+        }
+        Ok((
+            list,
+            entries.iter().map(|entry| entry.serial).collect::<Vec<_>>(),
+        ))
+    });
+    let pieces = in_pieces(octets, 4096);
+    match (whole, pieces) {
+        (Ok((list, serials)), Ok(pieces)) => {
+            assert_eq!(serials, pieces);
+            let places = Places::find(octets).expect("it was just read");
+            assert_eq!(octets.get(places.tbs.clone()), Some(list.tbs));
+            assert_eq!(octets.get(places.algorithm.clone()), Some(list.algorithm));
+        }
+        (Err(_), Err(_)) => {}
+        (Ok(_), Err(error)) => assert_eq!(error.rule, Rule::TooLong, "{error}"),
+        (Err(error), Ok(_)) => panic!("whole: {error}; in pieces nothing is wrong"),
+    }
+}
+
+/// The serials of a list of which never more than `most` octets are at hand beyond one entry; reads all of it.
+pub(super) fn in_pieces(octets: &[u8], most: usize) -> Result<Vec<Serial>, DecodeError> {
+    let places = Places::find(octets)?;
+    if places.end != octets.len() {
+        return Err(Rule::TrailingOctets.at(places.end));
+    }
+    let mut serials = Vec::new();
+    let mut at = places.entries.start;
+    let mut at_hand = most;
+    while at < places.entries.end {
+        let end = places.entries.end.min(at + at_hand);
+        let piece = octets.get(at..end).unwrap_or_default();
+        match next_entry(piece, at, places.is_v2)? {
+            Some((entry, length)) => {
+                serials.push(entry.serial);
+                at += length;
+                at_hand = most;
+            }
+            None if end == places.entries.end => return Err(Rule::Truncated.at(at)),
+            None => at_hand += most,
+        }
+    }
+    let tail = octets.get(places.tail()).unwrap_or_default();
+    Outline::new(&places, octets, tail)?.read()?;
+    Ok(serials)
 }
 
 /// Reads `octets` as PEM or DER.

@@ -24,12 +24,14 @@ mod entry;
 pub mod fuzz;
 mod pem;
 mod reader;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 pub use distribution::{IssuingDistributionPoint, Scope};
 pub use entry::{CrlEntries, CrlEntry};
-pub use pem::{PemLabel, pem_or_der};
+pub use pem::{Armour, PemLabel, PemLines, pem_or_der};
 pub use reader::{Crl, CrlExtensions};
+pub use stream::{MAX_ENTRY_OCTETS, Outline, Places, next_entry};
 pub use writer::{CrlHeader, CrlWriter, assemble_crl};

@@ -29,29 +29,65 @@ pub fn pem_or_der(octets: &[u8], label: PemLabel) -> Result<Cow<'_, [u8]>, Rule>
     if octets.first() == Some(&0x30) {
         return Ok(Cow::Borrowed(octets));
     }
-    let mut inside = false;
     let mut der = Vec::new();
-    let mut decoder = Base64::default();
+    let mut lines = PemLines::new(label);
     for line in octets.split(|&octet| octet == b'\n') {
-        let line = line.trim_ascii();
-        if let Some(label_found) = armour(line, b"-----BEGIN ") {
-            if inside {
-                return Err(Rule::PemForm);
-            }
-            inside = label_found == label.text().as_bytes();
-        } else if let Some(label_found) = armour(line, b"-----END ") {
-            if inside {
-                if label_found != label.text().as_bytes() {
-                    return Err(Rule::PemForm);
-                }
-                decoder.finish()?;
-                return Ok(Cow::Owned(der));
-            }
-        } else if inside {
-            decoder.line(line, &mut der)?;
+        if lines.take(line, &mut der)? == Armour::Closed {
+            return Ok(Cow::Owned(der));
         }
     }
     Err(Rule::PemForm)
+}
+
+/// What [`pem_or_der`] does, for text that is not held whole: line by line.
+pub struct PemLines {
+    label: PemLabel,
+    inside: bool,
+    decoder: Base64,
+}
+
+/// Whether the armour looked for has been read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Armour {
+    /// Not yet.
+    Open,
+    /// Yes; nothing behind it counts.
+    Closed,
+}
+
+impl PemLines {
+    /// Looks for the first armour of this label.
+    #[must_use]
+    pub fn new(label: PemLabel) -> Self {
+        Self {
+            label,
+            inside: false,
+            decoder: Base64::default(),
+        }
+    }
+
+    /// Takes the next line, or a part of a line that is no armour, and appends what it says to `der`.
+    pub fn take(&mut self, line: &[u8], der: &mut Vec<u8>) -> Result<Armour, Rule> {
+        let line = line.trim_ascii();
+        let label = self.label.text().as_bytes();
+        if let Some(found) = armour(line, b"-----BEGIN ") {
+            if self.inside {
+                return Err(Rule::PemForm);
+            }
+            self.inside = found == label;
+        } else if let Some(found) = armour(line, b"-----END ") {
+            if self.inside {
+                if found != label {
+                    return Err(Rule::PemForm);
+                }
+                self.decoder.finish()?;
+                return Ok(Armour::Closed);
+            }
+        } else if self.inside {
+            self.decoder.line(line, der)?;
+        }
+        Ok(Armour::Open)
+    }
 }
 
 /// The label of an armour line.

@@ -50,6 +50,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A reader over octets that stand at `offset` of an input that is not held whole.
+    pub const fn at(octets: &'a [u8], offset: usize) -> Self {
+        Self {
+            rest: octets,
+            offset,
+        }
+    }
+
     /// Where the next value starts in the outermost input.
     pub const fn offset(&self) -> usize {
         self.offset
@@ -170,6 +178,26 @@ impl<'a> Reader<'a> {
             }),
             _ => Err(value.error(Rule::BitStringUnusedBits)),
         }
+    }
+
+    /// Steps into the next value, which must have `tag` and need not be there whole: gives the octets of its content.
+    pub fn enter(&mut self, tag: u8) -> Result<usize, DecodeError> {
+        if self.peek().is_some_and(|found| found != tag) {
+            return Err(self.error(Rule::UnexpectedTag));
+        }
+        let (_, header, length) = self.header()?;
+        self.rest = self.rest.get(header..).unwrap_or_default();
+        self.offset += header;
+        Ok(length)
+    }
+
+    /// Octets of the whole next value, header included, going by its header alone.
+    #[inline]
+    pub fn announced(&self) -> Result<usize, DecodeError> {
+        let (_, header, length) = self.header()?;
+        header
+            .checked_add(length)
+            .ok_or(self.error(Rule::LengthTooLong))
     }
 
     /// Tag, octets of the header, octets of the content.

@@ -2,4 +2,6 @@
 
 mod crl;
 mod file;
+mod list;
+mod prehash;
 mod trust;

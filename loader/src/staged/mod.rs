@@ -1,11 +1,13 @@
-//! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with `crl.der`, `issuer.der` and `options.toml`.
+//! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with a list, `issuer.der` and `options.toml`.
 //!
-//! `import --crl` writes a folder whole and swaps it in; signer and loader each read it for themselves. The options
-//! carry the CRL's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
+//! `import` writes a folder whole and swaps it in ([`pending`]); signer and loader each read it for themselves. The options
+//! carry the list's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
 //! two files reads again.
 
+pub mod pending;
+
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,21 @@ use serde::{Deserialize, Serialize};
 use wire::time::UnixSeconds;
 
 use crate::digest::encode_hex;
+
+pub use pending::{Pending, lock, write};
+
+/// One staged list, open and not yet read.
+#[derive(Debug)]
+pub struct Opened {
+    /// The folder it came from.
+    pub folder: PathBuf,
+    /// The list, at its start. It stays what it is even when another is staged.
+    pub list: File,
+    /// The issuer's certificate, DER.
+    pub issuer: Vec<u8>,
+    /// How the operator had it judged.
+    pub options: Options,
+}
 
 /// One staged CRL, read back.
 #[derive(Debug, Clone)]
@@ -27,17 +44,63 @@ pub struct Staged {
     pub options: Options,
 }
 
-/// How the operator had a CRL judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How the operator had a list judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The moment that replaces the clock when judging this CRL and its issuer certificate (`--as-of`); unix seconds.
     pub as_of: Option<UnixSeconds>,
     /// SHA-1 and short RSA keys may be read (`--allow-weak`).
     pub allow_weak: bool,
-    /// BLAKE3 of `crl.der`.
+    /// BLAKE3 of the list.
     pub crl_blake3: [u8; 32],
     /// When it was staged; unix seconds.
     pub imported_at: UnixSeconds,
+    /// What the list is written in.
+    pub form: Form,
+    /// Who vouches for a list that no CA signed; none for a CRL.
+    pub trust: Option<Trust>,
+}
+
+/// What a staged list is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// A CRL, which its CA has signed.
+    #[default]
+    Crl,
+    /// OpenSSL's `index.txt`.
+    Index,
+    /// CSV with a header.
+    Csv,
+}
+
+impl Form {
+    /// The file it is staged as.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Crl => CRL_FILE,
+            Self::Index => "index.txt",
+            Self::Csv => "status.csv",
+        }
+    }
+
+    /// Whether a CA's signature is on it.
+    pub fn is_signed(self) -> bool {
+        self == Self::Crl
+    }
+
+    fn is_signed_ref(&self) -> bool {
+        self.is_signed()
+    }
+}
+
+/// The operator's word for a list that bears no signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// The user who imported it.
+    pub by: String,
+    /// Until when it may be answered from; unix seconds. What a CRL says by its nextUpdate.
+    pub until: UnixSeconds,
 }
 
 /// Why the staging folder could not be read or written.
@@ -78,61 +141,17 @@ struct OptionsFile {
     allow_weak: bool,
     crl_blake3: String,
     imported_at: String,
+    #[serde(default, skip_serializing_if = "Form::is_signed_ref")]
+    form: Form,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted_until: Option<String>,
 }
 
 /// The folder of one issuer under a data folder; `issuer_id` is its 32 hexadecimal digits.
 pub fn folder_of(data: &Path, issuer_id: &str) -> PathBuf {
     data.join(STAGED_FOLDER).join(issuer_id)
-}
-
-/// Stages one CRL, replacing what that issuer had staged before: all three files or none. The caller holds [`lock`].
-pub fn write(
-    data: &Path,
-    issuer_id: &str,
-    crl: &[u8],
-    issuer: &[u8],
-    options: &Options,
-) -> Result<PathBuf, StagedError> {
-    let staged = data.join(STAGED_FOLDER);
-    let target = staged.join(issuer_id);
-    let temp = staged.join(format!(".{issuer_id}.{}.new", std::process::id()));
-    make_folder(&staged)?;
-    remove_if_there(&temp)?;
-    make_folder(&temp)?;
-    let text = toml::to_string(&options.to_file()).expect("strings and a bool are always TOML");
-    write_synced(&temp.join(CRL_FILE), crl)?;
-    write_synced(&temp.join(ISSUER_FILE), issuer)?;
-    write_synced(&temp.join(OPTIONS_FILE), text.as_bytes())?;
-    sync_folder(&temp)?;
-    swap_in(&temp, &target)?;
-    sync_folder(&staged)?;
-    // After the swap the temp name holds what was staged before, if anything was.
-    remove_if_there(&temp)?;
-    Ok(target)
-}
-
-/// Keeps other imports out for as long as the returned file lives, and removes what killed ones left half-written.
-pub fn lock(data: &Path) -> Result<File, StagedError> {
-    let staged = data.join(STAGED_FOLDER);
-    make_folder(&staged)?;
-    let io = |action, path: &Path, source| StagedError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    };
-    // The folder itself: whatever else lies in it would have to be explained to others.
-    let lock = File::open(&staged).map_err(|source| io("opening", &staged, source))?;
-    lock.lock()
-        .map_err(|source| io("locking", &staged, source))?;
-    let entries = fs::read_dir(&staged).map_err(|source| io("listing", &staged, source))?;
-    for entry in entries.filter_map(Result::ok) {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with('.') && name.ends_with(".new") {
-            remove_if_there(&entry.path())?;
-        }
-    }
-    Ok(lock)
 }
 
 /// Reads what is staged for one issuer; `None` when nothing is.
@@ -163,7 +182,13 @@ fn read_unswapped<T>(
     read()
 }
 
-fn read_once(folder: &Path) -> Result<Option<Staged>, StagedError> {
+/// Opens what is staged for one issuer; `None` when nothing is. The list is not read: whoever does compares its hash.
+pub fn open(data: &Path, issuer_id: &str) -> Result<Option<Opened>, StagedError> {
+    let folder = folder_of(data, issuer_id);
+    read_unswapped(&folder, || open_once(&folder))
+}
+
+fn open_once(folder: &Path) -> Result<Option<Opened>, StagedError> {
     let options_path = folder.join(OPTIONS_FILE);
     let text = match fs::read_to_string(&options_path) {
         Ok(text) => text,
@@ -180,18 +205,77 @@ fn read_once(folder: &Path) -> Result<Option<Staged>, StagedError> {
         path: options_path,
         why,
     })?;
-    let crl = read_file(&folder.join(CRL_FILE))?;
-    let issuer = read_file(&folder.join(ISSUER_FILE))?;
-    if blake3::hash(&crl) != options.crl_blake3 {
-        return Err(StagedError::Changed {
-            path: folder.join(CRL_FILE),
-        });
-    }
-    Ok(Some(Staged {
+    let path = folder.join(options.form.file());
+    let list = File::open(&path).map_err(|source| StagedError::Io {
+        action: "opening",
+        path,
+        source,
+    })?;
+    Ok(Some(Opened {
         folder: folder.to_owned(),
-        crl,
-        issuer,
+        list,
+        issuer: read_file(&folder.join(ISSUER_FILE))?,
         options,
+    }))
+}
+
+impl Opened {
+    /// The list's path, for people.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(self.options.form.file())
+    }
+
+    /// Refuses a list that is not the one that was imported.
+    pub fn expect_unchanged(&self, blake3: &[u8; 32]) -> Result<(), StagedError> {
+        if *blake3 == self.options.crl_blake3 {
+            return Ok(());
+        }
+        Err(StagedError::Changed { path: self.path() })
+    }
+
+    /// The BLAKE3 of the file as it is now, from its start to its end.
+    pub fn hash(&self) -> Result<[u8; 32], StagedError> {
+        use std::os::unix::fs::FileExt as _;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        let mut at = 0;
+        loop {
+            let read = self
+                .list
+                .read_at(&mut buffer, at)
+                .map_err(|source| self.unreadable(source))?;
+            if read == 0 {
+                return Ok(*hasher.finalize().as_bytes());
+            }
+            hasher.update(&buffer[..read]);
+            at += read as u64;
+        }
+    }
+
+    /// An error of the system's about the list.
+    pub fn unreadable(&self, source: io::Error) -> StagedError {
+        StagedError::Io {
+            action: "reading",
+            path: self.path(),
+            source,
+        }
+    }
+}
+
+fn read_once(folder: &Path) -> Result<Option<Staged>, StagedError> {
+    let Some(mut opened) = open_once(folder)? else {
+        return Ok(None);
+    };
+    let mut crl = Vec::new();
+    if let Err(source) = opened.list.read_to_end(&mut crl) {
+        return Err(opened.unreadable(source));
+    }
+    opened.expect_unchanged(blake3::hash(&crl).as_bytes())?;
+    Ok(Some(Staged {
+        folder: opened.folder,
+        crl,
+        issuer: opened.issuer,
+        options: opened.options,
     }))
 }
 
@@ -225,12 +309,15 @@ pub fn is_issuer_id(name: &str) -> bool {
 }
 
 impl Options {
-    fn to_file(self) -> OptionsFile {
+    fn to_file(&self) -> OptionsFile {
         OptionsFile {
             as_of: self.as_of.map(rfc3339),
             allow_weak: self.allow_weak,
             crl_blake3: encode_hex(&self.crl_blake3),
             imported_at: rfc3339(self.imported_at),
+            form: self.form,
+            trusted_by: self.trust.as_ref().map(|trust| trust.by.clone()),
+            trusted_until: self.trust.as_ref().map(|trust| rfc3339(trust.until)),
         }
     }
 
@@ -238,17 +325,31 @@ impl Options {
         let file: OptionsFile = toml::from_str(text).map_err(|e| e.message().to_owned())?;
         let crl_blake3 =
             blake3::Hash::from_hex(&file.crl_blake3).map_err(|e| format!("crl_blake3: {e}"))?;
-        Ok(Self {
-            as_of: file
-                .as_of
-                .as_deref()
+        let moment = |name: &str, text: Option<String>| {
+            text.as_deref()
                 .map(parse_rfc3339)
                 .transpose()
-                .map_err(|e| format!("as_of: {e}"))?,
+                .map_err(|e| format!("{name}: {e}"))
+        };
+        let until = moment("trusted_until", file.trusted_until)?;
+        let trust = file
+            .trusted_by
+            .zip(until)
+            .map(|(by, until)| Trust { by, until });
+        if trust.is_some() == file.form.is_signed() {
+            return Err(
+                "trusted_by and trusted_until stand by lists without a signature, and only there"
+                    .to_owned(),
+            );
+        }
+        Ok(Self {
+            as_of: moment("as_of", file.as_of)?,
             allow_weak: file.allow_weak,
             crl_blake3: *crl_blake3.as_bytes(),
             imported_at: parse_rfc3339(&file.imported_at)
                 .map_err(|e| format!("imported_at: {e}"))?,
+            form: file.form,
+            trust,
         })
     }
 }
@@ -275,66 +376,6 @@ pub fn parse_rfc3339(text: &str) -> Result<UnixSeconds, String> {
             format!("“{text}” is no time; write 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800")
         })?;
     UnixSeconds::try_from(moment.as_second()).map_err(|_| format!("“{text}” lies before 1970"))
-}
-
-/// Puts `temp` where `target` is. Readers see the old folder or the new one, never neither.
-fn swap_in(temp: &Path, target: &Path) -> Result<(), StagedError> {
-    if target.exists() {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        renameat_with(CWD, temp, CWD, target, RenameFlags::EXCHANGE).map_err(|e| StagedError::Io {
-            action: "swapping in",
-            path: target.to_owned(),
-            source: e.into(),
-        })
-    } else {
-        fs::rename(temp, target).map_err(|source| StagedError::Io {
-            action: "renaming to",
-            path: target.to_owned(),
-            source,
-        })
-    }
-}
-
-fn make_folder(path: &Path) -> Result<(), StagedError> {
-    fs::create_dir_all(path).map_err(|source| StagedError::Io {
-        action: "making folder",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn remove_if_there(path: &Path) -> Result<(), StagedError> {
-    match fs::remove_dir_all(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StagedError::Io {
-            action: "removing",
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn write_synced(path: &Path, octets: &[u8]) -> Result<(), StagedError> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(octets)?;
-        file.sync_all()
-    };
-    write().map_err(|source| StagedError::Io {
-        action: "writing",
-        path: path.to_owned(),
-        source,
-    })
-}
-
-fn sync_folder(path: &Path) -> Result<(), StagedError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| StagedError::Io {
-            action: "syncing",
-            path: path.to_owned(),
-            source,
-        })
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, StagedError> {
@@ -381,6 +422,8 @@ mod tests {
                 allow_weak: false,
                 crl_blake3: *blake3::hash(crl).as_bytes(),
                 imported_at: 0,
+                form: Form::Crl,
+                trust: None,
             };
             write(data.path(), &id, crl, b"issuer", &options).unwrap()
         };

@@ -1,0 +1,328 @@
+//! A CRL read once from front to back, however long: hashed, its entries put into a sort, everything around them kept.
+//!
+//! What it says is not believed here. A broken entry is noted and reading goes on to the end, so that `crl.rs` can judge
+//! in the order of RFC 5280: whose list it is and who signed it come before what is wrong inside.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
+
+use wire::crl::{CrlEntry, Outline, Places, next_entry};
+use wire::serial::SerialHashKey;
+use wire::status::{CertStatus, RevocationReason};
+use wire::{DecodeError, Rule};
+
+use super::check::{EntryFault, refuse_foreign};
+use super::listed::Listed;
+use super::prehash::{HELD_OCTETS, Listener, Message};
+use super::trust::{PublicKey, recognise};
+use crate::sort::{SortError, Sorted, Sorter};
+
+/// A list that was read and not yet judged.
+pub struct ListRead {
+    /// Everything but its entries.
+    pub outline: Outline,
+    /// What was signed.
+    pub signed: Message,
+    /// Its entries in order of (hash, serial, date).
+    pub sorted: Sorted,
+    /// How many there are.
+    pub entries: u64,
+    /// How many say removeFromCRL.
+    pub removals: u64,
+    /// The first entry that is wrong.
+    pub fault: Option<EntryFault>,
+    /// BLAKE3 of the whole list.
+    pub blake3: [u8; 32],
+}
+
+/// Why a list could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// Its octets cannot be had.
+    #[error("it cannot be read")]
+    Io(#[from] io::Error),
+    /// It is not a list.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Its entries cannot be sorted.
+    #[error(transparent)]
+    Sort(#[from] SortError),
+}
+
+/// How a list is read.
+pub struct ListReader<'a, 'd> {
+    /// Takes the entries.
+    pub sorter: Sorter<'d>,
+    /// Hashes the serials.
+    pub key: SerialHashKey,
+    /// The key that should have signed it: some algorithms hash it before the message.
+    pub signer: &'a PublicKey,
+    /// Longer lists are hashed, not held.
+    pub held: usize,
+    /// Told of the octets read so far.
+    pub progress: &'a mut dyn FnMut(u64),
+}
+
+impl<'a, 'd> ListReader<'a, 'd> {
+    /// With the usual bound of what is held.
+    pub fn new(
+        sorter: Sorter<'d>,
+        key: SerialHashKey,
+        signer: &'a PublicKey,
+        progress: &'a mut dyn FnMut(u64),
+    ) -> Self {
+        Self {
+            sorter,
+            key,
+            signer,
+            held: HELD_OCTETS,
+            progress,
+        }
+    }
+
+    /// Reads one list, DER, and nothing behind it.
+    pub fn read(mut self, input: impl Read) -> Result<ListRead, ListError> {
+        let mut window = Window::new(input);
+        window.fill()?;
+        let places = Places::find(window.octets()).map_err(|error| match error.rule {
+            // More than a window of head is no list that anybody publishes.
+            Rule::Truncated if !window.is_at_end => Rule::TooLong.at(error.offset),
+            _ => error,
+        })?;
+        let before = window.octets()[..places.entries.start].to_vec();
+        let algorithm = recognise(&before[places.algorithm.clone()]).ok();
+        let octets = places.tbs.len();
+        window.listener = Some((
+            Listener::new(self.signer, algorithm, octets, self.held),
+            places.tbs.clone(),
+        ));
+        window.pass(places.entries.start);
+        let mut tally = Tally::default();
+        self.read_entries(&mut window, &places, &mut tally)?;
+        window.skip_to(places.entries.end)?;
+        let tail = window.read_to(places.end)?;
+        window.expect_end()?;
+        (self.progress)(window.offset as u64);
+        let signed = window.listener.take().expect("it was put there above").0;
+        Ok(ListRead {
+            outline: Outline::new(&places, &before, &tail)?,
+            signed: signed.finish(),
+            sorted: self.sorter.finish()?,
+            entries: tally.entries,
+            removals: tally.removals,
+            fault: tally.fault,
+            blake3: *window.blake3.finalize().as_bytes(),
+        })
+    }
+
+    fn read_entries(
+        &mut self,
+        window: &mut Window<impl Read>,
+        places: &Places,
+        tally: &mut Tally,
+    ) -> Result<(), ListError> {
+        while window.offset < places.entries.end && tally.fault.is_none() {
+            let octets = window.octets();
+            let left = places.entries.end - window.offset;
+            let octets = &octets[..octets.len().min(left)];
+            let mut at = 0;
+            loop {
+                let number = tally.number();
+                let read = next_entry(&octets[at..], window.offset + at, places.is_v2);
+                match read {
+                    Ok(Some((entry, length))) => {
+                        if let Err(fault) = refuse_foreign(&entry, number) {
+                            tally.fault = Some(fault);
+                            break;
+                        }
+                        tally.count(&entry);
+                        listed(&self.key, &entry).push_to(&mut self.sorter)?;
+                        at += length;
+                    }
+                    Ok(None) if octets.len() == left && at < left => {
+                        let error = Rule::Truncated.at(window.offset + at);
+                        tally.fault = Some(EntryFault::Decode { number, error });
+                        break;
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tally.fault = Some(EntryFault::Decode { number, error });
+                        break;
+                    }
+                }
+                if at == left {
+                    break;
+                }
+            }
+            window.pass(window.offset + at);
+            (self.progress)(window.offset as u64);
+            if tally.fault.is_none() && window.offset < places.entries.end {
+                window.fill_more(window.offset)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything but the entries of a list that was judged before, without reading them.
+pub fn outline_of(mut list: &File) -> Result<Outline, ListError> {
+    list.seek(SeekFrom::Start(0))?;
+    let mut window = Window::new(list);
+    window.fill()?;
+    let places = Places::find(window.octets())?;
+    let before = window.octets()[..places.entries.start].to_vec();
+    let octets = places.tail().len();
+    if octets > MOST_TAIL_OCTETS {
+        return Err(Rule::TooLong.at(places.entries.end).into());
+    }
+    list.seek(SeekFrom::Start(places.entries.end as u64))?;
+    let mut tail = vec![0; octets];
+    list.read_exact(&mut tail)?;
+    Ok(Outline::new(&places, &before, &tail)?)
+}
+
+/// What was counted on the way.
+#[derive(Default)]
+struct Tally {
+    entries: u64,
+    removals: u64,
+    fault: Option<EntryFault>,
+}
+
+impl Tally {
+    /// The number of the next entry, from 1.
+    fn number(&self) -> usize {
+        usize::try_from(self.entries + 1).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn count(&mut self, entry: &CrlEntry<'_>) {
+        self.entries += 1;
+        self.removals += u64::from(entry.reason == Some(RevocationReason::RemoveFromCrl));
+    }
+}
+
+#[inline]
+fn listed(key: &SerialHashKey, entry: &CrlEntry<'_>) -> Listed {
+    let status = CertStatus::Revoked {
+        at: entry.revoked_at,
+        reason: entry.reason,
+    };
+    Listed::new(key, entry.serial, status)
+}
+
+/// The octets at hand, and what hears them as they pass.
+struct Window<R> {
+    input: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// Where `start` lies in the list.
+    offset: usize,
+    is_at_end: bool,
+    blake3: blake3::Hasher,
+    /// Hears the octets of this range.
+    listener: Option<(Listener, std::ops::Range<usize>)>,
+}
+
+impl<R: Read> Window<R> {
+    fn new(input: R) -> Self {
+        Self {
+            input,
+            buffer: vec![0; WINDOW_OCTETS],
+            start: 0,
+            end: 0,
+            offset: 0,
+            is_at_end: false,
+            blake3: blake3::Hasher::new(),
+            listener: None,
+        }
+    }
+
+    fn octets(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Reads until the buffer is full or the input ends.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        (self.start, self.end) = (0, self.end - self.start);
+        while self.end < self.buffer.len() && !self.is_at_end {
+            match self.input.read(&mut self.buffer[self.end..]) {
+                Ok(0) => self.is_at_end = true,
+                Ok(read) => {
+                    self.blake3.update(&self.buffer[self.end..self.end + read]);
+                    self.end += read;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same where there must be more.
+    fn fill_more(&mut self, at: usize) -> Result<(), ListError> {
+        let before = self.end - self.start;
+        self.fill()?;
+        if self.end - self.start == before {
+            return Err(Rule::Truncated.at(at).into());
+        }
+        Ok(())
+    }
+
+    /// Goes on to an offset within the octets at hand.
+    fn pass(&mut self, to: usize) {
+        let octets = &self.buffer[self.start..self.start + (to - self.offset)];
+        if let Some((listener, range)) = &mut self.listener {
+            let from = range.start.clamp(self.offset, to) - self.offset;
+            let until = range.end.clamp(self.offset, to) - self.offset;
+            listener.update(&octets[from..until]);
+        }
+        self.start += octets.len();
+        self.offset = to;
+    }
+
+    /// Goes on to any offset.
+    fn skip_to(&mut self, to: usize) -> Result<(), ListError> {
+        while self.offset < to {
+            let end = self.offset + self.octets().len();
+            self.pass(end.min(to));
+            if self.offset < to {
+                self.fill_more(self.offset)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The octets up to an offset.
+    fn read_to(&mut self, to: usize) -> Result<Vec<u8>, ListError> {
+        let octets = to - self.offset;
+        if octets > MOST_TAIL_OCTETS {
+            return Err(Rule::TooLong.at(self.offset).into());
+        }
+        let mut all = Vec::with_capacity(octets);
+        while all.len() < octets {
+            let part = self.octets().len().min(octets - all.len());
+            all.extend_from_slice(&self.octets()[..part]);
+            self.pass(self.offset + part);
+            if all.len() < octets {
+                self.fill_more(self.offset)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn expect_end(&mut self) -> Result<(), ListError> {
+        self.fill()?;
+        if self.octets().is_empty() {
+            return Ok(());
+        }
+        Err(Rule::TrailingOctets.at(self.offset).into())
+    }
+}
+
+/// At hand at a time, and the most that may stand before the entries: a Name has some hundred octets.
+const WINDOW_OCTETS: usize = 256 << 10;
+/// The most that may stand behind the entries: extensions and signature have some thousand octets.
+const MOST_TAIL_OCTETS: usize = 1 << 20;

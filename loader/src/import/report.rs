@@ -1,0 +1,167 @@
+//! What an import tells, for people and for machines.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::certificate::Certificate;
+use super::crl::JudgedList;
+use super::file::CrlImport;
+use crate::digest::encode_hex;
+use crate::staged::{Options, rfc3339};
+
+/// What was found and done, for people and for machines.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The CRL file.
+    pub file: PathBuf,
+    /// Subject of the issuer certificate.
+    pub issuer: String,
+    /// The issuer id: name of its folders.
+    pub issuer_id: String,
+    /// SHA-256 of the issuer certificate.
+    pub fingerprint_sha256: String,
+    /// Type and size of its key.
+    pub key: String,
+    /// What the list is signed with.
+    pub algorithm: String,
+    /// CRL number, hexadecimal.
+    pub number: Option<String>,
+    /// RFC 3339.
+    pub this_update: String,
+    /// RFC 3339.
+    pub next_update: Option<String>,
+    /// The moment that replaced the clock.
+    pub as_of: Option<String>,
+    /// Entries as they stand in the list.
+    pub entries: u64,
+    /// Serials revoked in the end.
+    pub revoked: u64,
+    /// Serials that stood there more than once.
+    pub recurring_count: u64,
+    /// The first of them.
+    pub recurring: Vec<RecurringSerial>,
+    /// What is unusual but allowed.
+    pub odd: Vec<String>,
+    /// BLAKE3 of the list.
+    pub crl_blake3: String,
+    /// Where it was staged.
+    pub staged: PathBuf,
+}
+
+/// A serial that stood in the list more than once.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecurringSerial {
+    /// Hexadecimal.
+    pub serial: String,
+    /// How many entries.
+    pub entries: usize,
+    /// What counts in the end.
+    pub outcome: String,
+}
+
+pub(super) fn report(
+    request: &CrlImport<'_>,
+    issuer: &Certificate,
+    judged: &JudgedList,
+    options: &Options,
+    folder: PathBuf,
+) -> Report {
+    let crl = judged.crl();
+    Report {
+        file: request.crl.to_owned(),
+        issuer: issuer.subject_text.clone(),
+        issuer_id: issuer.id().to_string(),
+        fingerprint_sha256: issuer.fingerprint(),
+        key: issuer.key.kind().to_string(),
+        algorithm: judged.algorithm.name().to_owned(),
+        number: crl.extensions.number.map(encode_hex),
+        this_update: rfc3339(crl.this_update),
+        next_update: crl.next_update.map(rfc3339),
+        as_of: options.as_of.map(rfc3339),
+        entries: judged.entries,
+        revoked: judged.settled.revoked,
+        recurring_count: judged.settled.recurring,
+        recurring: judged
+            .settled
+            .recurrences
+            .iter()
+            .map(RecurringSerial::from)
+            .collect(),
+        odd: judged.odd.clone(),
+        crl_blake3: encode_hex(&options.crl_blake3),
+        staged: folder,
+    }
+}
+
+impl From<&super::check::Recurrence> for RecurringSerial {
+    fn from(recurrence: &super::check::Recurrence) -> Self {
+        let outcome = match recurrence.outcome {
+            None => "cleared by removeFromCRL".to_owned(),
+            Some((at, reason)) => {
+                let reason = reason.map_or("no reason", wire::status::RevocationReason::name);
+                format!("revoked {} ({reason})", rfc3339(at))
+            }
+        };
+        Self {
+            serial: recurrence.serial.to_string(),
+            entries: recurrence.entries,
+            outcome,
+        }
+    }
+}
+
+impl Report {
+    /// The report as a table for people.
+    pub fn table(&self) -> String {
+        let mut rows: Vec<(&str, String)> = vec![
+            ("file", self.file.display().to_string()),
+            ("issuer", self.issuer.clone()),
+            ("issuer id", self.issuer_id.clone()),
+            ("SHA-256", self.fingerprint_sha256.clone()),
+            ("key", self.key.clone()),
+            ("signed with", self.algorithm.clone()),
+            (
+                "CRL number",
+                self.number.clone().unwrap_or_else(|| "none".to_owned()),
+            ),
+            ("thisUpdate", self.this_update.clone()),
+            (
+                "nextUpdate",
+                self.next_update
+                    .clone()
+                    .unwrap_or_else(|| "none".to_owned()),
+            ),
+            ("entries", self.entries.to_string()),
+            ("revoked", self.revoked.to_string()),
+            ("BLAKE3", self.crl_blake3.clone()),
+            ("staged in", self.staged.display().to_string()),
+        ];
+        rows.extend(self.odd.iter().map(|odd| ("note", odd.clone())));
+        rows.extend(
+            self.recurring
+                .iter()
+                .take(MOST_RECURRING_SHOWN)
+                .map(|recurring| {
+                    (
+                        "recurring",
+                        format!(
+                            "{} ×{}: {}",
+                            recurring.serial, recurring.entries, recurring.outcome
+                        ),
+                    )
+                }),
+        );
+        let shown = self.recurring.len().min(MOST_RECURRING_SHOWN) as u64;
+        if self.recurring_count > shown {
+            let more = self.recurring_count - shown;
+            rows.push(("recurring", format!("… {more} more, see --json")));
+        }
+        rows.iter()
+            .map(|(name, value)| format!("{name:<12} {value}\n"))
+            .collect()
+    }
+}
+
+/// Recurring serials in the table.
+const MOST_RECURRING_SHOWN: usize = 20;

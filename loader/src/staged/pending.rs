@@ -1,0 +1,180 @@
+//! A folder in the making: a list comes in as it is read, and all three files appear at once or none.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::{Form, ISSUER_FILE, OPTIONS_FILE, Options, STAGED_FOLDER, StagedError};
+
+/// A folder that nobody reads yet; gone again when it is dropped. Whoever has one holds [`lock`].
+#[derive(Debug)]
+pub struct Pending {
+    staged: PathBuf,
+    temp: PathBuf,
+    target: PathBuf,
+    list: File,
+    is_committed: bool,
+}
+
+impl Pending {
+    /// Begins one for an issuer.
+    pub fn begin(data: &Path, issuer_id: &str, form: Form) -> Result<Self, StagedError> {
+        let staged = data.join(STAGED_FOLDER);
+        let temp = staged.join(format!(".{issuer_id}.{}.new", std::process::id()));
+        make_folder(&staged)?;
+        remove_if_there(&temp)?;
+        make_folder(&temp)?;
+        let path = temp.join(form.file());
+        let list = File::create(&path).map_err(|source| StagedError::Io {
+            action: "creating",
+            path,
+            source,
+        })?;
+        Ok(Self {
+            target: staged.join(issuer_id),
+            staged,
+            temp,
+            list,
+            is_committed: false,
+        })
+    }
+
+    /// Where the list's octets go.
+    pub fn list(&mut self) -> &mut File {
+        &mut self.list
+    }
+
+    /// An error of the system's about the list that is coming in.
+    pub fn unwritable(&self, source: io::Error) -> StagedError {
+        StagedError::Io {
+            action: "writing into",
+            path: self.temp.clone(),
+            source,
+        }
+    }
+
+    /// Swaps the folder in, replacing what that issuer had staged before; gives its path.
+    pub fn commit(mut self, issuer: &[u8], options: &Options) -> Result<PathBuf, StagedError> {
+        let text = toml::to_string(&options.to_file()).expect("strings and a bool are always TOML");
+        self.list
+            .sync_all()
+            .map_err(|source| self.unwritable(source))?;
+        write_synced(&self.temp.join(ISSUER_FILE), issuer)?;
+        write_synced(&self.temp.join(OPTIONS_FILE), text.as_bytes())?;
+        sync_folder(&self.temp)?;
+        swap_in(&self.temp, &self.target)?;
+        sync_folder(&self.staged)?;
+        self.is_committed = true;
+        // After the swap the temp name holds what was staged before, if anything was.
+        remove_if_there(&self.temp)?;
+        Ok(self.target.clone())
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_committed {
+            // What stays is removed by the next import, under its lock.
+            let _ = fs::remove_dir_all(&self.temp);
+        }
+    }
+}
+
+/// Stages one CRL that is held whole. The caller holds [`lock`].
+pub fn write(
+    data: &Path,
+    issuer_id: &str,
+    crl: &[u8],
+    issuer: &[u8],
+    options: &Options,
+) -> Result<PathBuf, StagedError> {
+    let mut pending = Pending::begin(data, issuer_id, options.form)?;
+    if let Err(source) = pending.list().write_all(crl) {
+        return Err(pending.unwritable(source));
+    }
+    pending.commit(issuer, options)
+}
+
+/// Keeps other imports out for as long as the returned file lives, and removes what killed ones left half-written.
+pub fn lock(data: &Path) -> Result<File, StagedError> {
+    let staged = data.join(STAGED_FOLDER);
+    make_folder(&staged)?;
+    let io = |action, path: &Path, source| StagedError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    };
+    // The folder itself: whatever else lies in it would have to be explained to others.
+    let lock = File::open(&staged).map_err(|source| io("opening", &staged, source))?;
+    lock.lock()
+        .map_err(|source| io("locking", &staged, source))?;
+    let entries = fs::read_dir(&staged).map_err(|source| io("listing", &staged, source))?;
+    for entry in entries.filter_map(Result::ok) {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".new") {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(lock)
+}
+
+/// Puts `temp` where `target` is. Readers see the old folder or the new one, never neither.
+fn swap_in(temp: &Path, target: &Path) -> Result<(), StagedError> {
+    if target.exists() {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, temp, CWD, target, RenameFlags::EXCHANGE).map_err(|e| StagedError::Io {
+            action: "swapping in",
+            path: target.to_owned(),
+            source: e.into(),
+        })
+    } else {
+        fs::rename(temp, target).map_err(|source| StagedError::Io {
+            action: "renaming to",
+            path: target.to_owned(),
+            source,
+        })
+    }
+}
+
+fn make_folder(path: &Path) -> Result<(), StagedError> {
+    fs::create_dir_all(path).map_err(|source| StagedError::Io {
+        action: "making folder",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn remove_if_there(path: &Path) -> Result<(), StagedError> {
+    match fs::remove_dir_all(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StagedError::Io {
+            action: "removing",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn write_synced(path: &Path, octets: &[u8]) -> Result<(), StagedError> {
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(octets)?;
+        file.sync_all()
+    };
+    write().map_err(|source| StagedError::Io {
+        action: "writing",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn sync_folder(path: &Path) -> Result<(), StagedError> {
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| StagedError::Io {
+            action: "syncing",
+            path: path.to_owned(),
+            source,
+        })
+}
