@@ -1,8 +1,10 @@
 //! How long things are valid and how much is done at once; the `[signing]` table of the configuration file.
 
+use crate::ca::crl::policy::{ListConfig, ListConfigError, ListPolicy, WholeList};
 use crate::ca::profile::{Profile, ProfileConfig, ProfileError};
 use crate::registry::SubjectKind;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the file says. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -26,6 +28,8 @@ pub struct SettingsConfig {
     pub poll_millis: u64,
     /// organizationName of the authorities founded here.
     pub organisation: String,
+    /// Lists by authority: `[signing.crl.p256]`. Whoever is not named has one full list.
+    pub crl: BTreeMap<String, ListConfig>,
     /// Certificates of persons.
     pub person: ProfileConfig,
     /// Certificates of units.
@@ -46,6 +50,7 @@ impl Default for SettingsConfig {
             threads: 0,
             poll_millis: 100,
             organisation: "Hufu Demonstration".to_owned(),
+            crl: BTreeMap::new(),
             person: ProfileConfig::default(),
             unit: ProfileConfig::default(),
             device: ProfileConfig::default(),
@@ -80,6 +85,14 @@ pub enum SettingsError {
     /// A pack holds at most so many.
     #[error("shards is {0}; it must lie between 1 and 4096")]
     Shards(u32),
+    /// The lists of an authority cannot stand.
+    #[error("crl.{alias}")]
+    Lists {
+        /// Whose.
+        alias: String,
+        /// Why.
+        source: ListConfigError,
+    },
     /// A profile cannot stand.
     #[error("profile of {kind:?}")]
     Profile {
@@ -147,6 +160,12 @@ impl Settings {
         if !(1..=4_096).contains(&config.shards) {
             return Err(SettingsError::Shards(config.shards));
         }
+        for (alias, lists) in &config.crl {
+            lists.check().map_err(|source| SettingsError::Lists {
+                alias: alias.clone(),
+                source,
+            })?;
+        }
         let profile = |kind, config: &ProfileConfig| {
             Profile::new(kind, config.clone())
                 .map_err(|source| SettingsError::Profile { kind, source })
@@ -167,6 +186,28 @@ impl Settings {
             SubjectKind::Unit => &self.unit,
             SubjectKind::Device => &self.device,
         }
+    }
+
+    /// The lists of an authority. A root's certificates are few: its list has no partitions.
+    #[must_use]
+    pub fn lists(&self, alias: &str, is_root: bool) -> ListPolicy {
+        let validity = if is_root {
+            self.config.root_crl_validity_secs
+        } else {
+            self.config.crl_validity_secs
+        };
+        let default = ListConfig::default();
+        let mut policy = self
+            .config
+            .crl
+            .get(alias)
+            .unwrap_or(&default)
+            .policy(validity);
+        if is_root {
+            policy.partitions = None;
+            policy.whole = WholeList::Always;
+        }
+        policy
     }
 
     /// Signing threads, at least one.

@@ -12,7 +12,7 @@ use crate::ca::sign::{checked, sign};
 use crate::ca::{CaError, extension};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
-use crate::registry::{By, Store};
+use crate::registry::{By, ListScope, Store};
 use crate::text::hex;
 use der::EncodePem;
 use der::{Decode, Encode};
@@ -128,6 +128,7 @@ fn make<S: Store>(
             extension::ocsp_nocheck().map_err(encode())?,
         ],
         subject,
+        list: ListScope::Whole,
     };
     let name_der = draft.subject.to_der().map_err(encode())?;
     let signatory = Signatory {
@@ -135,6 +136,7 @@ fn make<S: Store>(
         algorithm: ALGORITHM,
         key_identifier: extension::key_identifier(key.public_key_der()).map_err(encode())?,
         not_after: draft.not_after,
+        locations: None,
     };
     let prepared = prepare::prepare_root(ALGORITHM, &draft)?;
     let linted = checked(

@@ -1,18 +1,29 @@
-//! Certificate revocation lists: one full list an authority (RFC 5280 §5), roots included.
+//! Certificate revocation lists (RFC 5280 §5): of all certificates or of partitions, full and delta, roots included.
 //!
-//! A list is due when there is none, when half of its validity is over, or when a status on it changed. It is read back
-//! through the other half of the wire crate before it is stored; nothing is published that does not say what the registry
-//! says. certificateHold is not among the grounds (GM/T 0015 §6.2 does not suggest it) but is written if the registry has it.
+//! A list is due when there is none, when half of its validity is over, or when a status on it changed; with deltas the
+//! change goes out in a delta and full lists wait for their time. `policy.rs` says which lists an authority has, `plan.rs`
+//! which of them are due (pure), the registry what stands on them, `lint.rs` looks at each before it is recorded. The
+//! certificate's word for its list is [`Issuer::list_uri`], and so is the list's own.
+//!
+//! certificateHold is not among the grounds (GM/T 0015 §6.2 does not suggest it) but is written if the registry has it.
+
+mod lint;
+mod plan;
+pub mod policy;
 
 use super::{CaError, Issuer};
-use crate::batch::plan::is_ahead;
-use crate::key::{Signer, verify};
+use crate::key::Signer;
 use crate::office::Office;
-use crate::registry::{By, Crl, CrlNote, Revision, StatusRow, Store};
-use wire::algorithm::ecdsa_raw_from_der;
-use wire::crl::{CrlHeader, CrlWriter, assemble_crl};
-use wire::status::{CertStatus, RevocationReason};
-use wire::time::UnixSeconds;
+use crate::registry::{
+    By, Crl, CrlNote, Cut, DeltaSince, ListForm, ListQuery, ListScope, Listed, Listing, Part,
+    Revision, Store,
+};
+use lint::{Case, Linted};
+use plan::{Beside, Standing, Work};
+use policy::{Deltas, ListPolicy, WholeList};
+use std::collections::{BTreeMap, BTreeSet};
+use wire::crl::{CrlHeader, CrlWriter, IssuingDistributionPoint, assemble_crl};
+use wire::serial::Serial;
 
 /// Whether lists are written that need not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +34,7 @@ pub enum Urgency {
     Now,
 }
 
-/// Writes the lists that are due; answers the newest list of every authority, in the order of authorities.
+/// Writes the lists that are due; answers the newest lists of every authority as [`write_notes`] does.
 ///
 /// # Errors
 /// [`CaError`], see there.
@@ -33,17 +44,16 @@ pub fn write<S: Store>(
     urgency: Urgency,
     by: By<'_>,
 ) -> Result<Vec<Crl>, CaError> {
-    let mut lists = Vec::with_capacity(issuers.len());
-    for note in write_notes(office, issuers, urgency, by)? {
-        let list = office
-            .registry
-            .wait(|store| store.latest_crl(note.authority))?;
-        lists.extend(list);
+    let notes = write_notes(office, issuers, urgency, by)?;
+    let mut lists = Vec::with_capacity(notes.len());
+    for note in notes {
+        lists.extend(office.registry.wait(|store| store.crl(&note))?);
     }
     Ok(lists)
 }
 
-/// The same without the documents: lists may be large, and every pass asks which there are.
+/// The same without the documents: lists may be large, and every pass asks which there are. In the order of authorities;
+/// of each the list of all first, then partitions, a full list before its delta.
 ///
 /// # Errors
 /// [`CaError`], see there.
@@ -53,174 +63,353 @@ pub fn write_notes<S: Store>(
     urgency: Urgency,
     by: By<'_>,
 ) -> Result<Vec<CrlNote>, CaError> {
-    let note = |issuer: &Issuer| {
-        let latest = office
-            .registry
-            .wait(|store| store.latest_crl_note(issuer.id()))?;
-        match latest {
-            Some(latest) if urgency == Urgency::Due && !is_due(office, issuer, &latest, by.at)? => {
-                Ok(latest)
-            }
-            latest => Ok(write_one(office, issuer, latest.as_ref(), by)?.note()),
+    let mut notes = Vec::with_capacity(issuers.len());
+    for issuer in issuers {
+        notes.extend(Clerk::of(office, issuer, by)?.write(urgency)?);
+    }
+    Ok(notes)
+}
+
+/// The newest lists there are, without writing any; in the same order.
+///
+/// # Errors
+/// [`CaError::Registry`].
+pub fn newest<S: Store>(office: &Office<S>, issuer: &Issuer) -> Result<Vec<CrlNote>, CaError> {
+    let kept = office.registry.wait(|store| store.crl_notes(issuer.id()))?;
+    let newest = by_scope(&kept).into_values().flat_map(|standing| {
+        let Standing { full, deltas } = standing;
+        full.last()
+            .copied()
+            .into_iter()
+            .chain(deltas.last().copied())
+    });
+    Ok(newest.collect())
+}
+
+fn by_scope(kept: &[CrlNote]) -> BTreeMap<ListScope, Standing> {
+    let mut scopes: BTreeMap<ListScope, Standing> = BTreeMap::new();
+    for note in kept {
+        let standing = scopes.entry(note.scope).or_default();
+        match note.form {
+            ListForm::Full => standing.full.push(*note),
+            ListForm::Delta { .. } => standing.deltas.push(*note),
         }
-    };
-    issuers.iter().map(note).collect()
+    }
+    scopes
 }
 
-fn is_due<S: Store>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    latest: &CrlNote,
-    now: UnixSeconds,
-) -> Result<bool, CaError> {
-    let half = latest.this_update + latest.next_update.saturating_sub(latest.this_update) / 2;
-    // A list dated by a clock that was ahead would stay for as long as that clock was wrong.
-    Ok(now >= half
-        || is_ahead(latest.this_update, now)
-        || office
-            .registry
-            .wait(|store| store.any_revoked_since(issuer.id(), latest.revision))?)
+/// One authority's lists at one moment.
+struct Clerk<'a, S> {
+    office: &'a Office<S>,
+    issuer: &'a Issuer,
+    policy: ListPolicy,
+    by: By<'a>,
+    scopes: BTreeMap<ListScope, Standing>,
+    last_number: u64,
 }
 
-fn write_one<S: Store>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    before: Option<&CrlNote>,
-    by: By<'_>,
-) -> Result<Crl, CaError> {
-    let (revision, listed) = listed(office, issuer, before)?;
-    let number = office
-        .registry
-        .wait(|store| store.next_crl_number(issuer.id()))?;
-    let life = if issuer.is_root() {
-        office.settings.root_crl_validity_secs
-    } else {
-        office.settings.crl_validity_secs
-    };
-    let header = CrlHeader {
-        algorithm: issuer.algorithm,
-        issuer: &issuer.name_der,
-        this_update: by.at,
-        // A list must not promise an update after its signer's own end.
-        next_update: (by.at + life).min(issuer.not_after),
-        number,
-        key_identifier: &issuer.key_identifier,
-        base_number: None,
-        distribution_point: None,
-        freshest_uri: None,
-    };
-    let der = sign(&*issuer.open_key(&office.keyring)?, &header, &listed)?;
-    check(issuer, &header, &listed, &der).map_err(|why| CaError::CrlCheck {
-        alias: issuer.alias().to_owned(),
-        why,
-    })?;
-    let crl = Crl {
-        authority: issuer.id(),
-        number,
-        revision,
-        this_update: header.this_update,
-        next_update: header.next_update,
-        der,
-    };
-    office.registry.wait(|store| store.record_crl(&crl, by))?;
-    tracing::info!(
-        authority = issuer.alias(),
-        number,
-        revision,
-        entries = listed.len(),
-        "CRL"
-    );
-    Ok(crl)
-}
-
-/// What stands on the list: every revoked certificate until a list has appeared after it expired (RFC 5280 §3.3).
-fn listed<S: Store>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    before: Option<&CrlNote>,
-) -> Result<(Revision, Vec<StatusRow>), CaError> {
-    let dropped_before = before.map_or(0, |crl| crl.this_update);
-    let mut listed = Vec::new();
-    let revision = office.registry.wait(|store| {
-        store.each_revoked(issuer.id(), |row| {
-            if row.not_after >= dropped_before {
-                listed.push(row);
-            }
+impl<'a, S: Store> Clerk<'a, S> {
+    fn of(office: &'a Office<S>, issuer: &'a Issuer, by: By<'a>) -> Result<Self, CaError> {
+        let kept = office.registry.wait(|store| store.crl_notes(issuer.id()))?;
+        Ok(Self {
+            office,
+            issuer,
+            policy: office.settings.lists(issuer.alias(), issuer.is_root()),
+            by,
+            scopes: by_scope(&kept),
+            last_number: kept.iter().map(|note| note.number).max().unwrap_or(0),
         })
-    })?;
-    // The registry promises no order; lists are sorted so that they compress and compare well.
-    listed.sort_unstable_by_key(|row| row.serial);
-    Ok((revision, listed))
+    }
+
+    fn write(mut self, urgency: Urgency) -> Result<Vec<CrlNote>, CaError> {
+        let wanted = self.wanted()?;
+        let changes = self.changes(&wanted)?;
+        let mut notes = Vec::new();
+        for scope in wanted {
+            let standing = self.scopes.remove(&scope).unwrap_or_default();
+            let changed = match scope {
+                ListScope::Whole => changes.values().max(),
+                ListScope::Partition(number) => changes.get(&Some(number)),
+            };
+            let work = plan::decide(
+                &standing,
+                &self.policy,
+                changed.copied(),
+                urgency,
+                self.by.at,
+            );
+            let mut full = standing.full.last().copied();
+            let mut delta = standing.deltas.last().copied();
+            for written in self.write_one(scope, &standing, work)? {
+                match written.form {
+                    ListForm::Full => full = Some(written),
+                    ListForm::Delta { .. } => delta = Some(written),
+                }
+            }
+            let served = delta.filter(|_| self.policy.deltas != Deltas::None);
+            notes.extend(full.into_iter().chain(served));
+        }
+        Ok(notes)
+    }
+
+    /// Every list that a certificate names, or will name, and the list of all unless nobody wants it.
+    fn wanted(&self) -> Result<BTreeSet<ListScope>, CaError> {
+        let mut wanted: BTreeSet<ListScope> = BTreeSet::new();
+        if let Some(partitions) = self.policy.partitions {
+            wanted.extend((1..=partitions.get()).map(ListScope::Partition));
+        }
+        // One more list after the last certificate that names it has expired (RFC 5280 §3.3).
+        let since = self.by.at.saturating_sub(2 * self.policy.validity_secs);
+        let named = self
+            .office
+            .registry
+            .wait(|store| store.named_lists(self.issuer.id(), since))?;
+        wanted.extend(named.into_iter().map(|name| match name {
+            Some(number) => ListScope::Partition(number),
+            None => ListScope::Whole,
+        }));
+        if self.policy.whole == WholeList::Always {
+            wanted.insert(ListScope::Whole);
+        }
+        Ok(wanted)
+    }
+
+    /// Of each partition the newest revision that changed a status on its list.
+    fn changes(
+        &self,
+        wanted: &BTreeSet<ListScope>,
+    ) -> Result<BTreeMap<Option<u32>, Revision>, CaError> {
+        let newest = |scope: &ListScope| {
+            let standing = self.scopes.get(scope)?;
+            let notes = standing
+                .full
+                .last()
+                .into_iter()
+                .chain(standing.deltas.last());
+            notes.map(|note| note.revision).max()
+        };
+        let since = wanted.iter().filter_map(newest).min().unwrap_or(0);
+        let changes = self
+            .office
+            .registry
+            .wait(|store| store.list_changes(self.issuer.id(), since))?;
+        Ok(changes.into_iter().collect())
+    }
+
+    fn write_one(
+        &mut self,
+        scope: ListScope,
+        standing: &Standing,
+        work: Work,
+    ) -> Result<Vec<CrlNote>, CaError> {
+        let (full, cut, delta) = match work {
+            Work::Nothing => return Ok(Vec::new()),
+            Work::Delta(base) => {
+                let cut = standing.full.last().and_then(|newest| newest.cut);
+                (Part::Unwanted, cut, Beside::Since(base))
+            }
+            Work::Full { cut, delta } => (Part::Wanted, cut, delta),
+        };
+        let mut listing = self.listing(scope, full, cut, delta)?;
+        // The registry promises no order; lists are sorted so that they compress and compare well.
+        listing.full.sort_unstable_by_key(|entry| entry.serial);
+        listing.delta.sort_unstable_by_key(|entry| entry.serial);
+        let number = self
+            .office
+            .registry
+            .wait(|store| store.next_crl_number(self.issuer.id()))?;
+        let key = self.issuer.open_key(&self.office.keyring)?;
+        let edition = Edition {
+            number,
+            revision: listing.revision,
+            scope,
+            has_deltas: self.policy.deltas != Deltas::None,
+        };
+        let mut linted = Vec::with_capacity(2);
+        if full == Part::Wanted {
+            let expired = std::mem::take(&mut listing.expired);
+            let (form, listed) = (ListForm::Full, &listing.full);
+            linted.push(self.sign(&*key, edition, form, cut, listed, expired)?);
+        }
+        let base = match delta {
+            Beside::None => None,
+            Beside::Empty => Some(number),
+            Beside::Since(base) => Some(base.number),
+        };
+        if let Some(base) = base {
+            let (form, listed) = (ListForm::Delta { base }, &listing.delta);
+            linted.push(self.sign(&*key, edition, form, None, listed, Vec::new())?);
+        }
+        self.last_number = number;
+        linted.into_iter().map(|list| self.record(list)).collect()
+    }
+
+    fn listing(
+        &self,
+        scope: ListScope,
+        full: Part,
+        cut: Option<Cut>,
+        delta: Beside,
+    ) -> Result<Listing, CaError> {
+        let settings = &self.office.settings;
+        // Packs of before may answer for a little longer than the archive lasts.
+        let answered = settings.archive_secs + settings.response_validity_secs + 86_400;
+        let query = ListQuery {
+            authority: self.issuer.id(),
+            scope,
+            cut,
+            archived_since: self.by.at.saturating_sub(answered),
+            full,
+            delta: match delta {
+                Beside::None | Beside::Empty => None,
+                Beside::Since(base) => Some(DeltaSince {
+                    revision: base.revision,
+                    cut: base.cut,
+                }),
+            },
+        };
+        Ok(self.office.registry.wait(|store| store.listing(&query))?)
+    }
+
+    fn sign(
+        &self,
+        key: &dyn Signer,
+        edition: Edition,
+        form: ListForm,
+        cut: Option<Cut>,
+        listed: &[Listed],
+        expired: Vec<Serial>,
+    ) -> Result<Linted, CaError> {
+        let issuer = self.issuer;
+        let point = match edition.scope {
+            ListScope::Whole => None,
+            // RFC 5280 §5.2.4: a delta has the very distribution point of the list it changes.
+            ListScope::Partition(_) => Some(issuer.list_uri(edition.scope)),
+        };
+        let name = point.as_deref().map(IssuingDistributionPoint::name_of_uri);
+        // RFC 5280 §5.2.6: a full list says where its deltas are, a delta does not.
+        let freshest =
+            (edition.has_deltas && !form.is_delta()).then(|| issuer.delta_uri(edition.scope));
+        let (life, base_number) = match (form, self.policy.deltas) {
+            (ListForm::Delta { base }, Deltas::ValidFor(life)) => (life, Some(base)),
+            (ListForm::Delta { base }, Deltas::None) => (self.policy.validity_secs, Some(base)),
+            (ListForm::Full, _) => (self.policy.validity_secs, None),
+        };
+        let header = CrlHeader {
+            algorithm: issuer.algorithm,
+            issuer: &issuer.name_der,
+            this_update: self.by.at,
+            // A list must not promise an update after its signer's own end.
+            next_update: (self.by.at + life).min(issuer.not_after),
+            number: edition.number,
+            key_identifier: &issuer.key_identifier,
+            base_number,
+            distribution_point: name.as_deref().map(|name| IssuingDistributionPoint {
+                name: Some(name),
+                ..IssuingDistributionPoint::default()
+            }),
+            freshest_uri: freshest.as_deref(),
+        };
+        let mut writer = CrlWriter::with_capacity(listed.len());
+        for entry in listed {
+            writer.push(
+                entry.serial.content(),
+                entry.at,
+                Some(entry.reason),
+                entry.invalidity_date,
+            );
+        }
+        let tbs = writer.finish(&header);
+        let raw = key.sign(&tbs)?;
+        let der = assemble_crl(&tbs, header.algorithm, &raw)
+            .expect("a raw signature has its algorithm's length");
+        let crl = Crl {
+            note: CrlNote {
+                authority: issuer.id(),
+                scope: edition.scope,
+                form,
+                number: edition.number,
+                revision: edition.revision,
+                this_update: header.this_update,
+                next_update: header.next_update,
+                cut,
+            },
+            expired,
+            der,
+        };
+        let case = Case {
+            issuer,
+            header,
+            point: point.as_deref(),
+            last_number: self.last_number,
+            listed,
+        };
+        lint::lint(crl, &case).map_err(|source| CaError::Lint {
+            artefact: format!("CRL {} of {}", edition.number, issuer.alias()),
+            source,
+        })
+    }
+
+    fn record(&self, linted: Linted) -> Result<CrlNote, CaError> {
+        let crl = linted.crl();
+        self.office
+            .registry
+            .wait(|store| store.record_crl(crl, self.by))?;
+        tracing::info!(
+            authority = self.issuer.alias(),
+            partition = crl.scope.code(),
+            delta = crl.form.is_delta(),
+            number = crl.number,
+            revision = crl.revision,
+            octets = crl.der.len(),
+            "CRL"
+        );
+        Ok(linted.into_crl().note)
+    }
 }
 
-fn sign(
-    key: &dyn Signer,
-    header: &CrlHeader<'_>,
-    listed: &[StatusRow],
-) -> Result<Vec<u8>, CaError> {
-    let mut writer = CrlWriter::with_capacity(listed.len());
-    for row in listed {
-        if let Some((at, reason)) = revoked(row) {
-            writer.push(row.serial.content(), at, reason, row.invalidity_date);
+/// What a full list and its delta have in common: RFC 5280 §5.2.3 wants one number for both.
+#[derive(Clone, Copy)]
+struct Edition {
+    number: u64,
+    revision: Revision,
+    scope: ListScope,
+    has_deltas: bool,
+}
+
+impl Issuer {
+    /// File name of a full list, under `/crl/`.
+    #[must_use]
+    pub fn list_name(&self, scope: ListScope) -> String {
+        match scope {
+            ListScope::Whole => format!("{}.crl", self.alias()),
+            ListScope::Partition(number) => format!("{}.{number}.crl", self.alias()),
         }
     }
-    let tbs = writer.finish(header);
-    let raw = key.sign(&tbs)?;
-    Ok(assemble_crl(&tbs, header.algorithm, &raw)
-        .expect("a raw signature has its algorithm's length"))
-}
 
-fn revoked(row: &StatusRow) -> Option<(UnixSeconds, Option<RevocationReason>)> {
-    match row.status {
-        CertStatus::Revoked { at, reason } => Some((at, reason)),
-        CertStatus::Good | CertStatus::Absent => None,
-    }
-}
-
-/// Reads the list back and compares it, entry by entry, with what the registry said.
-fn check(
-    issuer: &Issuer,
-    header: &CrlHeader<'_>,
-    listed: &[StatusRow],
-    der: &[u8],
-) -> Result<(), String> {
-    let read = wire::crl::Crl::parse(der).map_err(|error| error.to_string())?;
-    let same = read.issuer == issuer.name_der
-        && read.algorithm == issuer.algorithm.identifier()
-        && read.this_update == header.this_update
-        && read.next_update == Some(header.next_update)
-        && read.extensions.key_identifier == Some(issuer.key_identifier.as_slice())
-        && read.extensions.unknown_critical.is_none();
-    if !same {
-        return Err("its header differs".to_owned());
-    }
-    let mut rows = listed.iter();
-    for entry in read.entries() {
-        let entry = entry.map_err(|error| error.to_string())?;
-        let row = rows.next().ok_or("it has entries too many")?;
-        // Unspecified is said by leaving the reason out (RFC 5280 §5.3.1).
-        let expected = revoked(row)
-            .map(|(at, reason)| (at, reason.filter(|r| *r != RevocationReason::Unspecified)));
-        let stated = (entry.revoked_at, entry.reason);
-        if entry.serial != row.serial
-            || Some(stated) != expected
-            || entry.invalid_since != row.invalidity_date
-        {
-            return Err(format!("entry {} differs", row.serial));
+    /// File name of the delta beside it.
+    #[must_use]
+    pub fn delta_name(&self, scope: ListScope) -> String {
+        match scope {
+            ListScope::Whole => format!("{}.delta.crl", self.alias()),
+            ListScope::Partition(number) => format!("{}.{number}.delta.crl", self.alias()),
         }
     }
-    if rows.next().is_some() {
-        return Err("entries are missing".to_owned());
+
+    /// Where a full list is: what certificates say, and the list of a partition itself, octet for octet.
+    #[must_use]
+    pub fn list_uri(&self, scope: ListScope) -> String {
+        format!("{}/crl/{}", self.base_url(), self.list_name(scope))
     }
-    let raw = if issuer.algorithm.is_ecdsa_shaped() {
-        ecdsa_raw_from_der(read.signature, issuer.algorithm.raw_octets() / 2)
-            .map_err(|error| error.to_string())?
-    } else {
-        read.signature.to_vec()
-    };
-    verify::own(issuer.algorithm, &issuer.public_key_der, read.tbs, &raw)
-        .map_err(|error| error.to_string())
+
+    /// Where its delta is.
+    #[must_use]
+    pub fn delta_uri(&self, scope: ListScope) -> String {
+        format!("{}/crl/{}", self.base_url(), self.delta_name(scope))
+    }
 }
 
+#[cfg(test)]
+mod form_tests;
 #[cfg(test)]
 mod tests;

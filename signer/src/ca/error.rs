@@ -67,14 +67,6 @@ pub enum CaError {
     /// A public URL that cannot stand in certificates.
     #[error("public-url {0:?} must begin with http:// or https:// and be ASCII without spaces")]
     PublicUrl(String),
-    /// A CRL of ours does not read back as it was written.
-    #[error("the CRL of {alias} does not read back as written: {why}")]
-    CrlCheck {
-        /// Which authority.
-        alias: String,
-        /// What differs.
-        why: String,
-    },
     /// A file cannot be written.
     #[error("writing {}", path.display())]
     File {

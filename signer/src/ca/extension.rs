@@ -115,6 +115,13 @@ pub fn distribution_point(url: &str) -> der::Result<Extension> {
     extension(&CrlDistributionPoints(vec![point]), Weight::NonCritical)
 }
 
+/// freshestCRL: where the deltas of the certificate's list are. RFC 5280 §4.2.1.15: not critical, and of the same syntax
+/// as cRLDistributionPoints.
+pub fn freshest_crl(url: &str) -> der::Result<Extension> {
+    let point = distribution_point(url)?;
+    by_hand(FRESHEST_CRL, point.extn_value.into_bytes().into())
+}
+
 /// subjectAltName.
 pub fn alternative_names(names: Vec<GeneralName>) -> der::Result<Extension> {
     extension(&SubjectAltName(names), Weight::NonCritical)
@@ -228,6 +235,8 @@ pub const KP_CLIENT: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.
 pub const KP_EMAIL: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
 /// id-kp-OCSPSigning.
 pub const KP_OCSP_SIGNING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.9");
+/// freshestCRL.
+pub const FRESHEST_CRL: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.46");
 /// id-pkix-ocsp-nocheck.
 pub const OCSP_NOCHECK: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1.5");
 

@@ -12,7 +12,8 @@ use super::{CaError, Issuer, extension};
 use crate::key::Signer;
 use crate::office::Office;
 use crate::registry::{
-    By, CertificateFilter, CertificateKind, Issued, IssuerId, NewAuthority, Reservation, Store,
+    By, CertificateFilter, CertificateKind, Issued, IssuerId, ListScope, NewAuthority, Reservation,
+    Store,
 };
 use aws_lc_rs::digest;
 use der::Decode;
@@ -109,6 +110,7 @@ fn root<S: Store>(
         not_after: prepare::start(by.at) + ROOT_SECS,
         // One issuing authority below, none below that: the root itself need not repeat the limit.
         extensions: prepare::authority_extensions(1)?,
+        list: ListScope::Whole,
     };
     let prepared = prepare::prepare_root(chain.algorithm, &draft)?;
     let name_der = prepare::name_der(&draft.subject)?;
@@ -118,6 +120,7 @@ fn root<S: Store>(
         key_identifier: extension::key_identifier(key.public_key_der())
             .map_err(CaError::encode("public key"))?,
         not_after: draft.not_after,
+        locations: None,
     };
     let linted = checked(prepared, &signatory, Purpose::Root, chain.root_alias)?;
     let certificate = sign(&*key, &linted, chain.root_alias)?;
@@ -185,13 +188,14 @@ fn certify_issuing<S: Store>(
     let mut extensions = prepare::authority_extensions(0)?;
     extensions
         .push(extension::policies(&[extension::ANY_POLICY]).map_err(CaError::encode("policies"))?);
-    extensions.extend(prepare::location_extensions(root)?);
+    extensions.extend(prepare::location_extensions(root, ListScope::Whole)?);
     let draft = Draft {
         subject: subject(office, &title)?,
         public_key_der: key.public_key_der().to_vec(),
         not_before: prepare::start(by.at),
         not_after: prepare::start(by.at) + ISSUING_SECS,
         extensions,
+        list: ListScope::Whole,
     };
     let prepared = prepare::prepare(root, &draft)?;
     let linted = checked(
@@ -209,6 +213,7 @@ fn certify_issuing<S: Store>(
         not_before: linted.not_before(),
         not_after: linted.not_after(),
         key_file: Some(chain.alias.to_owned()),
+        crl_partition: linted.partition(),
     };
     let reservations = [reservation];
     let ids = office

@@ -162,6 +162,7 @@ fn reserve<S: Store>(
                     not_before: checked.not_before(),
                     not_after: checked.not_after(),
                     key_file: key_file.clone(),
+                    crl_partition: checked.partition(),
                 });
                 linted.push((checked, key_file));
             }

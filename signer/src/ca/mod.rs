@@ -29,7 +29,7 @@ pub use error::CaError;
 pub(crate) mod tests;
 
 use crate::key::{KeyError, Keyring, Signer};
-use crate::registry::{Authority, AuthorityId, IssuerId};
+use crate::registry::{Authority, AuthorityId, IssuerId, ListScope};
 use der::{Decode, Encode};
 use wire::algorithm::SignatureAlgorithm;
 use x509_cert::Certificate;
@@ -105,10 +105,16 @@ impl Issuer {
         self.row.parent.is_none()
     }
 
-    /// File name of its CRL, under `/crl/`.
+    /// File name of its list of all certificates, under `/crl/`.
     #[must_use]
     pub fn crl_name(&self) -> String {
-        format!("{}.crl", self.alias())
+        self.list_name(ListScope::Whole)
+    }
+
+    /// What the URLs in its certificates and lists begin with, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.row.public_url.trim_end_matches('/')
     }
 
     /// File name of its certificate, under `/ca/`.

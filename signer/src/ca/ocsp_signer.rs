@@ -162,6 +162,9 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
             extension::extended_key_usage(&[extension::KP_OCSP_SIGNING]).map_err(encode())?,
             extension::ocsp_nocheck().map_err(encode())?,
         ],
+        // It names no list, but stands on one if it is ever revoked: on that of a partition, where there are some, so that
+        // all partitions together are the list of all.
+        list: prepare::choose_list(&office.settings.lists(issuer.alias(), issuer.is_root()))?,
     };
     let prepared = prepare::prepare(issuer, &draft)?;
     let linted = checked(
@@ -179,6 +182,7 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
         not_before,
         not_after,
         key_file: Some(key_file),
+        crl_partition: linted.partition(),
     };
     let reservations = [reservation];
     let ids = office

@@ -2,10 +2,11 @@
 //!
 //! No private key is needed here. The result goes to the linter, which is the only way on.
 
+use super::crl::policy::ListPolicy;
 use super::extension::{self, Weight};
 use super::{CaError, Issuer};
 use crate::key::certify::IssuerFace;
-use crate::registry::Reserved;
+use crate::registry::{ListScope, Reserved};
 use der::{Decode, Encode};
 use spki::{SubjectPublicKeyInfoOwned, SubjectPublicKeyInfoRef};
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub struct Draft {
     pub not_after: UnixSeconds,
     /// Extensions after the two key identifiers, which are added for every certificate.
     pub extensions: Vec<Extension>,
+    /// Which list it names.
+    pub list: ListScope,
 }
 
 /// A TBSCertificate that no rule has looked at yet.
@@ -43,6 +46,7 @@ pub struct Prepared {
     pub(super) tbs: Vec<u8>,
     pub(super) not_before: UnixSeconds,
     pub(super) not_after: UnixSeconds,
+    pub(super) list: ListScope,
 }
 
 impl Prepared {
@@ -55,6 +59,9 @@ impl Prepared {
             tbs: reservation.tbs.clone(),
             not_before: reservation.not_before,
             not_after: reservation.not_after,
+            list: reservation
+                .crl_partition
+                .map_or(ListScope::Whole, ListScope::Partition),
         }
     }
 }
@@ -120,6 +127,7 @@ fn build(
         tbs,
         not_before: draft.not_before,
         not_after: draft.not_after,
+        list: draft.list,
     })
 }
 
@@ -181,12 +189,28 @@ pub fn authority_extensions(path_length: u8) -> Result<Vec<Extension>, CaError> 
     ])
 }
 
+/// The list that a certificate issued now names: one of the issuer's partitions by chance, or the list of all.
+///
+/// # Errors
+/// [`CaError::Key`] if the system has no random octets.
+pub fn choose_list(lists: &ListPolicy) -> Result<ListScope, CaError> {
+    let Some(partitions) = lists.partitions else {
+        return Ok(ListScope::Whole);
+    };
+    let mut octets = [0; 8];
+    getrandom::fill(&mut octets).map_err(|_| crate::key::KeyError::Random)?;
+    // Sixty-four bits over at most a few thousand partitions: their unevenness is below 2^-51.
+    let chance = u64::from_le_bytes(octets) % u64::from(partitions.get());
+    let number = u32::try_from(chance).expect("a remainder of a u32 is one") + 1;
+    Ok(ListScope::Partition(number))
+}
+
 /// Where to find the issuer's certificate, its list, and (for authorities that have one) its OCSP responder.
 ///
 /// # Errors
 /// [`CaError::Encode`].
-pub fn location_extensions(issuer: &Issuer) -> Result<[Extension; 2], CaError> {
-    let base = issuer.row.public_url.trim_end_matches('/');
+pub fn location_extensions(issuer: &Issuer, list: ListScope) -> Result<[Extension; 2], CaError> {
+    let base = issuer.base_url();
     let ocsp = format!("{base}/");
     let encode = || CaError::encode("URLs");
     Ok([
@@ -196,8 +220,7 @@ pub fn location_extensions(issuer: &Issuer) -> Result<[Extension; 2], CaError> {
             &format!("{base}/ca/{}", issuer.certificate_name()),
         )
         .map_err(encode())?,
-        extension::distribution_point(&format!("{base}/crl/{}", issuer.crl_name()))
-            .map_err(encode())?,
+        extension::distribution_point(&issuer.list_uri(list)).map_err(encode())?,
     ])
 }
 

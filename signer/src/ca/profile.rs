@@ -38,6 +38,17 @@ pub enum IdentityNumber {
     Omitted,
 }
 
+/// Whether freshestCRL (RFC 5280 §4.2.1.15) goes into the certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FreshestCrl {
+    /// Left out: GM/T 0015 does not ask for it, and the full list says the same.
+    #[default]
+    Omitted,
+    /// Written.
+    Included,
+}
+
 /// One profile as the configuration file says it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -54,6 +65,8 @@ pub struct ProfileConfig {
     pub identity_tagging: Tagging,
     /// Whether persons' numbers are published.
     pub identity_number: IdentityNumber,
+    /// Whether certificates say where the deltas of their list are, if their issuer has deltas. Full lists always say it.
+    pub freshest_crl: FreshestCrl,
     /// OID of the extension that carries the unified social credit code. GM/T 0015-2023 defines one, but its value could
     /// not be verified from a public text, so none is set.
     pub uscc_oid: Option<String>,
@@ -68,6 +81,7 @@ impl Default for ProfileConfig {
             country: "CN".to_owned(),
             identity_tagging: Tagging::Explicit,
             identity_number: IdentityNumber::Included,
+            freshest_crl: FreshestCrl::Omitted,
             uscc_oid: None,
         }
     }
@@ -157,6 +171,12 @@ impl Profile {
     #[must_use]
     pub fn uscc_extension(&self) -> Option<ObjectIdentifier> {
         self.uscc
+    }
+
+    /// Whether freshestCRL is written where there are deltas.
+    #[must_use]
+    pub fn freshest_crl(&self) -> FreshestCrl {
+        self.config.freshest_crl
     }
 
     /// Whether and how `IdentifyCode` is written.

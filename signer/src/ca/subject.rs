@@ -5,16 +5,18 @@
 //! characters of GB 11714 in `OrganizationCode`, which a unified social credit code holds at places 9 to 17; a unified social
 //! credit code also in `TaxationNumber` for units (one code since 2015) and, if the profile names an OID, in that extension.
 
+use super::crl::policy::Deltas;
 use super::extension::{self, Identity as Document};
 use super::lint::family;
 use super::name::NameParts;
 use super::prepare::{self, Draft};
-use super::profile::{KeyFamily, Profile};
+use super::profile::{FreshestCrl, KeyFamily, Profile};
 use super::{CaError, Issuer};
 use crate::office::Office;
 use crate::ra::approval::ApprovedItem;
 use crate::ra::row::{Device, Identity, Person, Row, Unit};
 use crate::ra::unit_code::UnitCode;
+use crate::registry::ListScope;
 use der::asn1::Ia5String;
 use wire::time::UnixSeconds;
 use x509_cert::ext::Extension;
@@ -34,7 +36,16 @@ pub(super) fn draft<S>(
     let profile = office.settings.profile(item.row().kind());
     // A key the linter will refuse; any family does until then.
     let key = family(&public_key_der).map_or(KeyFamily::EllipticCurve, |(family, _)| family);
-    let mut extensions = common(issuer, profile, key)?;
+    let lists = office.settings.lists(issuer.alias(), issuer.is_root());
+    let list = prepare::choose_list(&lists)?;
+    let mut extensions = common(issuer, profile, key, list)?;
+    // RFC 5280 §4.2.1.15: a certificate may say where the deltas of its list are.
+    if lists.deltas != Deltas::None && profile.freshest_crl() == FreshestCrl::Included {
+        extensions.push(
+            extension::freshest_crl(&issuer.delta_uri(list))
+                .map_err(CaError::encode("freshestCRL"))?,
+        );
+    }
     let names = match item.row() {
         Row::Person(person) => {
             extensions.extend(of_person(profile, person)?);
@@ -71,10 +82,16 @@ pub(super) fn draft<S>(
         not_before,
         not_after: (not_before + profile.validity_secs()).min(issuer.not_after),
         extensions,
+        list,
     })
 }
 
-fn common(issuer: &Issuer, profile: &Profile, key: KeyFamily) -> Result<Vec<Extension>, CaError> {
+fn common(
+    issuer: &Issuer,
+    profile: &Profile,
+    key: KeyFamily,
+    list: ListScope,
+) -> Result<Vec<Extension>, CaError> {
     let encode = || CaError::encode("extensions");
     let (usages, weight) = profile.key_usage(key);
     let mut extensions = vec![
@@ -82,7 +99,7 @@ fn common(issuer: &Issuer, profile: &Profile, key: KeyFamily) -> Result<Vec<Exte
         extension::extended_key_usage(profile.purposes()).map_err(encode())?,
         extension::policies(profile.policies()).map_err(encode())?,
     ];
-    extensions.extend(prepare::location_extensions(issuer)?);
+    extensions.extend(prepare::location_extensions(issuer, list)?);
     Ok(extensions)
 }
 

@@ -108,6 +108,8 @@ pub struct Reservation {
     pub not_after: UnixSeconds,
     /// File name of its key, where we hold it (OCSP signers; demo keys until delivered).
     pub key_file: Option<String>,
+    /// The partition whose list it names; none: the list of all.
+    pub crl_partition: Option<u32>,
 }
 
 /// A certificate that was reserved and not yet signed.

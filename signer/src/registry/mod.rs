@@ -9,6 +9,7 @@
 //! | [`authority`] | roots, issuing authorities, their keys' names |
 //! | [`submission`] | submitted forms and their items, from `drafted` to `archived` |
 //! | [`certificate`] | certificates from `reserved` to `expired`, revocations, status rows |
+//! | [`listing`] | what stands on a list: a million entries in one view |
 //! | [`serving`] | CRL numbers and CRLs, batch numbers, adopted foreign issuers |
 //! | [`audit`] | who did what when |
 //! | [`sqlite`] | the embedded implementation; portable SQL in one place |
@@ -21,6 +22,7 @@ pub mod authority;
 pub mod blocking;
 pub mod certificate;
 pub mod error;
+pub mod listing;
 pub mod serving;
 mod sql;
 pub mod sqlite;
@@ -39,7 +41,10 @@ pub use certificate::{
     OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
 };
 pub use error::RegistryError;
-pub use serving::{Adoption, BatchKind, BatchRecord, Crl, CrlNote, Foreign};
+pub use listing::{DeltaSince, ListQuery, Listed, Listing, Part};
+pub use serving::{
+    Adoption, BatchKind, BatchRecord, Crl, CrlNote, Cut, Foreign, ListForm, ListScope,
+};
 pub use sqlite::SqliteStore;
 pub use submission::{
     ApplicationState, Business, Item, ItemId, ItemOutcome, ItemState, NewItem, NewSubmission,
@@ -201,20 +206,23 @@ pub trait Store: Send + Sync + 'static {
         }
     }
 
-    /// Hands out the revoked certificates of an authority, expired ones too, in no order: as
-    /// [`Self::each_status`], at the cost of the revoked ones alone.
-    fn each_revoked(
-        &self,
-        authority: AuthorityId,
-        each: impl FnMut(StatusRow) + Send,
-    ) -> impl Future<Output = Answer<Revision>> + Send;
+    /// What stands on a list, in one view: a million entries in well under a second.
+    fn listing(&self, query: &ListQuery) -> impl Future<Output = Answer<Listing>> + Send;
 
-    /// Whether a revoked certificate of an authority changed after `since`. Cheap enough for every pass.
-    fn any_revoked_since(
+    /// Of each scope in which a revoked or released certificate changed after `since`: the newest such change. The whole
+    /// is not among them. Cheap enough for every pass.
+    fn list_changes(
         &self,
         authority: AuthorityId,
         since: Revision,
-    ) -> impl Future<Output = Answer<bool>> + Send;
+    ) -> impl Future<Output = Answer<Vec<(Option<u32>, Revision)>>> + Send;
+
+    /// The partitions that certificates name which had not expired at `at`; `None` stands for the list of all.
+    fn named_lists(
+        &self,
+        authority: AuthorityId,
+        at: UnixSeconds,
+    ) -> impl Future<Output = Answer<Vec<Option<u32>>>> + Send;
 
     /// One certificate by serial.
     fn certificate(
@@ -229,11 +237,19 @@ pub trait Store: Send + Sync + 'static {
         filter: &CertificateFilter,
     ) -> impl Future<Output = Answer<Vec<Certificate>>> + Send;
 
-    /// Revokes, once and for good: [`RegistryError::AlreadyRevoked`] tells when it was before. An
-    /// invalidity date lies between notBefore and the revocation.
+    /// Revokes, once and for good: [`RegistryError::AlreadyRevoked`] tells when it was before, unless it was only on hold
+    /// (reason certificateHold) and is revoked for another reason now. An invalidity date lies between notBefore and the
+    /// revocation.
     fn revoke(
         &self,
         revocation: &Revocation,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// Ends a hold: the certificate is good again.
+    fn release(
+        &self,
+        id: CertificateId,
         by: By<'_>,
     ) -> impl Future<Output = Answer<Revision>> + Send;
 
@@ -263,7 +279,16 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps a signed CRL, and of those before it the last few: what was signed stands in the audit trail.
     fn record_crl(&self, crl: &Crl, by: By<'_>) -> impl Future<Output = Answer<()>> + Send;
 
-    /// The CRL of the highest number.
+    /// What the kept lists of an authority say of themselves, oldest first: of each scope and form the last few.
+    fn crl_notes(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<Vec<CrlNote>>> + Send;
+
+    /// The document of which that is the note, if it is still kept.
+    fn crl(&self, note: &CrlNote) -> impl Future<Output = Answer<Option<Crl>>> + Send;
+
+    /// The full list of all certificates with the highest number.
     fn latest_crl(
         &self,
         authority: AuthorityId,

@@ -1,14 +1,97 @@
 //! What leaves the registry for publication: CRLs, batches, and other authorities' CRLs adopted.
 
+use wire::serial::Serial;
 use wire::time::UnixSeconds;
 
 use super::{AuthorityId, IssuerId, Revision};
 
+/// Which certificates of an authority a list is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ListScope {
+    /// All of them.
+    Whole,
+    /// Those whose distribution point names this partition; from 1.
+    Partition(u32),
+}
+
+impl ListScope {
+    /// As stored: 0 for all.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        match self {
+            Self::Whole => 0,
+            Self::Partition(number) => number,
+        }
+    }
+
+    /// From what is stored.
+    #[must_use]
+    pub fn from_code(code: u32) -> Self {
+        match code {
+            0 => Self::Whole,
+            number => Self::Partition(number),
+        }
+    }
+}
+
+/// Whether a list says everything or what changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListForm {
+    /// Everything in its scope.
+    Full,
+    /// What changed since the full list of that number (RFC 5280 §5.2.4).
+    Delta {
+        /// BaseCRLNumber.
+        base: u64,
+    },
+}
+
+impl ListForm {
+    /// Whether it says only what changed.
+    #[must_use]
+    pub fn is_delta(self) -> bool {
+        matches!(self, Self::Delta { .. })
+    }
+}
+
+/// What has left full lists: certificates that expired before `time` and were revoked up to `revision`. They stood on the
+/// list before, which was made after they had expired (RFC 5280 §3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// thisUpdate of the list before.
+    pub time: UnixSeconds,
+    /// The revision the list before shows.
+    pub revision: Revision,
+}
+
 /// A CRL we signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crl {
+    /// Whose, which, when.
+    pub note: CrlNote,
+    /// Revoked serials that left it by expiry and are still answered for.
+    pub expired: Vec<Serial>,
+    /// The document.
+    pub der: Vec<u8>,
+}
+
+impl std::ops::Deref for Crl {
+    type Target = CrlNote;
+
+    fn deref(&self) -> &CrlNote {
+        &self.note
+    }
+}
+
+/// What a CRL we signed says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrlNote {
     /// Whose.
     pub authority: AuthorityId,
+    /// Of which certificates.
+    pub scope: ListScope,
+    /// Everything or what changed.
+    pub form: ListForm,
     /// CRLNumber (RFC 5280 §5.2.3), from `next_crl_number`.
     pub number: u64,
     /// The registry revision it shows.
@@ -17,37 +100,8 @@ pub struct Crl {
     pub this_update: UnixSeconds,
     /// nextUpdate.
     pub next_update: UnixSeconds,
-    /// The document.
-    pub der: Vec<u8>,
-}
-
-/// What a CRL we signed says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CrlNote {
-    /// Whose.
-    pub authority: AuthorityId,
-    /// CRLNumber.
-    pub number: u64,
-    /// The registry revision it shows.
-    pub revision: Revision,
-    /// thisUpdate.
-    pub this_update: UnixSeconds,
-    /// nextUpdate.
-    pub next_update: UnixSeconds,
-}
-
-impl Crl {
-    /// All but the document.
-    #[must_use]
-    pub fn note(&self) -> CrlNote {
-        CrlNote {
-            authority: self.authority,
-            number: self.number,
-            revision: self.revision,
-            this_update: self.this_update,
-            next_update: self.next_update,
-        }
-    }
+    /// Of a full list: what has left it. None for those of the first edition, which told nobody.
+    pub cut: Option<Cut>,
 }
 
 /// Kind of a batch, with the codes of `wire::batch`.

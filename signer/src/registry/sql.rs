@@ -65,7 +65,7 @@ pub(super) const OTHER_AUTHORITY: &str = "SELECT s.alias, a.alias FROM certifica
     JOIN authority a ON a.id = c.authority WHERE c.id > $1 AND a.alias <> s.alias LIMIT 1";
 pub(super) const UNFINISHED: &str =
     "SELECT c.id, c.authority, c.serial, c.item, c.kind, c.not_before,
-    c.not_after, c.key_file, c.reserved_at, o.tbs FROM certificate c
+    c.not_after, c.key_file, c.crl_partition, c.reserved_at, o.tbs FROM certificate c
     JOIN certificate_octets o ON o.certificate = c.id
     WHERE c.authority = $1 AND c.state = 'reserved' ORDER BY c.id";
 /// A page of statuses, by (revision, row number): the order of the index, so that no page is sorted.
@@ -74,14 +74,33 @@ pub(super) const STATUS_PAGE: &str =
     not_before, not_after, revision FROM certificate
     WHERE authority = $1 AND (revision, id) > ($2, $3) AND state <> 'reserved'
     ORDER BY revision, id LIMIT $4";
-/// The same of the revoked ones only.
-pub(super) const REVOKED_PAGE: &str =
-    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
-    not_before, not_after, revision FROM certificate
-    WHERE authority = $1 AND (revision, id) > ($2, $3) AND revoked_at IS NOT NULL
-    ORDER BY revision, id LIMIT $4";
-pub(super) const ANY_REVOKED: &str = "SELECT count(*) FROM (SELECT 1 FROM certificate
-    WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL LIMIT 1) AS one";
+/// What a delta may say: what is revoked and changed since.
+pub(super) const LISTED_SINCE: &str =
+    "SELECT serial, revoked_at, reason, invalidity_date, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL AND ($3 = 0 OR crl_partition = $3)";
+/// What was released from hold since.
+pub(super) const RELEASED_SINCE: &str = "SELECT serial, released_at FROM certificate
+    WHERE authority = $1 AND revision > $2 AND released_at IS NOT NULL AND revoked_at IS NULL
+    AND ($3 = 0 OR crl_partition = $3)";
+/// What is revoked and ended in a span of time.
+pub(super) const REVOKED_ENDED: &str =
+    "SELECT serial, revoked_at, reason, invalidity_date, not_after, revision FROM certificate
+    WHERE authority = $1 AND not_after >= $2 AND not_after < $3 AND revoked_at IS NOT NULL
+    AND ($4 = 0 OR crl_partition = $4)";
+/// What changed on lists since, by partition.
+pub(super) const LIST_CHANGES: &str = "SELECT crl_partition, max(revision) AS revision FROM (
+    SELECT crl_partition, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL
+    UNION ALL SELECT crl_partition, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND released_at IS NOT NULL) AS changed GROUP BY crl_partition";
+/// The greatest partition below one, and when the last certificate that names it ends; asked step by step, so that each is
+/// a look into the index.
+pub(super) const NAMED_PARTITION: &str = "SELECT crl_partition, not_after FROM certificate
+    WHERE authority = $1 AND kind <> 'ocsp-signer' AND crl_partition < $2
+    ORDER BY crl_partition DESC, not_after DESC LIMIT 1";
+/// Whether certificates that end after name the list of all.
+pub(super) const NAMED_WHOLE: &str = "SELECT count(*) FROM (SELECT 1 FROM certificate
+    WHERE authority = $1 AND kind <> 'ocsp-signer' AND crl_partition IS NULL AND not_after >= $2 LIMIT 1) AS one";
 /// Begins a selection of certificates; conditions are appended.
 pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
     i.submission, i.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,
@@ -93,8 +112,11 @@ pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.seri
     WHERE 1 = 1";
 pub(super) const ADD_REVOCATION: &str = "INSERT INTO revocation (certificate, reason, ground, at,
     invalidity_date, officer, revision) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+/// Out of a hold.
+pub(super) const RELEASE: &str = "UPDATE certificate SET state = CASE WHEN not_after < $2 THEN 'expired' ELSE 'issued' END,
+    revoked_at = NULL, reason = NULL, invalidity_date = NULL, released_at = $2, revision = $3 WHERE id = $1";
 pub(super) const REVOKE: &str =
-    "UPDATE certificate SET state = 'revoked', revoked_at = $2, reason = $3,
+    "UPDATE certificate SET state = CASE WHEN $3 = 6 THEN 'held' ELSE 'revoked' END, revoked_at = $2, reason = $3,
     invalidity_date = $4, revision = $5 WHERE id = $1";
 /// Whether `EXPIRE` or `UNEXPIRE` has work.
 pub(super) const EXPIRY_DUE: &str = "SELECT (SELECT count(*) FROM (SELECT 1 FROM certificate
@@ -116,16 +138,22 @@ pub(super) const OCSP_SIGNERS_REVOKED: &str = "SELECT count(*) FROM certificate
 
 pub(super) const NEXT_CRL_NUMBER: &str =
     "UPDATE authority SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number";
-pub(super) const ADD_CRL: &str =
-    "INSERT INTO crl (authority, number, revision, this_update, next_update, der)
-    VALUES ($1, $2, $3, $4, $5, $6)";
-pub(super) const LATEST_CRL: &str =
-    "SELECT authority, number, revision, this_update, next_update, der
-    FROM crl WHERE authority = $1 ORDER BY number DESC LIMIT 1";
-pub(super) const LATEST_CRL_NOTE: &str =
-    "SELECT authority, number, revision, this_update, next_update
-    FROM crl WHERE authority = $1 ORDER BY number DESC LIMIT 1";
-pub(super) const DROP_OLD_CRLS: &str = "DELETE FROM crl WHERE authority = $1 AND number <= $2";
+pub(super) const ADD_LIST: &str = "INSERT INTO list (authority, scope, form, number, revision,
+    this_update, next_update, base, cut_time, cut_revision, expired, der)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+pub(super) const LIST_NOTES: &str = "SELECT authority, scope, form, number, revision, this_update,
+    next_update, base, cut_time, cut_revision FROM list WHERE authority = $1 ORDER BY number, scope, form";
+pub(super) const LIST: &str = "SELECT authority, scope, form, number, revision, this_update,
+    next_update, base, cut_time, cut_revision, expired, der FROM list
+    WHERE authority = $1 AND scope = $2 AND form = $3 AND number = $4";
+pub(super) const LATEST_LIST_NOTE: &str =
+    "SELECT authority, scope, form, number, revision, this_update,
+    next_update, base, cut_time, cut_revision FROM list
+    WHERE authority = $1 AND scope = 0 AND form = 0 ORDER BY number DESC LIMIT 1";
+pub(super) const DROP_OLD_LISTS: &str =
+    "DELETE FROM list WHERE authority = $1 AND scope = $2 AND form = $3
+    AND number < (SELECT min(number) FROM (SELECT number FROM list
+    WHERE authority = $1 AND scope = $2 AND form = $3 ORDER BY number DESC LIMIT $4) AS kept)";
 pub(super) const NEXT_BATCH_NUMBER: &str =
     "INSERT INTO batch_number (issuer, newest) VALUES ($1, 1)
     ON CONFLICT (issuer) DO UPDATE SET newest = batch_number.newest + 1 RETURNING newest";

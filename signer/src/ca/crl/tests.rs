@@ -6,6 +6,8 @@ use crate::ca::tests::{approve, certificates, founded, now, openssl, person};
 use crate::office::Office;
 use crate::registry::{Revocation, SqliteStore};
 use std::path::Path;
+use wire::status::RevocationReason;
+use wire::time::UnixSeconds;
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
 

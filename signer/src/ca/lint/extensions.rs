@@ -120,16 +120,26 @@ fn locations(case: &Case<'_>) -> Result<(), LintError> {
     let clause = "GM/T 0015 §5.2.4.2.11 and .13";
     let mut list = false;
     let mut access = false;
+    let named = case
+        .signatory
+        .locations
+        .map(|issuer| issuer.list_uri(case.prepared.list));
     for extension in case.certificate.extensions() {
         match extension.parsed_extension() {
             ParsedExtension::CRLDistributionPoints(points) => {
-                list = points
-                    .points
-                    .iter()
-                    .any(|point| match &point.distribution_point {
-                        Some(DistributionPointName::FullName(names)) => names.iter().any(is_http),
+                // RFC 5280 §5.2.5: the list of a partition says the very URI that its certificates say.
+                list = match points.points.as_slice() {
+                    [point] => match &point.distribution_point {
+                        Some(DistributionPointName::FullName(names)) => match names.as_slice() {
+                            [GeneralName::URI(uri)] => {
+                                is_http(&GeneralName::URI(uri)) && named.as_deref() == Some(*uri)
+                            }
+                            _ => false,
+                        },
                         _ => false,
-                    });
+                    },
+                    _ => false,
+                };
             }
             ParsedExtension::AuthorityInfoAccess(found) => {
                 let says = |method: &str| {
@@ -150,7 +160,7 @@ fn locations(case: &Case<'_>) -> Result<(), LintError> {
     }
     must(
         list,
-        "a certificate must say where its list is, over HTTP",
+        "a certificate must say where its list is, over HTTP, and it must be the list it is put on",
         clause,
     )?;
     must(

@@ -11,6 +11,7 @@ mod key;
 use super::prepare::Prepared;
 use super::{Issuer, extension};
 use crate::key::certify;
+use crate::registry::ListScope;
 use wire::algorithm::SignatureAlgorithm;
 use wire::serial::Serial;
 use wire::time::UnixSeconds;
@@ -63,6 +64,15 @@ impl Linted {
         &self.prepared.tbs
     }
 
+    /// The partition whose list it names; none: the list of all.
+    #[must_use]
+    pub fn partition(&self) -> Option<u32> {
+        match self.prepared.list {
+            ListScope::Whole => None,
+            ListScope::Partition(number) => Some(number),
+        }
+    }
+
     /// notBefore.
     #[must_use]
     pub fn not_before(&self) -> UnixSeconds {
@@ -87,6 +97,8 @@ pub struct Signatory<'a> {
     pub key_identifier: [u8; 20],
     /// End of its own validity.
     pub not_after: UnixSeconds,
+    /// Whose lists its certificates name; none for what certifies itself.
+    pub locations: Option<&'a Issuer>,
 }
 
 impl<'a> From<&'a Issuer> for Signatory<'a> {
@@ -96,6 +108,7 @@ impl<'a> From<&'a Issuer> for Signatory<'a> {
             algorithm: issuer.algorithm,
             key_identifier: issuer.key_identifier,
             not_after: issuer.not_after,
+            locations: Some(issuer),
         }
     }
 }

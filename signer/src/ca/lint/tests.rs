@@ -26,13 +26,14 @@ fn bench() -> Bench {
         ext::extended_key_usage(&[ext::KP_CLIENT]).unwrap(),
         ext::policies(&[ext::ANY_POLICY]).unwrap(),
     ];
-    extensions.extend(prepare::location_extensions(&issuer).unwrap());
+    extensions.extend(prepare::location_extensions(&issuer, ListScope::Whole).unwrap());
     let draft = Draft {
         subject: name("CN", "张三"),
         public_key_der: public_key(SignatureAlgorithm::EcdsaP256Sha256),
         not_before: now(),
         not_after: now() + 86_400,
         extensions,
+        list: ListScope::Whole,
     };
     Bench {
         issuer,
@@ -292,6 +293,7 @@ fn a_certificate_of_2050_has_the_wrong_kind_of_date() {
         algorithm,
         key_identifier: ext::key_identifier(&draft.public_key_der).unwrap(),
         not_after: until,
+        locations: None,
     };
     let prepared = prepare::prepare_root(algorithm, &draft).unwrap();
     let linted = lint(prepared, &signatory, Purpose::Root).unwrap();
@@ -300,4 +302,22 @@ fn a_certificate_of_2050_has_the_wrong_kind_of_date() {
         tbs.validity().not_after,
         x509_cert::time::Time::GeneralTime(_)
     ));
+}
+
+#[test]
+fn a_certificate_names_another_list_than_the_one_it_is_put_on() {
+    let mut bench = bench();
+    bench.draft.list = ListScope::Partition(3);
+    assert!(
+        bench
+            .rule()
+            .starts_with("a certificate must say where its list is")
+    );
+    bench.drop_extension("2.5.29.31");
+    bench
+        .draft
+        .extensions
+        .push(ext::distribution_point(&bench.issuer.list_uri(ListScope::Partition(3))).unwrap());
+    let linted = bench.judge(Purpose::Subject).unwrap();
+    assert_eq!(linted.partition(), Some(3));
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use wire::time::UnixSeconds;
 
-use super::row::{named, number, serial, stored};
+use super::row::{named, number, partition, serial, stored};
 use super::{Act, audit, next_revision};
 use crate::registry::{
     Answer, ApplicationState, AuthorityId, By, CertificateId, CertificateKind, Issued, ItemId,
@@ -107,10 +107,10 @@ async fn insert(
 ) -> Answer<()> {
     let mut certificates = QueryBuilder::<Sqlite>::new(
         "INSERT INTO certificate (id, authority, serial, kind, state, subject, item, not_before,
-         not_after, key_file, reserved_at)
+         not_after, key_file, reserved_at, crl_partition)
          SELECT v.column1, v.column2, v.column3, v.column4, 'reserved',
          (SELECT subject FROM item WHERE item.id = v.column5), v.column5, v.column6, v.column7, v.column8,
-         v.column9 FROM (",
+         v.column9, v.column10 FROM (",
     );
     certificates.push_values((first..).zip(chunk), |mut row, (id, new)| {
         row.push_bind(id)
@@ -121,7 +121,8 @@ async fn insert(
             .push_bind(stored(new.not_before))
             .push_bind(stored(new.not_after))
             .push_bind(new.key_file.clone())
-            .push_bind(stored(at));
+            .push_bind(stored(at))
+            .push_bind(new.crl_partition.map(i64::from));
     });
     certificates.push(") AS v");
     certificates
@@ -283,6 +284,7 @@ pub(super) async fn unfinished(
                 not_before: number(row, "not_before")?,
                 not_after: number(row, "not_after")?,
                 key_file: row.try_get("key_file")?,
+                crl_partition: partition(row)?,
             };
             let reserved_at = number(row, "reserved_at")?;
             Ok(Reserved {

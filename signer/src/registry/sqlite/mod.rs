@@ -6,6 +6,7 @@
 
 mod authority;
 mod certificate;
+mod listing;
 mod revoke;
 mod row;
 mod serving;
@@ -29,9 +30,9 @@ use self::row::{loaded, stored};
 use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
     By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
-    Item, NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError, Reservation,
-    Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber, Submitted,
-    TurnAway, TurnedAway, sql,
+    Item, ListQuery, Listing, NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError,
+    Reservation, Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber,
+    Submitted, TurnAway, TurnedAway, sql,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -252,17 +253,25 @@ impl Store for SqliteStore {
         status::each(&mut view, authority, since, each).await
     }
 
-    async fn each_revoked(
-        &self,
-        authority: AuthorityId,
-        each: impl FnMut(StatusRow) + Send,
-    ) -> Answer<Revision> {
+    async fn listing(&self, query: &ListQuery) -> Answer<Listing> {
         let mut view = self.view().await?;
-        status::each_revoked(&mut view, authority, each).await
+        listing::read(&mut view, query).await
     }
 
-    async fn any_revoked_since(&self, authority: AuthorityId, since: Revision) -> Answer<bool> {
-        reading!(self, status::any_revoked_since, authority, since)
+    async fn list_changes(
+        &self,
+        authority: AuthorityId,
+        since: Revision,
+    ) -> Answer<Vec<(Option<u32>, Revision)>> {
+        reading!(self, listing::changes, authority, since)
+    }
+
+    async fn named_lists(
+        &self,
+        authority: AuthorityId,
+        at: UnixSeconds,
+    ) -> Answer<Vec<Option<u32>>> {
+        reading!(self, listing::named, authority, at)
     }
 
     async fn certificate(
@@ -279,6 +288,10 @@ impl Store for SqliteStore {
 
     async fn revoke(&self, revocation: &Revocation, by: By<'_>) -> Answer<Revision> {
         in_one_transaction!(self, revoke::revoke, revocation, by)
+    }
+
+    async fn release(&self, id: CertificateId, by: By<'_>) -> Answer<Revision> {
+        in_one_transaction!(self, revoke::release, id, by)
     }
 
     async fn expire(&self, by: By<'_>) -> Answer<u64> {
@@ -316,6 +329,14 @@ impl Store for SqliteStore {
 
     async fn record_crl(&self, crl: &Crl, by: By<'_>) -> Answer<()> {
         in_one_transaction!(self, serving::record_crl, crl, by)
+    }
+
+    async fn crl_notes(&self, authority: AuthorityId) -> Answer<Vec<CrlNote>> {
+        reading!(self, serving::crl_notes, authority)
+    }
+
+    async fn crl(&self, note: &CrlNote) -> Answer<Option<Crl>> {
+        reading!(self, serving::crl, note)
     }
 
     async fn latest_crl(&self, authority: AuthorityId) -> Answer<Option<Crl>> {

@@ -1,11 +1,15 @@
-//! Revocation, once and for good; expiry, which changes no status on the wire.
+//! Revocation, once and for good; holds and their release; expiry, which changes no status on the wire.
 
 use serde_json::json;
 use sqlx::SqliteConnection;
 
 use super::row::stored;
 use super::{Act, audit, next_revision, status};
-use crate::registry::{Answer, By, CertificateState, RegistryError, Revision, Revocation, sql};
+use crate::registry::certificate::RevokedMark;
+use crate::registry::{
+    Answer, By, CertificateId, CertificateState, RegistryError, Revision, Revocation, sql,
+};
+use wire::status::RevocationReason;
 
 pub(super) async fn revoke(
     db: &mut SqliteConnection,
@@ -15,7 +19,12 @@ pub(super) async fn revoke(
     let found = status::by_id(&mut *db, order.id)
         .await?
         .ok_or(RegistryError::NoCertificate)?;
-    if let Some(before) = found.revoked {
+    // A hold is no revocation for good (RFC 5280 §5.3.1): it may end in one.
+    let was_on_hold = |before: &RevokedMark| {
+        before.reason == RevocationReason::CertificateHold
+            && order.reason != RevocationReason::CertificateHold
+    };
+    if let Some(before) = found.revoked.filter(|before| !was_on_hold(before)) {
         return Err(RegistryError::AlreadyRevoked {
             serial: found.serial.to_string(),
             at: before.at,
@@ -64,6 +73,41 @@ pub(super) async fn revoke(
         object: format!("certificate {}/{}", found.alias, found.serial),
         detail: json!({ "ground": order.ground, "reason": order.reason.name(), "at": order.at,
             "invalidity_date": order.invalidity_date }),
+        by,
+        revision: Some(revision),
+    };
+    audit(db, act).await?;
+    Ok(revision)
+}
+
+/// Out of a hold, and out of nothing else.
+pub(super) async fn release(
+    db: &mut SqliteConnection,
+    id: CertificateId,
+    by: By<'_>,
+) -> Answer<Revision> {
+    let found = status::by_id(&mut *db, id)
+        .await?
+        .ok_or(RegistryError::NoCertificate)?;
+    let on_hold = |mark: &RevokedMark| mark.reason == RevocationReason::CertificateHold;
+    if !found.revoked.as_ref().is_some_and(on_hold) {
+        return Err(RegistryError::WrongCertificateState {
+            serial: found.serial.to_string(),
+            state: found.state.name().to_owned(),
+            wanted: "held",
+        });
+    }
+    let revision = next_revision(&mut *db).await?;
+    sqlx::query(sql::RELEASE)
+        .bind(id.0)
+        .bind(stored(by.at))
+        .bind(stored(revision))
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "release",
+        object: format!("certificate {}/{}", found.alias, found.serial),
+        detail: json!({ "at": by.at }),
         by,
         revision: Some(revision),
     };

@@ -34,6 +34,15 @@ pub(super) fn serial(row: &SqliteRow) -> Answer<Serial> {
     Serial::from_content(content).map_err(|_| unreadable("serial", &format!("{content:02x?}")))
 }
 
+/// The partition whose list a certificate names, or NULL.
+pub(super) fn partition(row: &SqliteRow) -> Answer<Option<u32>> {
+    number_or_none(row, "crl_partition")?
+        .map(|number| {
+            u32::try_from(number).map_err(|_| unreadable("crl_partition", &number.to_string()))
+        })
+        .transpose()
+}
+
 /// Octets of a fixed length.
 pub(super) fn array<const N: usize>(row: &SqliteRow, column: &'static str) -> Answer<[u8; N]> {
     let octets: &[u8] = row.try_get(column)?;

@@ -7,12 +7,13 @@ use sqlx::{Row, SqliteConnection};
 use super::row::{array, loaded, number, number_or_none, stored, unreadable};
 use super::{Act, audit, next_revision};
 use crate::registry::{
-    Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, CrlNote, Foreign, IssuerId,
-    Revision, sql,
+    Adoption, Answer, AuthorityId, BatchKind, BatchRecord, By, Crl, CrlNote, Cut, Foreign,
+    IssuerId, ListForm, ListScope, Revision, sql,
 };
 use crate::text::hex;
+use wire::serial::Serial;
 
-/// Lists kept of each authority: the newest is served, the others are there to look at.
+/// Lists kept of each authority, scope and form: the newest is served, deltas may change one of the others.
 const KEPT_LISTS: i64 = 4;
 
 pub(super) async fn next_crl_number(
@@ -28,65 +29,90 @@ pub(super) async fn next_crl_number(
 }
 
 pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>) -> Answer<()> {
-    sqlx::query(sql::ADD_CRL)
+    let (form, base) = match crl.form {
+        ListForm::Full => (0_i64, None),
+        ListForm::Delta { base } => (1, Some(stored(base))),
+    };
+    let scope = i64::from(crl.scope.code());
+    sqlx::query(sql::ADD_LIST)
         .bind(crl.authority.0)
+        .bind(scope)
+        .bind(form)
         .bind(stored(crl.number))
         .bind(stored(crl.revision))
         .bind(stored(crl.this_update))
         .bind(stored(crl.next_update))
+        .bind(base)
+        .bind(crl.cut.map(|cut| stored(cut.time)))
+        .bind(crl.cut.map(|cut| stored(cut.revision)))
+        .bind(packed(&crl.expired))
         .bind(&crl.der)
         .execute(&mut *db)
         .await?;
     // A list names every revoked certificate: all that were ever signed would fill the disk.
-    sqlx::query(sql::DROP_OLD_CRLS)
+    sqlx::query(sql::DROP_OLD_LISTS)
         .bind(crl.authority.0)
-        .bind(stored(crl.number) - KEPT_LISTS)
+        .bind(scope)
+        .bind(form)
+        .bind(KEPT_LISTS)
         .execute(&mut *db)
         .await?;
     let act = Act {
         verb: "crl",
         object: format!("crl {} of authority {}", crl.number, crl.authority.0),
-        detail: json!({ "revision": crl.revision, "this_update": crl.this_update,
-            "next_update": crl.next_update, "blake3": blake3::hash(&crl.der).to_hex().as_str() }),
+        detail: json!({ "revision": crl.revision, "partition": crl.scope.code(), "base": base,
+            "this_update": crl.this_update, "next_update": crl.next_update,
+            "blake3": blake3::hash(&crl.der).to_hex().as_str() }),
         by,
         revision: None,
     };
     audit(db, act).await
 }
 
-pub(super) async fn latest_crl(
+pub(super) async fn crl_notes(
     db: &mut SqliteConnection,
     authority: AuthorityId,
-) -> Answer<Option<Crl>> {
-    let row = sqlx::query(sql::LATEST_CRL)
+) -> Answer<Vec<CrlNote>> {
+    let rows = sqlx::query(sql::LIST_NOTES)
         .bind(authority.0)
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(note).collect()
+}
+
+pub(super) async fn crl(db: &mut SqliteConnection, wanted: &CrlNote) -> Answer<Option<Crl>> {
+    let row = sqlx::query(sql::LIST)
+        .bind(wanted.authority.0)
+        .bind(i64::from(wanted.scope.code()))
+        .bind(i64::from(wanted.form.is_delta()))
+        .bind(stored(wanted.number))
         .fetch_optional(db)
         .await?;
     row.map(|row| {
-        let CrlNote {
-            authority,
-            number,
-            revision,
-            this_update,
-            next_update,
-        } = note(&row)?;
         Ok(Crl {
-            authority,
-            number,
-            revision,
-            this_update,
-            next_update,
+            note: note(&row)?,
+            expired: unpacked(row.try_get("expired")?)?,
             der: row.try_get("der")?,
         })
     })
     .transpose()
 }
 
+pub(super) async fn latest_crl(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+) -> Answer<Option<Crl>> {
+    match latest_crl_note(&mut *db, authority).await? {
+        Some(note) => crl(db, &note).await,
+        None => Ok(None),
+    }
+}
+
 pub(super) async fn latest_crl_note(
     db: &mut SqliteConnection,
     authority: AuthorityId,
 ) -> Answer<Option<CrlNote>> {
-    let row = sqlx::query(sql::LATEST_CRL_NOTE)
+    let row = sqlx::query(sql::LATEST_LIST_NOTE)
         .bind(authority.0)
         .fetch_optional(db)
         .await?;
@@ -94,14 +120,52 @@ pub(super) async fn latest_crl_note(
 }
 
 fn note(row: &SqliteRow) -> Answer<CrlNote> {
+    let scope = number(row, "scope")?;
+    let scope = u32::try_from(scope).map_err(|_| unreadable("scope", &scope.to_string()))?;
+    let form = match (number(row, "form")?, number_or_none(row, "base")?) {
+        (0, None) => ListForm::Full,
+        (1, Some(base)) => ListForm::Delta { base },
+        (other, _) => return Err(unreadable("form", &other.to_string())),
+    };
+    let cut = number_or_none(row, "cut_time")?.zip(number_or_none(row, "cut_revision")?);
     Ok(CrlNote {
         authority: AuthorityId(row.try_get("authority")?),
+        scope: ListScope::from_code(scope),
+        form,
         number: number(row, "number")?,
         revision: number(row, "revision")?,
         this_update: number(row, "this_update")?,
         next_update: number(row, "next_update")?,
+        cut: cut.map(|(time, revision)| Cut { time, revision }),
     })
 }
+
+/// Serials, each with its length before it.
+fn packed(serials: &[Serial]) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(serials.len() * TYPICAL_PACKED_OCTETS);
+    for serial in serials {
+        let content = serial.content();
+        octets.push(u8::try_from(content.len()).expect("a serial has at most 32 octets"));
+        octets.extend_from_slice(content);
+    }
+    octets
+}
+
+fn unpacked(mut octets: &[u8]) -> Answer<Vec<Serial>> {
+    let mut serials = Vec::with_capacity(octets.len() / TYPICAL_PACKED_OCTETS);
+    while let Some((&length, rest)) = octets.split_first() {
+        let (content, rest) = rest
+            .split_at_checked(usize::from(length))
+            .ok_or_else(|| unreadable("expired", "a serial is cut off"))?;
+        let serial = Serial::from_content(content);
+        serials.push(serial.map_err(|_| unreadable("expired", &format!("{content:02x?}")))?);
+        octets = rest;
+    }
+    Ok(serials)
+}
+
+/// Sixteen octets and their length.
+const TYPICAL_PACKED_OCTETS: usize = 17;
 
 pub(super) async fn next_batch_number(db: &mut SqliteConnection, issuer: &IssuerId) -> Answer<u64> {
     let query = sqlx::query_scalar(sql::NEXT_BATCH_NUMBER).bind(issuer.as_slice());

@@ -20,38 +20,6 @@ pub(super) async fn each(
     view: &mut SqliteConnection,
     authority: AuthorityId,
     since: Option<Revision>,
-    each: impl FnMut(StatusRow) + Send,
-) -> Answer<Revision> {
-    pages(view, sql::STATUS_PAGE, authority, since, each).await
-}
-
-/// The same of the revoked ones.
-pub(super) async fn each_revoked(
-    view: &mut SqliteConnection,
-    authority: AuthorityId,
-    each: impl FnMut(StatusRow) + Send,
-) -> Answer<Revision> {
-    pages(view, sql::REVOKED_PAGE, authority, None, each).await
-}
-
-pub(super) async fn any_revoked_since(
-    db: &mut SqliteConnection,
-    authority: AuthorityId,
-    since: Revision,
-) -> Answer<bool> {
-    let found: i64 = sqlx::query_scalar(sql::ANY_REVOKED)
-        .bind(authority.0)
-        .bind(stored(since))
-        .fetch_one(db)
-        .await?;
-    Ok(found > 0)
-}
-
-async fn pages(
-    view: &mut SqliteConnection,
-    page: &'static str,
-    authority: AuthorityId,
-    since: Option<Revision>,
     mut each: impl FnMut(StatusRow) + Send,
 ) -> Answer<Revision> {
     let newest = loaded(
@@ -62,7 +30,7 @@ async fn pages(
     // Where the page before ended: at first after every row of revision `since`, or before them all.
     let mut last = (since.map_or(-1, stored), i64::MAX);
     loop {
-        let rows = sqlx::query(page)
+        let rows = sqlx::query(sql::STATUS_PAGE)
             .bind(authority.0)
             .bind(last.0)
             .bind(last.1)

@@ -11,9 +11,9 @@ use wire::status::{CertStatus, RevocationReason};
 use super::SqliteStore;
 use crate::registry::{
     Adoption, ApplicationState, AuthorityId, BatchKind, BatchRecord, Blocking, Business, By,
-    CertificateFilter, CertificateId, CertificateKind, CertificateState, Crl, Issued, ItemId,
-    ItemOutcome, NewAuthority, NewItem, NewSubmission, RegistryError, Reservation, Revocation,
-    Store, SubjectKind, SubmissionNumber, TurnAway,
+    CertificateFilter, CertificateId, CertificateKind, CertificateState, Crl, CrlNote, Issued,
+    ItemId, ItemOutcome, ListForm, ListScope, NewAuthority, NewItem, NewSubmission, RegistryError,
+    Reservation, Revocation, Store, SubjectKind, SubmissionNumber, TurnAway,
 };
 
 const NOW: u64 = 1_790_000_000;
@@ -99,6 +99,7 @@ fn reservation(authority: AuthorityId, serial: u32, item: Option<ItemId>) -> Res
         not_before: NOW,
         not_after: NOW + YEAR,
         key_file: None,
+        crl_partition: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::registry::sql;
-use crate::registry::sqlite::status;
+use crate::registry::sqlite::{listing, status};
 
 impl Rig {
     /// The steps of the plan.
@@ -19,7 +19,7 @@ impl Rig {
 #[test]
 fn every_page_sorts_what_is_left() {
     let rig = rig();
-    for page in [sql::STATUS_PAGE, sql::REVOKED_PAGE] {
+    for page in [sql::STATUS_PAGE] {
         let plan = rig.plan(page);
         assert!(!plan.contains("TEMP B-TREE"), "{plan}");
         assert!(plan.contains("revision>?"), "{plan}");
@@ -29,9 +29,19 @@ fn every_page_sorts_what_is_left() {
 #[test]
 fn a_question_of_every_pass_reads_every_certificate() {
     let rig = rig();
-    for asked in [sql::ANY_REVOKED, sql::REVOKED_PAGE] {
+    for (asked, index) in [
+        (sql::LIST_CHANGES, "INDEX certificate_revoked "),
+        (sql::LIST_CHANGES, "INDEX certificate_released "),
+        (sql::LISTED_SINCE, "INDEX certificate_revoked "),
+        (sql::RELEASED_SINCE, "INDEX certificate_released "),
+        (sql::REVOKED_ENDED, "INDEX certificate_revoked_end "),
+        (sql::NAMED_PARTITION, "INDEX certificate_partition "),
+        (sql::NAMED_WHOLE, "INDEX certificate_partition "),
+        (listing::PACKED_PAGE, "COVERING INDEX certificate_listed "),
+    ] {
         let plan = rig.plan(asked);
-        assert!(plan.contains("INDEX certificate_revoked"), "{plan}");
+        assert!(plan.contains(index), "{plan}");
+        assert!(!plan.contains("SCAN certificate"), "{plan}");
     }
     for asked in [sql::EXPIRY_DUE, sql::UNFINISHED, sql::OCSP_SIGNERS] {
         let plan = rig.plan(asked);

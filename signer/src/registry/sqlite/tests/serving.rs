@@ -57,14 +57,7 @@ fn a_crl_or_batch_number_is_given_twice() {
             wanted
         );
     }
-    let crl = |number| Crl {
-        authority: rig.authority,
-        number,
-        revision: 0,
-        this_update: NOW,
-        next_update: NOW + 86_400,
-        der: vec![0x30, 0x02],
-    };
+    let crl = |number| full_list(rig.authority, number, vec![0x30, 0x02]);
     rig.db
         .drive(rig.db.store().record_crl(&crl(9), rig.by("signer")))
         .unwrap();
@@ -267,14 +260,7 @@ fn every_list_ever_signed_stays_in_the_file() {
         .unwrap();
     for authority in [other, rig.authority] {
         for number in 1..=10 {
-            let crl = Crl {
-                authority,
-                number,
-                revision: number,
-                this_update: NOW + number,
-                next_update: NOW + YEAR,
-                der: vec![0x30; 1000],
-            };
+            let crl = full_list(authority, number, vec![0x30; 1000]);
             rig.db
                 .drive(rig.db.store().record_crl(&crl, By::signer(NOW)))
                 .unwrap();
@@ -282,9 +268,52 @@ fn every_list_ever_signed_stays_in_the_file() {
             let latest = rig.db.wait(|s| s.latest_crl(authority)).unwrap();
             assert_eq!(latest.as_ref(), Some(&crl));
             let note = rig.db.wait(|s| s.latest_crl_note(authority)).unwrap();
-            assert_eq!(note, Some(crl.note()));
+            assert_eq!(note, Some(crl.note));
         }
     }
-    let kept: Vec<(i64, i64)> = rig.rows("SELECT authority, count(*) FROM crl GROUP BY authority");
+    let kept: Vec<(i64, i64)> = rig.rows("SELECT authority, count(*) FROM list GROUP BY authority");
     assert_eq!(kept, [(rig.authority.0, 4), (other.0, 4)]);
+}
+
+fn full_list(authority: AuthorityId, number: u64, der: Vec<u8>) -> Crl {
+    Crl {
+        note: CrlNote {
+            authority,
+            scope: ListScope::Whole,
+            form: ListForm::Full,
+            number,
+            revision: number,
+            this_update: NOW + number,
+            next_update: NOW + YEAR,
+            cut: None,
+        },
+        expired: Vec::new(),
+        der,
+    }
+}
+
+#[test]
+fn a_list_of_one_form_or_partition_pushes_out_those_of_another() {
+    let rig = rig();
+    let record = |scope, form, number| {
+        let mut crl = full_list(rig.authority, number, vec![0x30]);
+        (crl.note.scope, crl.note.form) = (scope, form);
+        crl.expired = vec![Serial::from_content(&[7, 8]).unwrap()];
+        rig.db
+            .wait(|s| s.record_crl(&crl, By::signer(NOW)))
+            .unwrap();
+        let read = rig.db.wait(|s| s.crl(&crl.note)).unwrap();
+        assert_eq!(read.as_ref(), Some(&crl));
+    };
+    record(ListScope::Whole, ListForm::Full, 1);
+    record(ListScope::Partition(1), ListForm::Full, 2);
+    for number in 3..20 {
+        record(ListScope::Whole, ListForm::Delta { base: 1 }, number);
+    }
+    record(ListScope::Partition(1), ListForm::Delta { base: 2 }, 2);
+    let kept = rig.db.wait(|s| s.crl_notes(rig.authority)).unwrap();
+    let numbers: Vec<_> = kept.iter().map(|note| note.number).collect();
+    assert_eq!(numbers, [1, 2, 2, 16, 17, 18, 19]);
+    let newest = rig.db.wait(|s| s.latest_crl_note(rig.authority)).unwrap();
+    assert_eq!(newest.map(|note| note.number), Some(1));
 }

@@ -1,0 +1,266 @@
+//! What stands on a list, read fast: the database packs thousands of entries into one text, since a row costs a message
+//! between two threads and several allocations, and a list has a million of them.
+
+use sqlx::{Row, SqliteConnection};
+use wire::serial::Serial;
+use wire::status::RevocationReason;
+use wire::time::UnixSeconds;
+
+use super::row::{loaded, number, number_or_none, reason, serial, stored, unreadable};
+use crate::registry::{
+    Answer, AuthorityId, Cut, DeltaSince, ListQuery, Listed, Listing, Part, Revision, sql,
+};
+
+/// Everything a query asks for; `view` is one read transaction, so all of it shows one moment.
+pub(super) async fn read(view: &mut SqliteConnection, query: &ListQuery) -> Answer<Listing> {
+    let revision = sqlx::query_scalar(sql::REVISION)
+        .fetch_one(&mut *view)
+        .await?;
+    let mut listing = Listing {
+        revision: loaded(revision),
+        ..Listing::default()
+    };
+    if query.full == Part::Wanted {
+        listing.full = full(view, query).await?;
+    }
+    if let Some(cut) = query.cut {
+        let from = query.archived_since;
+        let ended = ended(view, query, from, cut.time).await?;
+        let gone = ended.into_iter().filter(|row| row.has_left(Some(cut)));
+        listing.expired = gone.map(|row| row.listed.serial).collect();
+    }
+    if let Some(since) = query.delta {
+        listing.delta = delta(view, query, since).await?;
+    }
+    Ok(listing)
+}
+
+async fn full(view: &mut SqliteConnection, query: &ListQuery) -> Answer<Vec<Listed>> {
+    let cut = query.cut.unwrap_or(NOTHING_LEFT);
+    let mut entries = Vec::new();
+    let mut last = 0_i64;
+    loop {
+        let row = sqlx::query(PACKED_PAGE)
+            .bind(query.authority.0)
+            .bind(last)
+            .bind(stored(cut.time))
+            .bind(stored(cut.revision))
+            .bind(i64::from(query.scope.code()))
+            .bind(PAGE)
+            .fetch_one(&mut *view)
+            .await?;
+        let count: i64 = row.try_get("rows")?;
+        if count == 0 {
+            return Ok(entries);
+        }
+        let packed: &str = row.try_get("packed")?;
+        for entry in packed.split(',') {
+            entries.push(unpack(entry).ok_or_else(|| unreadable("serial", entry))?);
+        }
+        last = row.try_get("last")?;
+        if count < PAGE {
+            return Ok(entries);
+        }
+    }
+}
+
+/// `<serial, hexadecimal> <16 × revocation time + reason> <invalidity date, if there is one>`.
+fn unpack(entry: &str) -> Option<Listed> {
+    let mut words = entry.split(' ');
+    let mut content = [0; wire::serial::MAX_SERIAL_OCTETS];
+    let digits = words.next()?.as_bytes();
+    let content = content.get_mut(..digits.len() / 2)?;
+    for (octet, pair) in content.iter_mut().zip(digits.chunks_exact(2)) {
+        let &[high, low] = pair else { return None };
+        *octet = nibble(high)? << 4 | nibble(low)?;
+    }
+    let coded: u64 = words.next()?.parse().ok()?;
+    let invalidity_date = match words.next()? {
+        "" => None,
+        date => Some(date.parse().ok()?),
+    };
+    Some(Listed {
+        serial: Serial::from_content(content).ok()?,
+        at: coded / 16,
+        reason: RevocationReason::from_code(u8::try_from(coded % 16).ok()?)?,
+        invalidity_date,
+    })
+}
+
+/// Of what SQLite's `hex` writes.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// A revoked certificate with what decides whether it still stands on lists.
+struct Revoked {
+    listed: Listed,
+    not_after: UnixSeconds,
+    revision: Revision,
+}
+
+impl Revoked {
+    /// RFC 5280 §3.3: an entry stays until it has stood on a list made after its certificate expired.
+    fn has_left(&self, cut: Option<Cut>) -> bool {
+        cut.is_some_and(|cut| self.not_after < cut.time && self.revision <= cut.revision)
+    }
+}
+
+async fn delta(
+    view: &mut SqliteConnection,
+    query: &ListQuery,
+    since: DeltaSince,
+) -> Answer<Vec<Listed>> {
+    let partition = i64::from(query.scope.code());
+    let mut entries = Vec::new();
+    let changed = sqlx::query(sql::LISTED_SINCE)
+        .bind(query.authority.0)
+        .bind(stored(since.revision))
+        .bind(partition)
+        .fetch_all(&mut *view)
+        .await?;
+    for row in &changed {
+        let row = revoked(row)?;
+        // RFC 5280 §5.2.4: what expired may be taken off, and is, so that base and delta are the full list exactly.
+        entries.push(if row.has_left(query.cut) {
+            removed(row.listed.serial, row.listed.at)
+        } else {
+            row.listed
+        });
+    }
+    let released = sqlx::query(sql::RELEASED_SINCE)
+        .bind(query.authority.0)
+        .bind(stored(since.revision))
+        .bind(partition)
+        .fetch_all(&mut *view)
+        .await?;
+    for row in &released {
+        entries.push(removed(serial(row)?, number(row, "released_at")?));
+    }
+    if let Some(cut) = query.cut {
+        // Stood on the base and has left since: what ended between the two cuts, or had ended before the first and was
+        // revoked after it.
+        let before = since.cut.unwrap_or(NOTHING_LEFT);
+        let mut ended = ended(view, query, before.time, cut.time).await?;
+        let late = sqlx::query(sql::LISTED_SINCE)
+            .bind(query.authority.0)
+            .bind(stored(before.revision))
+            .bind(partition)
+            .fetch_all(&mut *view)
+            .await?;
+        for row in &late {
+            let row = revoked(row)?;
+            if row.not_after < before.time {
+                ended.push(row);
+            }
+        }
+        let left = ended
+            .into_iter()
+            .filter(|row| row.revision <= since.revision && row.has_left(Some(cut)));
+        entries.extend(left.map(|row| removed(row.listed.serial, row.listed.at)));
+    }
+    Ok(entries)
+}
+
+fn removed(serial: Serial, at: UnixSeconds) -> Listed {
+    Listed {
+        serial,
+        at,
+        reason: RevocationReason::RemoveFromCrl,
+        invalidity_date: None,
+    }
+}
+
+async fn ended(
+    view: &mut SqliteConnection,
+    query: &ListQuery,
+    from: UnixSeconds,
+    until: UnixSeconds,
+) -> Answer<Vec<Revoked>> {
+    let rows = sqlx::query(sql::REVOKED_ENDED)
+        .bind(query.authority.0)
+        .bind(stored(from))
+        .bind(stored(until))
+        .bind(i64::from(query.scope.code()))
+        .fetch_all(view)
+        .await?;
+    rows.iter().map(revoked).collect()
+}
+
+fn revoked(row: &sqlx::sqlite::SqliteRow) -> Answer<Revoked> {
+    Ok(Revoked {
+        listed: Listed {
+            serial: serial(row)?,
+            at: number(row, "revoked_at")?,
+            reason: reason(row)?.ok_or_else(|| unreadable("reason", "NULL"))?,
+            invalidity_date: number_or_none(row, "invalidity_date")?,
+        },
+        not_after: number(row, "not_after")?,
+        revision: number(row, "revision")?,
+    })
+}
+
+pub(super) async fn changes(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+    since: Revision,
+) -> Answer<Vec<(Option<u32>, Revision)>> {
+    let rows = sqlx::query(sql::LIST_CHANGES)
+        .bind(authority.0)
+        .bind(stored(since))
+        .fetch_all(db)
+        .await?;
+    rows.iter()
+        .map(|row| Ok((super::row::partition(row)?, number(row, "revision")?)))
+        .collect()
+}
+
+pub(super) async fn named(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+    at: UnixSeconds,
+) -> Answer<Vec<Option<u32>>> {
+    let mut named = Vec::new();
+    let mut below = i64::MAX;
+    loop {
+        let row = sqlx::query(sql::NAMED_PARTITION)
+            .bind(authority.0)
+            .bind(below)
+            .fetch_optional(&mut *db)
+            .await?;
+        let Some(row) = row else { break };
+        below = row.try_get("crl_partition")?;
+        if number(&row, "not_after")? >= at {
+            named.push(super::row::partition(&row)?);
+        }
+    }
+    let whole: i64 = sqlx::query_scalar(sql::NAMED_WHOLE)
+        .bind(authority.0)
+        .bind(stored(at))
+        .fetch_one(db)
+        .await?;
+    if whole > 0 {
+        named.push(None);
+    }
+    Ok(named)
+}
+
+/// Before any list nothing can have left one.
+const NOTHING_LEFT: Cut = Cut {
+    time: 0,
+    revision: 0,
+};
+/// Entries packed into one text: some 700 kB.
+const PAGE: i64 = 16_384;
+/// A page of entries as one text, by row number, from the index that holds all of it.
+pub(super) const PACKED_PAGE: &str = "SELECT count(*) AS rows, coalesce(max(id), 0) AS last,
+    group_concat(hex(serial) || ' ' || (revoked_at * 16 + reason) || ' ' || coalesce(invalidity_date, '')) AS packed
+    FROM (SELECT id, serial, revoked_at, reason, invalidity_date
+        FROM certificate INDEXED BY certificate_listed
+        WHERE authority = $1 AND id > $2 AND revoked_at IS NOT NULL
+        AND NOT (not_after < $3 AND revision <= $4) AND ($5 = 0 OR crl_partition = $5)
+        ORDER BY id LIMIT $6)";
