@@ -159,7 +159,9 @@ pub fn build_document(
 ) -> Result<Sealed, DiskError> {
     let kind = match document.kind {
         DocumentKind::Crl => Served::Crl,
-        DocumentKind::IssuerCertificate | DocumentKind::OtherCertificate => Served::Certificate,
+        DocumentKind::IssuerCertificate
+        | DocumentKind::OtherCertificate
+        | DocumentKind::CertificateBundle => Served::Certificate,
     };
     let document = NewDocument {
         kind,

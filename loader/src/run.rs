@@ -240,7 +240,8 @@ impl<'d> Line<'d> {
             now,
         };
         let floor = draft.floor(batch.issuer);
-        let candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
+        let mut candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
+        draft.pass_over_older(store, &mut candidate);
         draft.check(store, &candidate)?;
         let records = candidate.header.record_count;
         let built = build(disk, store, candidate, &gate, &mut |read| {

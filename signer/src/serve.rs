@@ -6,6 +6,7 @@
 
 use crate::adopt;
 use crate::batch::own::{self, Errand, Written};
+use crate::batch::papers;
 use crate::batch::refused::Refused;
 use crate::batch::{BatchError, Spooler};
 use crate::ca::issue::Issuing;
@@ -158,7 +159,7 @@ impl<'a, S: Store> Shift<'a, S> {
         // Changes first: a revocation must not wait for lists and renewals.
         let issuing = || authorities.iter().filter(|issuer| !issuer.is_root());
         for issuer in issuing() {
-            let papers = own::Papers::default();
+            let papers = papers::Papers::default();
             let written = own::write(office, issuer, &papers, Errand::Changes, spooler);
             let written = report.take(issuer.alias(), written);
             report.batches.extend(written.into_iter().flatten());
@@ -178,21 +179,18 @@ impl<'a, S: Store> Shift<'a, S> {
         let mut lists = Vec::with_capacity(authorities.len());
         for issuer in &authorities {
             let one = std::slice::from_ref(issuer);
-            let list = crl::write_notes(office, one, crl::Urgency::Due, by());
-            match report.take(issuer.alias(), list) {
-                Some(list) => lists.extend(list),
-                // The list before is still the newest there is.
+            let written = crl::write_notes(office, one, crl::Urgency::Due, by());
+            match report.take(issuer.alias(), written) {
+                Some(written) => lists.extend(written),
+                // The lists before are still the newest there are.
                 None => {
-                    let latest = office
-                        .registry
-                        .wait(|store| store.latest_crl_note(issuer.id()));
-                    let latest = latest.map_err(CaError::from);
-                    lists.extend(report.take(issuer.alias(), latest).flatten());
+                    let newest = crl::newest(office, issuer);
+                    lists.extend(report.take(issuer.alias(), newest).unwrap_or_default());
                 }
             }
         }
         for issuer in issuing() {
-            let papers = own::papers(issuer, &authorities, &lists);
+            let papers = papers::papers(issuer, &authorities, &lists);
             let written = own::write(office, issuer, &papers, Errand::Everything, spooler);
             let written = report.take(issuer.alias(), written);
             let is_full = |written: &Vec<Written>| written.iter().any(|w| w.kind == Kind::Full);

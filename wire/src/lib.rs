@@ -11,6 +11,7 @@
 //! | [`time`] | `UTCTime`, `GeneralizedTime`, HTTP dates ↔ unix seconds | RFC 5280 §4.1.2.5, RFC 9110 §5.6.7 |
 //! | [`serial`] | the serial number, its order, its keyed hash and shard | RFC 5280 §4.1.2.2 |
 //! | [`cert_id`] | the forms of `CertID` and its constant prefix | RFC 6960 §4.1.1 |
+//! | [`certs_only`] | certificates in a CMS message | RFC 5652, RFC 5280 §4.2.2.1 |
 //! | [`algorithm`] | what we sign with, what others sign with | RFC 5758, RFC 8410, GM/T 0006 |
 //! | [`status`] | good, revoked, absent; reasons | RFC 5280 §5.3.1 |
 //! | [`request`] | an OCSP request, borrowed | RFC 6960 §4.1, RFC 9654 |
@@ -39,6 +40,7 @@ extern crate std;
 pub mod algorithm;
 pub mod batch;
 pub mod cert_id;
+pub mod certs_only;
 #[cfg(test)]
 mod corpus;
 pub mod crl;

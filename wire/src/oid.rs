@@ -60,6 +60,14 @@ pub const AUTHORITY_INFO_ACCESS: &[u8] =
 pub const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x23];
 /// 2.5.29.29: `id-ce-certificateIssuer` (RFC 5280 §5.3.3).
 pub const CERTIFICATE_ISSUER: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x1d];
+/// 1.2.840.113549.1.7.1: `id-data` (RFC 5652 §4).
+pub const CMS_DATA: &[u8] = &[
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01,
+];
+/// 1.2.840.113549.1.7.2: `id-signedData` (RFC 5652 §5.1).
+pub const CMS_SIGNED_DATA: &[u8] = &[
+    0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02,
+];
 /// 2.5.29.20: `id-ce-cRLNumber` (RFC 5280 §5.2.3).
 pub const CRL_NUMBER: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x14];
 /// 2.5.29.27: `id-ce-deltaCRLIndicator` (RFC 5280 §5.2.4).

@@ -1,7 +1,8 @@
 //! The next generation while it is put together: what stays of the current one, and what comes.
 //!
-//! Next door: `tiers.rs` keeps an issuer's deltas few.
+//! Next door: `tiers.rs` keeps an issuer's deltas few, `shared.rs` judges files that several issuers bring.
 
+mod shared;
 mod tiers;
 
 use std::collections::HashSet;
@@ -92,7 +93,7 @@ impl Draft {
     pub fn check(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
         self.check_packs(store, &candidate.header)?;
         self.check_issuer(store, candidate)?;
-        self.check_documents(candidate)?;
+        self.check_documents(store, candidate)?;
         self.check_lists(store, candidate)
     }
 
@@ -154,26 +155,6 @@ impl Draft {
             }
             _ => Ok(()),
         }
-    }
-
-    fn check_documents(&self, candidate: &Candidate) -> Result<(), BatchRefusal> {
-        for (document, _) in &candidate.documents {
-            let blake3 = Digest::of(&document.octets);
-            let taken = self.all().any(|entry| {
-                entry.issuer.0 != candidate.header.issuer_id
-                    && entry.name == document.name
-                    && is_crl(&entry.role) == Some(document.kind == DocumentKind::Crl)
-                    && entry.blake3 != blake3
-            });
-            if taken {
-                let why = "another issuer has a document of this name".to_owned();
-                return Err(BatchRefusal::Document {
-                    name: document.name.clone(),
-                    why,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// A list never goes backwards under its name.

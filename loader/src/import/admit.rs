@@ -360,9 +360,15 @@ fn check_documents(
     documents: Vec<Document>,
     issuer: &Certificate,
 ) -> Result<Vec<(Document, DocumentNote)>, BatchRefusal> {
+    let is_one_certificate = |document: &&Document| {
+        matches!(
+            document.kind,
+            DocumentKind::IssuerCertificate | DocumentKind::OtherCertificate
+        )
+    };
     let certificates: Vec<Certificate> = documents
         .iter()
-        .filter(|document| document.kind != DocumentKind::Crl)
+        .filter(is_one_certificate)
         .filter_map(|document| Certificate::from_der(&document.octets).ok())
         .collect();
     let mut checked = Vec::with_capacity(documents.len());
@@ -390,10 +396,24 @@ fn check_documents(
                     expires: None,
                 }
             }
+            DocumentKind::CertificateBundle => check_bundle(&document.octets).map_err(refuse)?,
         };
         checked.push((document, note));
     }
     Ok(checked)
+}
+
+/// Certificates only, each of them readable; as old as the youngest.
+fn check_bundle(octets: &[u8]) -> Result<DocumentNote, String> {
+    let mut last_modified = 0;
+    for der in wire::certs_only::parse(octets).map_err(|error| error.to_string())? {
+        let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
+        last_modified = certificate.not_before.max(last_modified);
+    }
+    Ok(DocumentNote {
+        last_modified,
+        expires: None,
+    })
 }
 
 fn check_crl<'a>(

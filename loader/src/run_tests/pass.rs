@@ -128,6 +128,7 @@ fn documents_are_served_unread() {
         kind: DocumentKind::Crl,
         name: "workshop.crl".to_owned(),
         octets: octets.to_vec(),
+        list: None,
     };
     let header = Header {
         kind: Kind::Documents,
@@ -178,6 +179,7 @@ fn a_root_that_two_issuers_share_stops_the_line() {
         kind: DocumentKind::OtherCertificate,
         name: "root.cer".to_owned(),
         octets: Authority::found("Root").certificate.der,
+        list: None,
     };
     for authority in [&place.authority, &other] {
         let header = Header {
@@ -199,6 +201,7 @@ fn a_name_is_left_without_its_file_when_another_name_of_the_same_octets_changes(
         kind: DocumentKind::OtherCertificate,
         name: name.to_owned(),
         octets: octets.to_vec(),
+        list: None,
     };
     let (one, other) = (Authority::found("One"), Authority::found("Other"));
     let (one, other) = (&one.certificate.der, &other.certificate.der);

@@ -15,6 +15,7 @@ fn verify_overlooks_a_crl_that_says_otherwise() {
         kind: DocumentKind::Crl,
         name: "workshop.crl".to_owned(),
         octets: place.authority.crl((NOW, NOW + 86_400), 1, &listed),
+        list: None,
     };
     let header = Header {
         documents: vec![document],
@@ -57,6 +58,7 @@ fn proved_later(listed: RevocationReason, rows: &[Row]) -> (usize, usize) {
         kind: DocumentKind::Crl,
         name: "workshop.crl".to_owned(),
         octets: place.authority.crl((NOW, NOW + 86_400), 1, &listed),
+        list: None,
     };
     let header = Header {
         documents: vec![document],
@@ -96,6 +98,7 @@ fn a_date_after_the_list_in_a_pack_made_before_it_counts_as_later() {
         kind: DocumentKind::Crl,
         name: "workshop.crl".to_owned(),
         octets: place.authority.crl((NOW, NOW + 86_400), 1, &[]),
+        list: None,
     };
     let header = Header {
         documents: vec![document],

@@ -284,6 +284,7 @@ fn a_published_list_goes_backwards_or_comes_from_no_ca() {
             kind: DocumentKind::Crl,
             name: "workshop.crl".to_owned(),
             octets,
+            list: None,
         }];
         documents.extend(others);
         let header = Header {
@@ -308,6 +309,7 @@ fn a_published_list_goes_backwards_or_comes_from_no_ca() {
         kind: DocumentKind::OtherCertificate,
         name: "other.cer".to_owned(),
         octets: no_ca.certificate.der.clone(),
+        list: None,
     };
     put(
         5,

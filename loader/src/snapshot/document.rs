@@ -16,7 +16,7 @@ use crate::store::Store;
 pub struct Document<'s> {
     /// Its octets, cheap to clone, alive as long as a clone is.
     pub body: &'s Body,
-    /// `application/pkix-crl` or `application/pkix-cert`.
+    /// `application/pkix-crl`, `application/pkix-cert`, or `application/pkcs7-mime` for several certificates.
     pub content_type: &'static str,
     /// The BLAKE3 of the octets, hexadecimal, without quotes.
     pub etag: &'s str,
@@ -72,8 +72,10 @@ impl DocumentFile {
                 Body(Arc::new(map))
             }
         };
+        // RFC 5280 §4.2.2.1: a certs-only CMS message is application/pkcs7-mime (RFC 8551 §3.2.1: ending .p7c).
         let content_type = match entry.role {
             Role::Crl(_) => "application/pkix-crl",
+            _ if entry.name.ends_with(".p7c") => "application/pkcs7-mime",
             _ => "application/pkix-cert",
         };
         Ok(DocumentFile {

@@ -306,11 +306,13 @@ fn documents(issuer: IssuerId, staged: &Staged) -> Vec<Document> {
             kind: DocumentKind::Crl,
             name: format!("{issuer}.crl"),
             octets: staged.crl.clone(),
+            list: None,
         },
         Document {
             kind: DocumentKind::IssuerCertificate,
             name: format!("{issuer}.cer"),
             octets: staged.issuer.clone(),
+            list: None,
         },
     ]
 }

@@ -1,11 +1,12 @@
 //! Responses signed ahead of time: `plan.rs` says what is due (pure), `own.rs` gathers it from
-//! the registry, `sign.rs` signs on all cores, `output.rs` writes the
+//! the registry, `papers.rs` the files that are served beside, `sign.rs` signs on all cores, `output.rs` writes the
 //! file the loader takes (`wire::batch`) and reads it back.
 //!
 //! [`make`] is the way through: statuses in, one file in the spool out.
 
 pub mod output;
 pub mod own;
+pub mod papers;
 pub mod plan;
 pub mod refused;
 pub mod sign;

@@ -1,18 +1,18 @@
 //! Batches of our own authorities: from the registry into the spool.
 
+use super::papers::Papers;
 use super::plan::{self, Situation, Work};
 use super::{BatchError, Order, Row, Spooler, Subject, default_forms, make};
 use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer, ocsp_signer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
-use crate::registry::{BatchKind, BatchRecord, By, CrlNote, Revision, Store};
-use crate::text::hex;
+use crate::registry::{BatchKind, BatchRecord, By, Revision, Store};
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
 use std::path::PathBuf;
 use wire::algorithm::SignatureAlgorithm;
-use wire::batch::{Document, DocumentKind, Kind, Source};
+use wire::batch::{Document, Kind, Source};
 use wire::cert_id::IssuerId;
 use wire::serial::SerialHashKey;
 
@@ -57,61 +57,6 @@ pub enum Errand {
     Changes,
     /// Everything due, documents included.
     Everything,
-}
-
-/// Files that are served for an authority; lists are read when they go out, for they may be large.
-#[derive(Debug, Default)]
-pub struct Papers {
-    papers: Vec<Paper>,
-    /// The revision its own list shows.
-    revision: Revision,
-}
-
-#[derive(Debug)]
-enum Paper {
-    List { note: CrlNote, name: String },
-    Certificate(Document),
-}
-
-impl Papers {
-    fn read<S: Store>(&self, office: &Office<S>) -> Result<Vec<Document>, BatchError> {
-        let mut documents = Vec::with_capacity(self.papers.len());
-        for paper in &self.papers {
-            match paper {
-                Paper::Certificate(document) => documents.push(document.clone()),
-                Paper::List { note, name } => {
-                    let list = office
-                        .registry
-                        .wait(|store| store.latest_crl(note.authority))?;
-                    documents.extend(list.map(|list| Document {
-                        kind: DocumentKind::Crl,
-                        name: name.clone(),
-                        octets: list.der,
-                    }));
-                }
-            }
-        }
-        Ok(documents)
-    }
-
-    /// Tells these files from those that were sent before.
-    fn fingerprint(&self) -> String {
-        let mut hasher = blake3::Hasher::new();
-        for paper in &self.papers {
-            match paper {
-                Paper::List { note, name } => {
-                    hasher.update(name.as_bytes());
-                    hasher.update(&note.number.to_be_bytes());
-                    hasher.update(&note.this_update.to_be_bytes());
-                }
-                Paper::Certificate(document) => {
-                    hasher.update(document.name.as_bytes());
-                    hasher.update(blake3::hash(&document.octets).as_bytes());
-                }
-            }
-        }
-        hex(hasher.finalize().as_bytes())
-    }
 }
 
 /// Writes what is due for one issuing authority.
@@ -173,36 +118,6 @@ pub fn write<S: Store>(
     Ok(written)
 }
 
-/// The files served for an authority: its own list and certificate, and those of the authorities above it.
-#[must_use]
-pub fn papers(issuer: &Issuer, authorities: &[Issuer], lists: &[CrlNote]) -> Papers {
-    let mut papers = Vec::new();
-    let mut wanted = Some(issuer.alias());
-    let mut kind = DocumentKind::IssuerCertificate;
-    while let Some(authority) =
-        wanted.and_then(|alias| authorities.iter().find(|a| a.alias() == alias))
-    {
-        if let Some(note) = lists.iter().find(|list| list.authority == authority.id()) {
-            papers.push(Paper::List {
-                note: *note,
-                name: authority.crl_name(),
-            });
-        }
-        papers.push(Paper::Certificate(Document {
-            kind,
-            name: authority.certificate_name(),
-            octets: authority.row.certificate.clone(),
-        }));
-        kind = DocumentKind::OtherCertificate;
-        wanted = authority.row.parent.as_deref();
-    }
-    let own = lists.iter().find(|list| list.authority == issuer.id());
-    Papers {
-        papers,
-        revision: own.map_or(0, |list| list.revision),
-    }
-}
-
 /// One authority's batches at one moment.
 struct Clerk<'a, S> {
     office: &'a Office<S>,
@@ -234,15 +149,15 @@ impl<S: Store> Clerk<'_, S> {
 
     /// A batch of files only, if they are not what was sent last.
     fn documents(&self, papers: &Papers) -> Result<Option<Written>, BatchError> {
-        let before = std::fs::read(self.note()).unwrap_or_default();
-        if before == papers.fingerprint().as_bytes() {
+        let sent = std::fs::read_to_string(self.note()).unwrap_or_default();
+        let Some(news) = papers.news(&sent) else {
             return Ok(None);
-        }
+        };
         let written = self.put(
             Kind::Documents,
-            papers.revision,
+            papers.revision(),
             Vec::new(),
-            papers.read(self.office)?,
+            news.read(self.office)?,
             &self.responder()?,
         )?;
         self.note_documents(papers)?;

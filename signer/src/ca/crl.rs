@@ -219,17 +219,18 @@ impl<'a, S: Store> Clerk<'a, S> {
             .registry
             .wait(|store| store.next_crl_number(self.issuer.id()))?;
         let key = self.issuer.open_key(&self.office.keyring)?;
-        let edition = Edition {
+        let edition = |form, cut| Edition {
             number,
             revision: listing.revision,
             scope,
-            has_deltas: self.policy.deltas != Deltas::None,
+            form,
+            cut,
         };
         let mut linted = Vec::with_capacity(2);
         if full == Part::Wanted {
+            let edition = edition(ListForm::Full, cut);
             let expired = std::mem::take(&mut listing.expired);
-            let (form, listed) = (ListForm::Full, &listing.full);
-            linted.push(self.sign(&*key, edition, form, cut, listed, expired)?);
+            linted.push(self.sign(&*key, edition, &listing.full, expired)?);
         }
         let base = match delta {
             Beside::None => None,
@@ -237,8 +238,8 @@ impl<'a, S: Store> Clerk<'a, S> {
             Beside::Since(base) => Some(base.number),
         };
         if let Some(base) = base {
-            let (form, listed) = (ListForm::Delta { base }, &listing.delta);
-            linted.push(self.sign(&*key, edition, form, None, listed, Vec::new())?);
+            let edition = edition(ListForm::Delta { base }, None);
+            linted.push(self.sign(&*key, edition, &listing.delta, Vec::new())?);
         }
         self.last_number = number;
         linted.into_iter().map(|list| self.record(list)).collect()
@@ -275,12 +276,10 @@ impl<'a, S: Store> Clerk<'a, S> {
         &self,
         key: &dyn Signer,
         edition: Edition,
-        form: ListForm,
-        cut: Option<Cut>,
         listed: &[Listed],
         expired: Vec<Serial>,
     ) -> Result<Linted, CaError> {
-        let issuer = self.issuer;
+        let (issuer, form) = (self.issuer, edition.form);
         let point = match edition.scope {
             ListScope::Whole => None,
             // RFC 5280 §5.2.4: a delta has the very distribution point of the list it changes.
@@ -288,8 +287,8 @@ impl<'a, S: Store> Clerk<'a, S> {
         };
         let name = point.as_deref().map(IssuingDistributionPoint::name_of_uri);
         // RFC 5280 §5.2.6: a full list says where its deltas are, a delta does not.
-        let freshest =
-            (edition.has_deltas && !form.is_delta()).then(|| issuer.delta_uri(edition.scope));
+        let says = self.policy.deltas != Deltas::None && !form.is_delta();
+        let freshest = says.then(|| issuer.delta_uri(edition.scope));
         let (life, base_number) = match (form, self.policy.deltas) {
             (ListForm::Delta { base }, Deltas::ValidFor(life)) => (life, Some(base)),
             (ListForm::Delta { base }, Deltas::None) => (self.policy.validity_secs, Some(base)),
@@ -332,7 +331,7 @@ impl<'a, S: Store> Clerk<'a, S> {
                 revision: edition.revision,
                 this_update: header.this_update,
                 next_update: header.next_update,
-                cut,
+                cut: edition.cut,
             },
             expired,
             der,
@@ -368,13 +367,14 @@ impl<'a, S: Store> Clerk<'a, S> {
     }
 }
 
-/// What a full list and its delta have in common: RFC 5280 §5.2.3 wants one number for both.
+/// What a list is. RFC 5280 §5.2.3: a full list and a delta written at one time have one number, and say the same.
 #[derive(Clone, Copy)]
 struct Edition {
     number: u64,
     revision: Revision,
     scope: ListScope,
-    has_deltas: bool,
+    form: ListForm,
+    cut: Option<Cut>,
 }
 
 impl Issuer {

@@ -111,6 +111,12 @@ impl Issuer {
         self.list_name(ListScope::Whole)
     }
 
+    /// File name of its certificate and those above it, under `/ca/`.
+    #[must_use]
+    pub fn bundle_name(&self) -> String {
+        format!("{}.p7c", self.alias())
+    }
+
     /// What the URLs in its certificates and lists begin with, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {

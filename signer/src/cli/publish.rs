@@ -19,7 +19,7 @@ use super::{Outcome, PARTIAL, REFUSED, open, table};
 use crate::adopt::{Outcome as Adoption, responder};
 use crate::ca::{CaError, crl as lists, found as founding};
 use crate::error::{SignerError, sentence};
-use crate::registry::By;
+use crate::registry::{By, Crl, ListForm};
 use crate::serve::{self as serving, PassReport, Shift};
 
 pub(super) fn found(common: &Common, args: &FoundArgs, now: UnixSeconds) -> Outcome {
@@ -62,17 +62,20 @@ pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome
     let _shift = Shift::begin(&office).map_err(served_already)?;
     let issuers = office.issuers()?;
     let written = lists::write(&office, &issuers, lists::Urgency::Now, By::signer(now))?;
-    let alias = |id| {
-        issuers
-            .iter()
-            .find(|i| i.id() == id)
-            .map_or("", |i| i.alias())
+    let issuer = |list: &Crl| issuers.iter().find(|i| i.id() == list.authority);
+    let alias = |list: &Crl| issuer(list).map_or("", |i| i.alias()).to_owned();
+    let name = |list: &Crl| {
+        let name = issuer(list).map(|issuer| match list.form {
+            ListForm::Full => issuer.list_name(list.scope),
+            ListForm::Delta { .. } => issuer.delta_name(list.scope),
+        });
+        name.unwrap_or_default()
     };
     if args.data.json {
         let rows: Vec<_> = written
             .iter()
             .map(|crl| {
-                json!({ "ca": alias(crl.authority), "number": crl.number, "revision": crl.revision,
+                json!({ "ca": alias(crl), "list": name(crl), "number": crl.number, "base": base(crl), "revision": crl.revision,
                     "this_update": crl.this_update, "next_update": crl.next_update, "octets": crl.der.len() })
             })
             .collect();
@@ -83,7 +86,7 @@ pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome
             .map(|crl| {
                 let until = table::moment(crl.next_update);
                 vec![
-                    alias(crl.authority).to_owned(),
+                    name(crl),
                     crl.number.to_string(),
                     until,
                     crl.der.len().to_string(),
@@ -91,12 +94,20 @@ pub(super) fn crl(common: &Common, args: &PassArgs, now: UnixSeconds) -> Outcome
             })
             .collect();
         table::print(
-            &["CA", "编号 number", "下次更新 next update", "octets"],
+            &["列表 list", "编号 number", "下次更新 next update", "octets"],
             &rows,
         );
         say!("next: hufu signer sign hands them to the loader (serve does so by itself)");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The number of the list that a delta changes.
+fn base(list: &Crl) -> Option<u64> {
+    match list.form {
+        ListForm::Full => None,
+        ListForm::Delta { base } => Some(base),
+    }
 }
 
 pub(super) fn sign(common: &Common, args: &SignArgs) -> Outcome {

@@ -41,7 +41,7 @@ pub enum ListForm {
     Full,
     /// What changed since the full list of that number (RFC 5280 §5.2.4).
     Delta {
-        /// BaseCRLNumber.
+        /// `BaseCRLNumber`.
         base: u64,
     },
 }

@@ -11,7 +11,8 @@
 //!      responders  u16 slots · u16 groups, slots × groups entries, group by group:
 //!                  algorithm u8 · key_hash 20 · not_before u64 · not_after u64 · certificate (u32 + DER)
 //!      windows     u32 count, each: this_update u64 · next_update u64 · produced_at u64 · group u16
-//!      documents   u16 count, each: kind u8 · name (u16 + UTF-8) · DER (u32 + octets)
+//!      documents   u16 count, each: kind u8 · name (u16 + UTF-8) · DER (u32 + octets); of kind 4, a list with its note,
+//!                  before the DER: revision u64 · u32 count of expired serials, each u8 + octets, rising
 //! ```
 
 use alloc::vec::Vec;

@@ -8,7 +8,7 @@ use crate::Rule;
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert_id::{CertIdForm, IssuerId};
 use crate::record::RecordLayout;
-use crate::serial::SerialHashKey;
+use crate::serial::{Serial, SerialHashKey};
 use crate::time::UnixSeconds;
 
 /// What a batch does to an issuer's packs.
@@ -92,6 +92,8 @@ pub enum DocumentKind {
     IssuerCertificate,
     /// A root or another certificate, served under `/ca/`.
     OtherCertificate,
+    /// A CMS message that holds certificates only (RFC 5280 §4.2.2.1), served under `/ca/`.
+    CertificateBundle,
 }
 
 /// A file that is served as it is.
@@ -103,6 +105,18 @@ pub struct Document {
     pub name: String,
     /// DER.
     pub octets: Vec<u8>,
+    /// Of a list made from the signer's registry: what it can be held against.
+    pub list: Option<ListNote>,
+}
+
+/// What the maker of a list knows of it that the list does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListNote {
+    /// The registry revision it shows: every later difference has a later one.
+    pub revision: u64,
+    /// Serials revoked by then that are not on it any more, because a list made after their certificate expired had them
+    /// (RFC 5280 §3.3), as long as they are still answered for. Rising.
+    pub expired: Vec<Serial>,
 }
 
 /// The header of a batch.
@@ -201,7 +215,7 @@ impl Header {
             && self
                 .documents
                 .iter()
-                .all(|document| is_file_name(&document.name))
+                .all(|document| is_file_name(&document.name) && document.note_fits())
             && !matches!(
                 self.source,
                 Source::ForeignCrl { as_of: Some(0), .. }
@@ -211,6 +225,19 @@ impl Header {
                     }
             );
         if fits { Ok(()) } else { Err(Rule::FieldRange) }
+    }
+}
+
+impl Document {
+    /// Only a list has a note, and its serials rise.
+    fn note_fits(&self) -> bool {
+        self.list.as_ref().is_none_or(|note| {
+            self.kind == DocumentKind::Crl
+                && note.expired.windows(2).all(|pair| match pair {
+                    [one, other] => one < other,
+                    _ => true,
+                })
+        })
     }
 }
 

@@ -20,7 +20,9 @@ mod spool;
 mod tests;
 
 pub use codec::header_octets;
-pub use header::{Document, DocumentKind, Header, Kind, Responder, Source, Variant, Window};
+pub use header::{
+    Document, DocumentKind, Header, Kind, ListNote, Responder, Source, Variant, Window,
+};
 pub use spool::{acknowledgement_name, parse_spool_name, spool_name};
 
 /// The first octets of every batch.

@@ -3,11 +3,12 @@
 use alloc::vec::Vec;
 
 use super::MAX_WINDOWS;
-use super::header::{Document, DocumentKind, Header, Responder, Variant, Window};
+use super::header::{Document, DocumentKind, Header, ListNote, Responder, Variant, Window};
 use super::input::Input;
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert_id::CertIdForm;
 use crate::record::MAX_VARIANTS;
+use crate::serial::Serial;
 use crate::{DecodeError, Rule};
 
 impl Header {
@@ -52,9 +53,21 @@ impl Header {
     pub(super) fn put_documents(&self, out: &mut Vec<u8>) -> Result<(), Rule> {
         put_u16(out, self.documents.len())?;
         for document in &self.documents {
-            out.push(document.kind.code());
+            out.push(match document.list {
+                None => document.kind.code(),
+                Some(_) => NOTED_LIST,
+            });
             put_u16(out, document.name.len())?;
             out.extend_from_slice(document.name.as_bytes());
+            if let Some(note) = &document.list {
+                out.extend_from_slice(&note.revision.to_le_bytes());
+                put_u32(out, note.expired.len())?;
+                for serial in &note.expired {
+                    let content = serial.content();
+                    out.push(u8::try_from(content.len()).map_err(range)?);
+                    out.extend_from_slice(content);
+                }
+            }
             put_u32(out, document.octets.len())?;
             out.extend_from_slice(&document.octets);
         }
@@ -139,26 +152,50 @@ pub(super) fn read_documents(mut input: Input<'_>) -> Result<Vec<Document>, Deco
     let mut documents = Vec::new();
     for _ in 0..count {
         let at = input.offset;
-        let kind = match input.u8()? {
-            1 => DocumentKind::Crl,
+        let code = input.u8()?;
+        let kind = match code {
+            1 | NOTED_LIST => DocumentKind::Crl,
             2 => DocumentKind::IssuerCertificate,
             3 => DocumentKind::OtherCertificate,
+            5 => DocumentKind::CertificateBundle,
             _ => return Err(Rule::CodeUnknown.at(at)),
         };
         let length = input.u16()?;
         let name = core::str::from_utf8(input.take(length.into())?)
             .map_err(|_| Rule::NotUtf8.at(at))?
             .into();
+        let list = match code {
+            NOTED_LIST => Some(read_list_note(&mut input)?),
+            _ => None,
+        };
         let length = input.length()?;
         documents.push(Document {
             kind,
             name,
             octets: Vec::from(input.take(length)?),
+            list,
         });
     }
     input.finish()?;
     Ok(documents)
 }
+
+fn read_list_note(input: &mut Input<'_>) -> Result<ListNote, DecodeError> {
+    let revision = input.u64()?;
+    let count = input.u32()?;
+    // Nothing is reserved ahead, as above.
+    let mut expired = Vec::new();
+    for _ in 0..count {
+        let at = input.offset;
+        let length = input.u8()?;
+        let serial = Serial::from_content(input.take(length.into())?);
+        expired.push(serial.map_err(|rule| rule.at(at))?);
+    }
+    Ok(ListNote { revision, expired })
+}
+
+/// The code of a list with its note; those without are of the first edition, or other authorities'.
+const NOTED_LIST: u8 = 4;
 
 impl DocumentKind {
     const fn code(self) -> u8 {
@@ -166,6 +203,7 @@ impl DocumentKind {
             Self::Crl => 1,
             Self::IssuerCertificate => 2,
             Self::OtherCertificate => 3,
+            Self::CertificateBundle => 5,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 use crate::Rule;
 use crate::algorithm::SignatureAlgorithm;
 use crate::cert_id::{CertIdForm, IssuerId};
-use crate::serial::SerialHashKey;
+use crate::serial::{Serial, SerialHashKey};
 
 pub(crate) fn header() -> Header {
     let variant = |form: CertIdForm| Variant {
@@ -57,6 +57,7 @@ pub(crate) fn header() -> Header {
             kind: DocumentKind::Crl,
             name: "p256.crl".into(),
             octets: vec![0x30, 1, 0],
+            list: None,
         }],
     }
 }
@@ -184,6 +185,38 @@ fn a_header_whose_length_lies_is_refused() {
         changed[12..16].copy_from_slice(&length.to_le_bytes());
         assert!(Header::parse(&changed).is_err());
     }
+}
+
+#[test]
+fn the_note_of_a_list_is_lost_or_stands_on_what_is_no_list() {
+    let serial = |content: &[u8]| Serial::from_content(content).unwrap();
+    let mut noted = header();
+    noted.documents[0].list = Some(ListNote {
+        revision: 77,
+        expired: vec![serial(&[5]), serial(&[6, 1])],
+    });
+    let mut bundle = noted.documents[0].clone();
+    (bundle.kind, bundle.list) = (DocumentKind::CertificateBundle, None);
+    noted.documents.push(bundle);
+    let octets = noted.encode().unwrap();
+    assert_eq!(Header::parse(&octets), Ok((noted.clone(), octets.len())));
+    for place in 0..octets.len() {
+        let mut flipped = octets.clone();
+        flipped[place] ^= 1;
+        fuzz_batch(&flipped);
+        fuzz_batch(&octets[..place]);
+    }
+    let mut backwards = noted.clone();
+    backwards.documents[0]
+        .list
+        .as_mut()
+        .unwrap()
+        .expired
+        .reverse();
+    assert_eq!(backwards.encode(), Err(Rule::FieldRange));
+    let mut misplaced = noted;
+    misplaced.documents[0].kind = DocumentKind::OtherCertificate;
+    assert_eq!(misplaced.encode(), Err(Rule::FieldRange));
 }
 
 #[test]

@@ -177,6 +177,7 @@ fn batches() {
             kind: DocumentKind::Crl,
             name: "sm2.crl".into(),
             octets: vec![0x30, 0],
+            list: None,
         }],
         ..full.clone()
     };

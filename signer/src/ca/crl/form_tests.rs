@@ -15,7 +15,7 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 type Entries = BTreeMap<Vec<u8>, (i64, Option<u8>)>;
 
-fn settings(lists: ListConfig) -> Settings {
+fn settings(lists: &ListConfig) -> Settings {
     let person = ProfileConfig {
         freshest_crl: FreshestCrl::Included,
         ..ProfileConfig::default()
@@ -30,7 +30,7 @@ fn settings(lists: ListConfig) -> Settings {
     .unwrap()
 }
 
-fn office(folder: &Path, lists: ListConfig, count: usize) -> Office<SqliteStore> {
+fn office(folder: &Path, lists: &ListConfig, count: usize) -> Office<SqliteStore> {
     let mut office = founded(folder);
     office.settings = settings(lists);
     add(&office, "p256", count);
@@ -122,7 +122,7 @@ fn with_deltas() -> ListConfig {
 #[test]
 fn a_delta_does_not_turn_each_list_a_client_may_hold_into_the_newest() {
     let folder = tempfile::tempdir().unwrap();
-    let office = office(folder.path(), with_deltas(), 8);
+    let office = office(folder.path(), &with_deltas(), 8);
     let rows = certificates(&office, "p256");
     revoke(&office, &rows[0], RevocationReason::KeyCompromise);
     revoke(&office, &rows[1], RevocationReason::CertificateHold);
@@ -174,7 +174,7 @@ fn what_expired_leaves_the_full_list_and_stays_in_base_and_delta() {
     let mut lists_config = with_deltas();
     // Each list outlives the next ones: clients may hold the first all along.
     lists_config.validity_secs = Some(20 * 86_400);
-    let office = office(folder.path(), lists_config, 3);
+    let office = office(folder.path(), &lists_config, 3);
     let rows = certificates(&office, "p256");
     let end = rows.iter().map(|row| row.not_after).max().unwrap();
     revoke(&office, &rows[0], RevocationReason::KeyCompromise);
@@ -256,10 +256,9 @@ fn distribution_points(der: &[u8]) -> (String, Option<String>) {
 #[test]
 fn a_certificate_stands_on_another_partition_than_the_one_it_names() {
     let folder = tempfile::tempdir().unwrap();
-    let office = office(folder.path(), ListConfig::default(), 4);
     // Older certificates keep the list they name.
-    let mut office = office;
-    office.settings = settings(partitioned(true));
+    let mut office = office(folder.path(), &ListConfig::default(), 4);
+    office.settings = settings(&partitioned(true));
     add(&office, "p256", 20);
     let rows = certificates(&office, "p256");
     for row in &rows {
@@ -298,7 +297,7 @@ fn a_certificate_stands_on_another_partition_than_the_one_it_names() {
 #[test]
 fn a_list_that_a_living_certificate_names_is_written_no_more() {
     let folder = tempfile::tempdir().unwrap();
-    let mut office = office(folder.path(), partitioned(false), 12);
+    let mut office = office(folder.path(), &partitioned(false), 12);
     let scopes = |office: &Office<SqliteStore>| {
         let lists = lists(office, Urgency::Due, now());
         lists.iter().map(|list| list.scope).collect::<BTreeSet<_>>()
@@ -306,7 +305,7 @@ fn a_list_that_a_living_certificate_names_is_written_no_more() {
     let all: BTreeSet<_> = (1..=3).map(ListScope::Partition).collect();
     assert_eq!(scopes(&office), all, "no list of all: nobody names it");
     // Partitions are given up; certificates out there go on naming theirs.
-    office.settings = settings(ListConfig::default());
+    office.settings = settings(&ListConfig::default());
     add(&office, "p256", 1);
     let named: BTreeSet<_> = certificates(&office, "p256")
         .iter()
@@ -325,7 +324,7 @@ fn a_list_that_a_living_certificate_names_is_written_no_more() {
 #[test]
 fn a_fault_of_the_writer_gets_past_the_linter() {
     let folder = tempfile::tempdir().unwrap();
-    let office = office(folder.path(), partitioned(true), 3);
+    let office = office(folder.path(), &partitioned(true), 3);
     for row in certificates(&office, "p256") {
         revoke(&office, &row, RevocationReason::Superseded);
     }
@@ -426,7 +425,7 @@ fn judged(here: &Path, lists: &[&Crl], chain: &[&[u8]], leaf: &[u8]) -> String {
 fn openssl_does_not_find_what_only_a_partitions_delta_says() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    let office = office(here, partitioned(true), 9);
+    let office = office(here, &partitioned(true), 9);
     let issuer = office.issuer("p256").unwrap();
     let start = now() - 100;
     let before = lists(&office, Urgency::Due, start);

@@ -116,7 +116,7 @@ fn a_batch_is_dated_before_the_revocation_it_reports() {
         progress: &|_| {},
     };
     let issuer = office.issuer("p256").unwrap();
-    let papers = own::Papers::default();
+    let papers = crate::batch::papers::Papers::default();
     let written = own::write(&office, &issuer, &papers, Errand::Changes, spooler).unwrap();
     assert_eq!(written.len(), 1);
     let delta = Batch::read(&office, "p256", 2);
