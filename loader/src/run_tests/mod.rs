@@ -5,6 +5,7 @@ mod foreign;
 mod pass;
 mod proof;
 mod refused;
+mod shared;
 
 use std::path::PathBuf;
 
