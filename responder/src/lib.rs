@@ -41,3 +41,6 @@ mod reply;
 mod server;
 mod target;
 mod worker;
+
+#[cfg(any(test, feature = "fuzz"))]
+pub use lane::fuzz::fuzz_head;

@@ -23,6 +23,11 @@ pub(crate) mod held;
 mod parse;
 mod respond;
 
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) mod fuzz;
+#[cfg(test)]
+mod tests;
+
 pub(crate) use first::{Begun, greet};
 
 use crate::answer::MAX_ANSWER_OCTETS;

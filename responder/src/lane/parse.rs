@@ -4,7 +4,7 @@
 //! use it differently, one request becomes two. This reader uses none of it. What a request may hold is listed here, and
 //! all that is not is [`Stop::NotSimple`].
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use wire::request::MAX_REQUEST_OCTETS;
 
 use crate::documents;
@@ -135,7 +135,7 @@ fn request_line(line: &[u8]) -> Result<(&[u8], Version), Stop> {
         _ => return Err(Stop::NotSimple),
     };
     // The decoder of paths would take a space for a plus.
-    let is_simple = path.len() <= MAX_TARGET_OCTETS && memchr(b' ', path).is_none();
+    let is_simple = path.len() <= MAX_TARGET_OCTETS && memchr2(b' ', b'\t', path).is_none();
     let is_document = std::str::from_utf8(path).map_or(true, documents::owns);
     if is_simple && !is_document {
         Ok((path, version))

@@ -26,6 +26,8 @@ pub(crate) struct Edge {
 /// What a generation says.
 pub(crate) struct Generation {
     pub(crate) records: Vec<(u64, CertStatus)>,
+    /// What a delta says otherwise, if there is one.
+    pub(crate) changed: Vec<(u64, CertStatus)>,
     /// thisUpdate and nextUpdate, seconds from now.
     pub(crate) window: (i64, i64),
     /// thisUpdate of a window that begins at another time, seconds from now.
@@ -48,6 +50,7 @@ impl Default for Generation {
             records: (1000..2000)
                 .map(|serial| (serial, status_of(serial)))
                 .collect(),
+            changed: vec![],
             window: (-60, 86_400),
             another_window: None,
             valid_for: 3_600,
@@ -113,7 +116,13 @@ impl Edge {
     pub(crate) fn publish(&mut self, generation: &Generation) -> u64 {
         let now = now();
         let store = self.publisher.store().clone();
-        let pack = write_pack(&store.temp().join("pack"), generation, now);
+        let base = Scope::Base {
+            shards: 1,
+            shard: 0,
+        };
+        let pack = write_pack(&store.temp().join("pack"), generation, base, now);
+        let delta = (!generation.changed.is_empty())
+            .then(|| write_pack(&store.temp().join("delta"), generation, Scope::Delta, now));
         let document = |kind, name, expires: Option<i64>, octets| {
             let document = NewDocument {
                 kind,
@@ -140,7 +149,7 @@ impl Edge {
         );
         let edition = Edition {
             kept: vec![],
-            added: vec![pack, crl, certificate],
+            added: [pack, crl, certificate].into_iter().chain(delta).collect(),
             replayed: vec![],
             issuers: vec![],
             sealed_at: after(now, generation.valid_for.min(0) - 1),
@@ -150,9 +159,17 @@ impl Edge {
     }
 }
 
-fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::object::Sealed {
-    let mut records: Vec<_> = generation
-        .records
+fn write_pack(
+    path: &Path,
+    generation: &Generation,
+    scope: Scope,
+    now: u64,
+) -> hufu_loader::object::Sealed {
+    let (records, later) = match scope {
+        Scope::Base { .. } => (&generation.records, 0),
+        Scope::Delta => (&generation.changed, 1),
+    };
+    let mut records: Vec<_> = records
         .iter()
         .map(|(number, status)| (serial(*number), *number, *status))
         .collect();
@@ -160,12 +177,9 @@ fn write_pack(path: &Path, generation: &Generation, now: u64) -> hufu_loader::ob
     let spec = PackSpec {
         issuer: ISSUER,
         hash_key: HASH_KEY,
-        scope: Scope::Base {
-            shards: 1,
-            shard: 0,
-        },
-        revision: generation.revision,
-        batch: 1,
+        scope,
+        revision: generation.revision + later,
+        batch: 1 + later,
         created_at: now,
         as_of: None,
         crl_blake3: generation.foreign.then_some([5; 32]),

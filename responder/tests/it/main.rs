@@ -12,6 +12,7 @@ mod process;
 mod conditions;
 mod documents;
 mod forms;
+mod lane;
 mod lifecycle;
 mod limits;
 mod operators;
