@@ -2,6 +2,7 @@
 //!
 //! - [`crl`]: synthetic CRLs.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
+//! - [`memory`]: anonymous and mapped memory, apart.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
 //! - [`server`]: a server process pinned to one core and the processor time it has used.
@@ -12,6 +13,7 @@
 pub mod crl;
 pub mod issuer;
 pub mod load;
+pub mod memory;
 pub mod population;
 pub mod requests;
 pub mod server;

@@ -1,0 +1,205 @@
+//! What a generation costs to open, to hold and to ask: one row for each, so that sizes can be set side by side.
+//!
+//! Cold means that the pages of every published file were given back to the kernel first (`posix_fadvise`, DONTNEED), as
+//! after a reboot. A lookup waits for the one before it, as questions of different clients do, and so does each plain
+//! read of a cache line it is held against. Their time is the processor time the kernel books for this thread, the best of
+//! several rounds: the machine may be shared.
+
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use hufu_benches::memory::Resident;
+use hufu_benches::population::{SERIAL_OCTETS, Serials};
+use hufu_loader::seal::read_pins;
+use hufu_loader::snapshot::{Lookup, Snapshot};
+use rustix::fs::{Advice, fadvise};
+
+/// Measure a generation that `hufu-population` made.
+///
+/// hufu-scale --population /tmp/ten-million
+#[derive(Parser)]
+struct Args {
+    /// What `hufu-population` was given as --out.
+    #[arg(long)]
+    population: PathBuf,
+    /// The seed it was made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the names of the columns first.
+    #[arg(long)]
+    header: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("hufu-scale: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+    let edge = args.population.join("edge");
+    let pins = read_pins(&args.population.join("seal.pub"))?;
+    let open = || -> Result<(Snapshot, f64), Box<dyn std::error::Error>> {
+        let begun = Instant::now();
+        let snapshot = Snapshot::open(&edge, &pins, None)?;
+        Ok((snapshot, begun.elapsed().as_secs_f64() * 1e3))
+    };
+    let before = Resident::now();
+    evict(&edge)?;
+    let (snapshot, cold) = open()?;
+    let opened = Resident::now();
+    let begun = Instant::now();
+    snapshot.touch_new(None);
+    let touch = begun.elapsed().as_secs_f64() * 1e3;
+    let mut warm = f64::INFINITY;
+    for _ in 0..ROUNDS {
+        warm = warm.min(open()?.1);
+    }
+    let touched = Resident::now();
+
+    let (_, base) = snapshot
+        .packs()
+        .max_by_key(|(_, pack)| pack.record_count())
+        .ok_or("no pack")?;
+    let bases = snapshot.packs().filter(|(_, pack)| !pack.is_delta());
+    let (mut records, mut octets, mut shards) = (0, 0, 0);
+    for (_, pack) in bases {
+        records += pack.record_count();
+        octets += pack.octets().len();
+        shards += 1;
+    }
+    let line = best(|| lines(base.octets()));
+    let prefix = &base.shared().variants.first().ok_or("no variant")?.prefix;
+    let hits = Questions::drawn(args.seed, 0, records);
+    let hit = best(|| hits.ask(&snapshot, prefix));
+    let misses = Questions::drawn(args.seed, 1 << 50, records);
+    let miss = best(|| misses.ask(&snapshot, prefix));
+
+    let mebibytes = |octets: u64| octets as f64 / f64::from(1 << 20);
+    if args.header {
+        println!(
+            "{:>11} {:>6} {:>8} {:>9} {:>9} {:>10} {:>9} {:>10} {:>8} {:>8} {:>6} {:>8} {:>6}",
+            "records",
+            "shards",
+            "octets/r",
+            "open warm",
+            "open cold",
+            "touch",
+            "anonymous",
+            "mapped",
+            "line",
+            "hit",
+            "lines",
+            "miss",
+            "lines"
+        );
+    }
+    println!(
+        "{records:>11} {shards:>6} {:>8.3} {warm:>6.2} ms {cold:>6.2} ms {touch:>7.1} ms {:>5.1} MiB {:>6.0} MiB {line:>5.0} ns {hit:>5.0} ns {:>6.2} {miss:>5.0} ns {:>6.2}",
+        octets as f64 / records as f64,
+        mebibytes(opened.anonymous.saturating_sub(before.anonymous)),
+        mebibytes(touched.mapped.saturating_sub(before.mapped)),
+        hit / line,
+        miss / line,
+    );
+    Ok(())
+}
+
+/// Gives the pages of all files below a folder back. They were flushed when they were published, so none is kept.
+fn evict(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            evict(&path)?;
+        } else if path.is_file() {
+            let file = File::open(&path)?;
+            file.sync_all()?;
+            fadvise(&file, 0, None, Advice::DontNeed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Nanoseconds an operation, the best round.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn best(mut round: impl FnMut() -> usize) -> f64 {
+    (0..ROUNDS)
+        .map(|_| {
+            let clock = processor_ns();
+            let count = round();
+            (processor_ns() - clock) as f64 / count as f64
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// What the scheduler has booked for this thread so far.
+fn processor_ns() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let first = text.split(' ').next().unwrap_or_default();
+    first.parse().unwrap_or_default()
+}
+
+/// Reads cache lines all over a mapping, each place depending on what the one before it held.
+fn lines(octets: &[u8]) -> usize {
+    let count = octets.len() as u128 / 64;
+    let mut state = 1_u64;
+    for _ in 0..QUESTIONS {
+        let place = usize::try_from((u128::from(mix(state)) * count) >> 64).expect("inside") * 64;
+        state = state.wrapping_add(1 + u64::from(octets[place]));
+    }
+    black_box(state);
+    QUESTIONS
+}
+
+/// Serials to ask about, drawn ahead and asked in turn: a question's own cost is that of reading on.
+struct Questions {
+    serials: Vec<[u8; SERIAL_OCTETS]>,
+}
+
+impl Questions {
+    fn drawn(seed: u64, first: u64, records: u64) -> Self {
+        let mut serials = Serials::new(seed);
+        let number = |i: u64| {
+            let place = (u128::from(mix(i + 1)) * u128::from(records)) >> 64;
+            first + u64::try_from(place).expect("below the count")
+        };
+        let count = QUESTIONS as u64;
+        Self {
+            serials: (0..count).map(|i| serials.serial(number(i))).collect(),
+        }
+    }
+
+    fn ask(&self, snapshot: &Snapshot, prefix: &[u8]) -> usize {
+        // Never more than a step to the side, and only once the answer before is there.
+        let mut place = 0_usize;
+        for _ in 0..QUESTIONS {
+            place = (place + 1) % QUESTIONS;
+            let serial = &self.serials[place];
+            place ^= match snapshot.lookup(prefix, serial) {
+                Lookup::Found(found) => usize::from(found.signature[63] & 1),
+                _ => 0,
+            };
+        }
+        black_box(place);
+        QUESTIONS
+    }
+}
+
+fn mix(mut state: u64) -> u64 {
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+const QUESTIONS: usize = 1 << 18;
+const ROUNDS: usize = 7;
