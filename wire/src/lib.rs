@@ -18,6 +18,7 @@
 //! | [`response`] | an OCSP response: written, put together, read | RFC 6960 §4.2 |
 //! | [`record`] | one certificate's status and signatures, fixed width: the same in batch and pack | |
 //! | [`crl`] | certificate revocation lists, read and written as streams | RFC 5280 §5 |
+//! | [`listing`] | lists without a signature: OpenSSL's `index.txt`, CSV | |
 //! | [`batch`] | the signer → loader file: header, trailer, names in the spool | |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -46,6 +47,7 @@ mod corpus;
 pub mod crl;
 pub mod der;
 mod error;
+pub mod listing;
 pub mod oid;
 pub mod record;
 pub mod request;

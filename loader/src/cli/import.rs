@@ -1,5 +1,6 @@
 //! `import`: judge and stage one list, print the report.
 
+use std::error::Error;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,22 +15,35 @@ use crate::home::Home;
 use crate::import::crl::Judging;
 use crate::import::file::{CrlImport, Means, import_crl_with};
 use crate::import::trust::WeakPolicy;
+use crate::import::unsigned::{UnsignedImport, import_unsigned};
 use crate::sort::Sorting;
+use crate::staged::{Form, Trust};
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// The CRL, DER or PEM
-    #[arg(long, value_name = "FILE")]
-    crl: PathBuf,
-    /// The certificate of the CA that signed it, DER or PEM
+    #[command(flatten)]
+    list: List,
+    /// The certificate of the list's CA, DER or PEM
     #[arg(long, value_name = "CERT")]
     issuer: PathBuf,
     /// Judge CRL and certificate as of this moment instead of now: 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "crl")]
     as_of: Option<UnixSeconds>,
     /// Read SHA-1 signatures and RSA keys under 2048 bits too
-    #[arg(long)]
+    #[arg(long, requires = "crl")]
     allow_weak: bool,
+    /// Who vouches for a list that no CA has signed (--index, --csv): a name that is recorded and shown
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "crl",
+        required_unless_present = "crl"
+    )]
+    trust_unsigned: Option<String>,
+    /// For how long: after that nothing is answered from it until it is imported again
+    #[arg(long, value_name = "DAYS", default_value_t = 7, conflicts_with = "crl",
+          value_parser = clap::value_parser!(u16).range(1..=366))]
+    valid_days: u16,
     /// Print the report as one JSON object
     #[arg(long)]
     json: bool,
@@ -39,18 +53,22 @@ pub(super) struct ImportArgs {
     data: Data,
 }
 
+/// One list, of one kind.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct List {
+    /// A CRL, DER or PEM
+    #[arg(long, value_name = "FILE")]
+    crl: Option<PathBuf>,
+    /// OpenSSL's index.txt, the database of `openssl ca`
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
+    /// CSV with a header; its columns are told below
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+}
+
 pub(super) fn run(args: &ImportArgs) -> Outcome {
-    let weak = WeakPolicy::of(args.allow_weak);
-    let request = CrlImport {
-        crl: &args.crl,
-        issuer: &args.issuer,
-        data: &args.data.folder,
-        judging: Judging {
-            now: now(),
-            as_of: args.as_of,
-            weak,
-        },
-    };
     let mut bar = Bar::default();
     let mut means = Means {
         disk: &FsDisk,
@@ -58,15 +76,58 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
             .within(args.memory.octets()),
         progress: &mut |read, all| bar.tell(read, all),
     };
-    let report = import_crl_with(&request, &mut means);
+    let told = import(args, &mut means);
     bar.end();
-    let report = report?;
-    if args.json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print!("{}", report.table());
+    let (table, json) = told?;
+    match args.json {
+        true => println!("{json}"),
+        false => print!("{table}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The report, for people and for machines.
+fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), Box<dyn Error>> {
+    let (list, form) = match &args.list {
+        List { crl: Some(crl), .. } => {
+            let judging = Judging {
+                now: now(),
+                as_of: args.as_of,
+                weak: WeakPolicy::of(args.allow_weak),
+            };
+            let request = CrlImport {
+                crl,
+                issuer: &args.issuer,
+                data: &args.data.folder,
+                judging,
+            };
+            let report = import_crl_with(&request, means)?;
+            return Ok((report.table(), serde_json::to_string(&report)?));
+        }
+        List {
+            index: Some(list), ..
+        } => (list, Form::Index),
+        List { csv, .. } => (csv.as_ref().expect("one of the group is there"), Form::Csv),
+    };
+    let now = now();
+    let by = args.trust_unsigned.clone();
+    let trust = Trust {
+        by: by.expect("it is required with such lists"),
+        until: now + u64::from(args.valid_days) * 86_400,
+    };
+    let report = import_unsigned(
+        &UnsignedImport {
+            list,
+            form,
+            issuer: &args.issuer,
+            data: &args.data.folder,
+            now,
+            trust,
+        },
+        means,
+    )?;
+    tracing::warn!(issuer = %report.issuer_id, by = %report.trusted_by, until = %report.trusted_until, blake3 = %report.blake3, "a list without a signature was staged");
+    Ok((report.table(), serde_json::to_string(&report)?))
 }
 
 /// A bar for long lists, if a person is looking.
@@ -106,6 +167,14 @@ Examples:
     hufu-loader import --crl old.crl --issuer ca.pem --as-of 2022-03-11 --data hufu-data
   A list from the days of SHA-1:
     hufu-loader import --crl older.crl --issuer ca.pem --as-of 2013-07-12 --allow-weak --data hufu-data
+
+  The database of an `openssl ca`, which bears no signature: somebody vouches for it by name, for a week
+    hufu-loader import --index index.txt --issuer ca.pem --trust-unsigned \"Li Hua, operations\" --data hufu-data
+  An export of another system, for a month
+    hufu-loader import --csv status.csv --issuer ca.pem --trust-unsigned \"Li Hua\" --valid-days 30 --data hufu-data
+
+Columns of a CSV, in any order: serial (hexadecimal) or serial_decimal; status (good, revoked, expired); revoked_at and reason
+of revoked ones; not_after; subject and note, which are not read. Times: 2026-01-02T03:04:05Z, 20260102030405Z, @1767323045.
 
 It is verified, staged under DIR/staged/, and reported. `hufu-signer adopt` then signs answers for it.
 A list that breaks a rule is refused whole, and what was staged before stays.

@@ -18,8 +18,9 @@ use super::batch::{BatchReader, BatchRefusal};
 use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
 use super::crl::{CLOCK_LEEWAY, Judging, judge_read};
 use super::guard::{Place, RecordGuard};
+use super::lines::{LinesError, LinesReader};
 use super::list::{ListError, ListReader};
-use super::listed::{LISTED_OCTETS, SettleError, Settled};
+use super::listed::{LISTED_OCTETS, NUMBERED_OCTETS, SettleError, Settled};
 use super::responder::{Responders, latest_end};
 use super::trust::{WeakPolicy, recognise};
 use super::witness::Witness;
@@ -29,7 +30,7 @@ use crate::manifest::{DocumentNote, is_plain_name};
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
 use crate::sort::{SortError, Sorter, Sorting};
-use crate::staged;
+use crate::staged::{self, Trust};
 
 /// What a batch is held against.
 #[derive(Clone, Copy)]
@@ -118,6 +119,7 @@ impl From<SettleError> for AdmitError {
         match error {
             SettleError::Fault(fault) => BatchRefusal::Crl(fault.into()).into(),
             SettleError::Sort(error) => error.into(),
+            twice @ SettleError::Twice { .. } => not_staged(&twice).into(),
         }
     }
 }
@@ -317,6 +319,9 @@ impl OwnReading {
         issuer: &Certificate,
         gate: &Gate<'_>,
     ) -> Result<Settled, AdmitError> {
+        if let Some(trust) = &self.staged.options.trust {
+            return self.settle_lines(header, trust, gate);
+        }
         let sorter = Sorter::begin(gate.disk, gate.sorting, LISTED_OCTETS)?;
         let nobody = &mut |_| ();
         let reader = ListReader::new(sorter, header.hash_key, &issuer.key, nobody);
@@ -340,6 +345,32 @@ impl OwnReading {
                 Err(BatchRefusal::PastCrl.into())
             }
             _ => Ok(judged.settled),
+        }
+    }
+
+    /// The same of a list that no CA has signed: whoever vouches for it did so for a time.
+    fn settle_lines(
+        &self,
+        header: &Header,
+        trust: &Trust,
+        gate: &Gate<'_>,
+    ) -> Result<Settled, AdmitError> {
+        let sorter = Sorter::begin(gate.disk, gate.sorting, NUMBERED_OCTETS)?;
+        let reader = LinesReader::new(sorter, header.hash_key, gate.now);
+        let read = match reader.read(self.staged.options.form, &self.staged.list) {
+            Ok(read) => read,
+            Err(LinesError::Sort(error)) => return Err(error.into()),
+            Err(LinesError::Io(error)) => {
+                return Err(BatchRefusal::Staged(self.staged.unreadable(error)).into());
+            }
+        };
+        self.expect_unchanged(&read.blake3)?;
+        if let Some(fault) = read.faults.first() {
+            return Err(not_staged(fault).into());
+        }
+        match latest_end(header) {
+            Some(end) if end > trust.until => Err(BatchRefusal::PastCrl.into()),
+            _ => Ok(read.settled()),
         }
     }
 

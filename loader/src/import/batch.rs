@@ -162,8 +162,10 @@ pub enum BatchRefusal {
     /// It was in order until packs were made of it.
     #[error("no pack can be made of it")]
     NoPack(#[source] WriteError),
-    /// A window reaches past the CRL's nextUpdate.
-    #[error("a window ends after the nextUpdate of the CRL it repeats")]
+    /// A window reaches past the CRL's nextUpdate, or past the day until which somebody vouches for a list.
+    #[error(
+        "a window ends after the nextUpdate of the CRL it repeats, or the end of the trust in a list"
+    )]
     PastCrl,
 }
 

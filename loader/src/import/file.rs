@@ -82,6 +82,14 @@ pub enum ImportError {
         /// Why.
         source: CrlRefusal,
     },
+    /// A list that no CA has signed.
+    #[error("{}: {source}", path.display())]
+    Unsigned {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: super::unsigned::UnsignedRefusal,
+    },
     /// The staging folder.
     #[error(transparent)]
     Staging(#[from] StagedError),
@@ -124,6 +132,7 @@ pub fn import_crl_with(
         Ok(()) => {}
         Err(SettleError::Fault(fault)) => return Err(refused(fault.into())),
         Err(SettleError::Sort(error)) => return Err(error.into()),
+        Err(SettleError::Twice { .. }) => unreachable!("only lines are numbered"),
     }
     refuse_backwards(request.data, &id, &mut judged).map_err(refused)?;
     let options = Options {
@@ -149,11 +158,7 @@ fn read_into(
     issuer: &Certificate,
 ) -> Result<ListRead, ImportError> {
     let input = BufReader::with_capacity(READ_OCTETS, input);
-    let mut copied = Copied {
-        input: DerInput::new(input, PemLabel::Crl),
-        copy: pending.list(),
-        failed: None,
-    };
+    let mut copied = Copied::new(DerInput::new(input, PemLabel::Crl), pending.list());
     let nobody = &mut |_| ();
     let reader = ListReader::new(sorter, random_key(), &issuer.key, nobody);
     let read = reader.read(&mut copied);
@@ -183,11 +188,21 @@ fn broken_armour(error: &io::Error) -> Option<wire::Rule> {
 }
 
 /// Hands on what it reads and writes it down.
-struct Copied<'a, R> {
+pub(super) struct Copied<'a, R> {
     input: R,
     copy: &'a mut File,
     /// What kept it from writing.
-    failed: Option<io::Error>,
+    pub(super) failed: Option<io::Error>,
+}
+
+impl<'a, R> Copied<'a, R> {
+    pub(super) fn new(input: R, copy: &'a mut File) -> Self {
+        Self {
+            input,
+            copy,
+            failed: None,
+        }
+    }
 }
 
 impl<R: Read> Read for Copied<'_, R> {
@@ -203,7 +218,7 @@ impl<R: Read> Read for Copied<'_, R> {
 }
 
 /// Tells how far it is.
-struct Counted<'a> {
+pub(super) struct Counted<'a> {
     file: File,
     read: u64,
     all: u64,
@@ -211,7 +226,7 @@ struct Counted<'a> {
 }
 
 impl<'a> Counted<'a> {
-    fn new(file: File, all: u64, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
+    pub(super) fn new(file: File, all: u64, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
         Self {
             file,
             read: 0,
@@ -317,11 +332,16 @@ pub(super) fn read_issuer(path: &Path) -> Result<Certificate, ImportError> {
     })
 }
 
-/// A file of the operator's, and its length.
-pub(super) fn open(path: &Path) -> Result<(File, u64), ImportError> {
+/// A file of the operator's, of any length, and that length.
+pub(super) fn open_long(path: &Path) -> Result<(File, u64), ImportError> {
     let file = File::open(path).map_err(|source| unreadable(path, source))?;
     let metadata = file.metadata().map_err(|source| unreadable(path, source))?;
-    let octets = metadata.len();
+    Ok((file, metadata.len()))
+}
+
+/// A file of the operator's, and its length.
+fn open(path: &Path) -> Result<(File, u64), ImportError> {
+    let (file, octets) = open_long(path)?;
     if octets > MOST_OCTETS {
         return Err(ImportError::TooLong {
             path: path.to_owned(),

@@ -7,8 +7,10 @@
 //! A record for the sort, all big endian, so that its octets are ordered as (hash, serial, date):
 //!
 //! ```text
-//! hash 8 │ serial, sign-extended 32 │ date 8 │ status code 1
+//! hash 8 │ serial, sign-extended 32 │ date 8 │ status code 1 │ of a list without a signature: line 8
 //! ```
+//!
+//! A list without a signature names a serial once, or is refused.
 
 use wire::serial::{MAX_SERIAL_OCTETS, Serial, SerialHashKey};
 use wire::status::{CertStatus, RevocationReason};
@@ -42,6 +44,19 @@ impl Listed {
     /// Hands it to a sort.
     #[inline]
     pub fn push_to(&self, sorter: &mut Sorter<'_>) -> Result<(), SortError> {
+        sorter.push(&self.record())
+    }
+
+    /// Hands it to a sort of lines, with its line's number.
+    pub fn push_numbered_to(&self, sorter: &mut Sorter<'_>, line: u64) -> Result<(), SortError> {
+        let mut numbered = [0; NUMBERED_OCTETS];
+        numbered[..LISTED_OCTETS].copy_from_slice(&self.record());
+        numbered[LISTED_OCTETS..].copy_from_slice(&line.to_be_bytes());
+        sorter.push(&numbered)
+    }
+
+    #[inline]
+    fn record(&self) -> [u8; LISTED_OCTETS] {
         let mut record = [0; LISTED_OCTETS];
         let (hash, rest) = record.split_at_mut(8);
         let (serial, rest) = rest.split_at_mut(MAX_SERIAL_OCTETS);
@@ -51,7 +66,7 @@ impl Listed {
         serial.copy_from_slice(padded.expect("the full width holds every serial"));
         at.copy_from_slice(&self.at().to_be_bytes());
         code[0] = self.status.code();
-        sorter.push(&record)
+        record
     }
 
     fn from_record(record: &[u8]) -> Self {
@@ -98,6 +113,9 @@ impl Listed {
 pub struct Settled {
     sorted: Sorted,
     upcoming: Option<Listed>,
+    /// The upcoming one's line, where lines are numbered.
+    line: Option<u64>,
+    is_numbered: bool,
     begun: bool,
     /// Serials that stood there more than once, the first [`MOST_RECURRENCES`] in the list's order of hashes.
     pub recurrences: Vec<Recurrence>,
@@ -113,6 +131,16 @@ pub enum SettleError {
     /// It contradicts itself.
     #[error("{}", super::refusal::entry_sentence(.0))]
     Fault(EntryFault),
+    /// A list without a signature names a serial in two lines.
+    #[error("serial {serial} stands in line {first} and in line {second}")]
+    Twice {
+        /// The serial.
+        serial: Serial,
+        /// A line.
+        first: u64,
+        /// A later one.
+        second: u64,
+    },
     /// Its records cannot be read back.
     #[error(transparent)]
     Sort(#[from] SortError),
@@ -124,10 +152,20 @@ impl Settled {
         Self {
             sorted,
             upcoming: None,
+            line: None,
+            is_numbered: false,
             begun: false,
             recurrences: Vec::new(),
             recurring: 0,
             revoked: 0,
+        }
+    }
+
+    /// From records that [`Listed::push_numbered_to`] has written.
+    pub fn of_numbered(sorted: Sorted) -> Self {
+        Self {
+            is_numbered: true,
+            ..Self::new(sorted)
         }
     }
 
@@ -139,8 +177,16 @@ impl Settled {
         while let Some(first) = self.upcoming {
             let mut latest = first;
             let mut entries = 1;
+            let line = self.line;
             self.upcoming = self.read()?;
             while let Some(same) = self.upcoming.filter(|next| next.serial == latest.serial) {
+                if let (Some(one), Some(other)) = (line, self.line) {
+                    return Err(SettleError::Twice {
+                        serial: same.serial,
+                        first: one.min(other),
+                        second: one.max(other),
+                    });
+                }
                 if same.at() == latest.at() && !say_the_same(same.status, latest.status) {
                     return Err(SettleError::Fault(EntryFault::Contradiction {
                         serial: same.serial,
@@ -169,9 +215,14 @@ impl Settled {
     }
 
     fn read(&mut self) -> Result<Option<Listed>, SortError> {
-        self.sorted
-            .next_record()
-            .map(|record| record.map(Listed::from_record))
+        let Some(record) = self.sorted.next_record()? else {
+            return Ok(None);
+        };
+        if self.is_numbered {
+            let number = record.last_chunk().expect("a line's number stands last");
+            self.line = Some(u64::from_be_bytes(*number));
+        }
+        Ok(Some(Listed::from_record(record)))
     }
 
     fn note(&mut self, latest: &Listed, entries: usize) {
@@ -206,5 +257,7 @@ pub fn say_the_same(one: CertStatus, other: CertStatus) -> bool {
 
 /// Octets of a record for the sort.
 pub const LISTED_OCTETS: usize = 8 + MAX_SERIAL_OCTETS + 8 + 1;
+/// Octets of a record with a line's number.
+pub const NUMBERED_OCTETS: usize = LISTED_OCTETS + 8;
 /// Recurring serials that are told by name; a list of nothing else must not fill the memory.
 pub const MOST_RECURRENCES: usize = 10_000;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`file`](mod@file), [`report`] | `import --crl`: two files in, one staged folder and a report out |
 //! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
+//! | [`unsigned`], [`lines`] | `import --index`, `import --csv`: lists without a signature, for the operator's word |
 //! | [`armour`], [`list`] | a list read once from front to back, however long |
 //! | [`check`], [`listed`] | what must hold between a list's entries; in memory, and from a sort |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
@@ -26,6 +27,7 @@ pub mod check;
 pub mod crl;
 pub mod file;
 pub mod guard;
+pub mod lines;
 pub mod list;
 pub mod listed;
 pub mod prehash;
@@ -34,6 +36,7 @@ pub mod report;
 pub mod responder;
 mod rsa;
 pub mod trust;
+pub mod unsigned;
 pub mod witness;
 
 #[cfg(test)]

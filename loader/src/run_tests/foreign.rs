@@ -4,9 +4,13 @@ use wire::batch::{Header, Source};
 use wire::status::{CertStatus, RevocationReason};
 
 use super::Place;
+use crate::durable::FsDisk;
 use crate::import::crl::Judging;
-use crate::import::file::{CrlImport, import_crl};
+use crate::import::file::{CrlImport, Means, import_crl};
 use crate::import::trust::WeakPolicy;
+use crate::import::unsigned::{UnsignedImport, import_unsigned};
+use crate::sort::Sorting;
+use crate::staged::{Form, Trust};
 use crate::verify::verify;
 use crate::workshop::*;
 
@@ -119,4 +123,81 @@ fn a_batch_that_disagrees_with_the_staged_list_goes_in() {
     std::fs::remove_dir(&path).unwrap();
     std::fs::write(&path, octets).unwrap();
     assert_eq!(place.pass(NOW).taken.len(), 1);
+}
+
+/// Stages a list that nobody signed and makes a batch that repeats it; its window ends a day from now.
+fn unsigned(place: &Place, list: &str, until: u64, rows: &[Row]) {
+    let folder = place.data.path().join("files");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("index.txt"), list).unwrap();
+    std::fs::write(folder.join("ca.der"), &place.authority.certificate.der).unwrap();
+    let mut means = Means {
+        disk: &FsDisk,
+        sorting: Sorting::in_folder(place.data.path().join("loader/work")),
+        progress: &mut |_, _| (),
+    };
+    let request = UnsignedImport {
+        list: &folder.join("index.txt"),
+        form: Form::Index,
+        issuer: &folder.join("ca.der"),
+        data: place.data.path(),
+        now: NOW,
+        trust: Trust {
+            by: "Li Hua".to_owned(),
+            until,
+        },
+    };
+    import_unsigned(&request, &mut means).unwrap();
+    let local = OcspSigner::local();
+    let header = Header {
+        source: Source::ForeignCrl {
+            blake3: *blake3::hash(list.as_bytes()).as_bytes(),
+            next_update: Some(until),
+            as_of: None,
+        },
+        ..header(&place.authority, &local, 1)
+    };
+    place.put_octets(1, &batch(header, rows, &local, &place.key));
+}
+
+#[test]
+fn a_batch_that_disagrees_with_a_list_nobody_signed_goes_in() {
+    let list = "V\t280101000000Z\t\t01\tunknown\t/CN=a\n\
+                R\t280101000000Z\t260601000000Z,superseded\t02\tunknown\t/CN=b\n\
+                E\t200101000000Z\t\t03\tunknown\t/CN=c\n";
+    let at = 1_780_272_000;
+    let right = [
+        (serial(1), CertStatus::Good, 0),
+        (serial(2), revoked(at, RevocationReason::Superseded), 0),
+        (serial(3), CertStatus::Good, 0),
+    ];
+    let day = NOW + 86_400;
+    let wrong = |change: &dyn Fn(&mut Vec<Row>)| {
+        let place = Place::new();
+        let mut rows = right.to_vec();
+        change(&mut rows);
+        unsigned(&place, list, day, &rows);
+        place.refused(NOW)
+    };
+    for missing in 0..right.len() {
+        let why = wrong(&|rows| {
+            rows.remove(missing);
+        });
+        assert!(why.contains("missing from the batch"), "{missing}: {why}");
+    }
+    assert!(wrong(&|rows| rows.push((serial(4), CertStatus::Good, 0))).contains("staged list"));
+    assert!(wrong(&|rows| rows[1].1 = CertStatus::Good).contains("the batch says"));
+    assert!(wrong(&|rows| rows[0].1 = right[1].1).contains("the batch says"));
+
+    // The answers end with the word of whoever vouched.
+    let place = Place::new();
+    unsigned(&place, list, day - 1, &right);
+    assert!(place.refused(NOW).contains("the end of the trust"));
+
+    let place = Place::new();
+    unsigned(&place, list, day, &right);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    assert_eq!(place.status(1), Some(CertStatus::Good));
+    assert_eq!(place.status(2), Some(right[1].1));
+    assert_eq!(place.status(4), None);
 }

@@ -1,11 +1,12 @@
 //! Other authorities' lists: staged by the loader, judged here anew, signed ahead under the local responder.
 //!
-//! `staged.rs` reads what lies there, `judge.rs` and `entries.rs` decide whether it is true and what it says,
+//! `staged.rs` reads what lies there, `judge.rs`, `entries.rs` and `lines.rs` decide whether it is true and what it says,
 //! `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
 //! registry revision; a list that did not change is not adopted again, only signed again when its windows are half over.
 
 pub mod entries;
 pub mod judge;
+pub mod lines;
 pub mod outcome;
 pub mod responder;
 pub mod staged;
@@ -19,7 +20,7 @@ use aws_lc_rs::digest;
 pub use outcome::{Outcome, Refusal, log};
 
 use judge::Judged;
-use staged::{Options, Staged, StagedError};
+use staged::{Form, Options, Staged, StagedError};
 use std::collections::BTreeMap;
 use std::path::Path;
 use wire::batch::{Document, DocumentKind, Kind, Source, Window};
@@ -100,6 +101,10 @@ impl<S: Store> Adopter<'_, S> {
             row.adoption.crl_blake3 == options.crl_blake3
                 && row.adoption.as_of == options.as_of
                 && row.adoption.allow_weak == options.allow_weak
+                // Of a list without a signature, only its import and the end of the trust in it are new.
+                && options.trusted.is_none_or(|(since, until)| {
+                    row.adoption.this_update == since && row.adoption.next_update == Some(until)
+                })
         });
         if let Some(row) = same {
             let full = self.latest_full(issuer)?;
@@ -113,7 +118,7 @@ impl<S: Store> Adopter<'_, S> {
             }
         }
         let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
-        let judged = judge::judge(issuer, &staged.issuer, &staged.crl, &options, self.now)?;
+        let judged = judge::judge(issuer, &staged.issuer, &staged.list, &options, self.now)?;
         if let Some(row) = same {
             let taken = Taken {
                 hash_key: row.adoption.hash_key,
@@ -232,7 +237,7 @@ impl<S: Store> Adopter<'_, S> {
             window,
             responder: &responder,
             rows: judged.rows,
-            documents: documents(issuer, staged),
+            documents: documents(issuer, staged, options.form),
         };
         let path = self.office.home.batch(&issuer.0, number);
         make(order, path, &self.spooler, self.office.settings.threads())?;
@@ -300,21 +305,21 @@ fn renew_at(window: &Window, limit: Option<UnixSeconds>) -> UnixSeconds {
     }
 }
 
-fn documents(issuer: IssuerId, staged: &Staged) -> Vec<Document> {
-    vec![
-        Document {
-            kind: DocumentKind::Crl,
-            name: format!("{issuer}.crl"),
-            octets: staged.crl.clone(),
-            list: None,
-        },
-        Document {
-            kind: DocumentKind::IssuerCertificate,
-            name: format!("{issuer}.cer"),
-            octets: staged.issuer.clone(),
-            list: None,
-        },
-    ]
+/// What is served beside the answers: the list if its CA has signed it, and the issuer's certificate.
+fn documents(issuer: IssuerId, staged: &Staged, form: Form) -> Vec<Document> {
+    let crl = (form == Form::Crl).then(|| Document {
+        kind: DocumentKind::Crl,
+        name: format!("{issuer}.crl"),
+        octets: staged.list.clone(),
+        list: None,
+    });
+    let certificate = Document {
+        kind: DocumentKind::IssuerCertificate,
+        name: format!("{issuer}.cer"),
+        octets: staged.issuer.clone(),
+        list: None,
+    };
+    crl.into_iter().chain([certificate]).collect()
 }
 
 /// A refused list is judged again after so long: its issuer's certificate may have become valid.

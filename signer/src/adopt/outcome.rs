@@ -84,6 +84,23 @@ pub enum Refusal {
         /// That of the list adopted before.
         adopted: UnixSeconds,
     },
+    /// A line of a list that no CA has signed.
+    #[error("line {line}: {why}")]
+    Line {
+        /// Its number, from 1.
+        line: u64,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A list that no CA has signed names a serial twice.
+    #[error("{0} stands in the list twice")]
+    Twice(Serial),
+    /// Nobody vouches for it any more.
+    #[error("nobody vouches for the list since {until}; it must be imported again")]
+    NoLongerTrusted {
+        /// The end of the trust.
+        until: UnixSeconds,
+    },
     /// The folder cannot be read.
     #[error("staged folder")]
     Staged(#[from] StagedError),

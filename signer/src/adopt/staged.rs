@@ -1,4 +1,4 @@
-//! What the loader staged: `DIR/staged/<issuer-id>/` with `crl.der`, `issuer.der`, `options.toml`.
+//! What the loader staged: `DIR/staged/<issuer-id>/` with a list, `issuer.der`, `options.toml`.
 //!
 //! The folder is exchanged whole by the loader; the hash in the options ties the three files together, so a folder that
 //! changes while it is read is noticed and looked at again.
@@ -16,15 +16,43 @@ pub struct Options {
     pub as_of: Option<UnixSeconds>,
     /// Whether SHA-1 and short RSA keys are read.
     pub allow_weak: bool,
-    /// BLAKE3 of `crl.der`.
+    /// BLAKE3 of the list.
     pub crl_blake3: [u8; 32],
+    /// What the list is written in.
+    pub form: Form,
+    /// When it was staged, and until when somebody vouches for it: of lists that no CA has signed.
+    pub trusted: Option<(UnixSeconds, UnixSeconds)>,
+}
+
+/// What a staged list is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// A CRL, signed by its CA.
+    #[default]
+    Crl,
+    /// OpenSSL's `index.txt`, signed by nobody.
+    Index,
+    /// CSV with a header, signed by nobody.
+    Csv,
+}
+
+impl Form {
+    /// The file it is staged as.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Crl => "crl.der",
+            Self::Index => "index.txt",
+            Self::Csv => "status.csv",
+        }
+    }
 }
 
 /// A staged folder, read whole.
 #[derive(Debug)]
 pub struct Staged {
-    /// The list, DER.
-    pub crl: Vec<u8>,
+    /// The list: DER, or text.
+    pub list: Vec<u8>,
     /// The issuer's certificate, DER.
     pub issuer: Vec<u8>,
 }
@@ -49,7 +77,7 @@ pub enum StagedError {
         /// What is wrong.
         why: String,
     },
-    /// `crl.der` is not the list the options speak of; perhaps another is being staged just now.
+    /// The list is not the one the options speak of; perhaps another is being staged just now.
     #[error("{} is not the list that options.toml names", .0.display())]
     OtherList(PathBuf),
 }
@@ -101,7 +129,22 @@ impl Options {
             let moment: jiff::Timestamp = text.parse().map_err(|_| format!("as_of: {text:?}"))?;
             u64::try_from(moment.as_second()).map_err(|_| format!("as_of: {text:?}"))
         });
+        let moment = |name: &str, text: Option<&str>| {
+            let moment: Option<jiff::Timestamp> = text.and_then(|text| text.parse().ok());
+            moment
+                .and_then(|moment| u64::try_from(moment.as_second()).ok())
+                .ok_or_else(|| format!("{name}: {text:?}"))
+        };
+        let trusted = match file.form {
+            Form::Crl => None,
+            Form::Index | Form::Csv => Some((
+                moment("imported_at", file.imported_at.as_deref())?,
+                moment("trusted_until", file.trusted_until.as_deref())?,
+            )),
+        };
         Ok(Self {
+            form: file.form,
+            trusted,
             as_of: as_of.transpose()?,
             allow_weak: file.allow_weak,
             crl_blake3: *hash
@@ -123,10 +166,10 @@ impl Staged {
         };
         let staged = Self {
             issuer: read("issuer.der")?,
-            crl: read("crl.der")?,
+            list: read(options.form.file())?,
         };
-        if *blake3::hash(&staged.crl).as_bytes() != options.crl_blake3 {
-            return Err(StagedError::OtherList(folder.join("crl.der")));
+        if *blake3::hash(&staged.list).as_bytes() != options.crl_blake3 {
+            return Err(StagedError::OtherList(folder.join(options.form.file())));
         }
         Ok(staged)
     }
@@ -139,6 +182,10 @@ struct OptionsFile {
     #[serde(default)]
     allow_weak: bool,
     crl_blake3: String,
+    imported_at: Option<String>,
+    #[serde(default)]
+    form: Form,
+    trusted_until: Option<String>,
 }
 
 #[cfg(test)]
@@ -161,6 +208,12 @@ mod tests {
             format!("crl_blake3 = \"{}\"", &hash[1..]),
             format!("as_of = \"yesterday\"\ncrl_blake3 = \"{hash}\""),
             format!("as_of = \"1969-01-01T00:00:00Z\"\ncrl_blake3 = \"{hash}\""),
+            // Nobody vouches, or not for a time.
+            format!("form = \"index\"\ncrl_blake3 = \"{hash}\""),
+            format!(
+                "form = \"csv\"\nimported_at = \"2026-01-01T00:00:00Z\"\ncrl_blake3 = \"{hash}\""
+            ),
+            format!("form = \"pdf\"\ncrl_blake3 = \"{hash}\""),
         ] {
             assert!(Options::parse(&bad).is_err(), "{bad}");
         }

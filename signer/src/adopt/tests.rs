@@ -12,6 +12,8 @@ use crate::text::hex;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 
+mod unsigned;
+
 /// An authority elsewhere: `revoked` of its three certificates are on its list.
 fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, Vec<Serial>) {
     let office = founded(folder);
@@ -387,6 +389,8 @@ fn a_real_list_is_refused() {
             as_of: Some(read.this_update),
             allow_weak: true,
             crl_blake3: *blake3::hash(&list).as_bytes(),
+            form: staged::Form::Crl,
+            trusted: None,
         };
         let id = judge::test_issuer_id(&issuer);
         let judged = judge::judge(id, &issuer, &list, &options, now());

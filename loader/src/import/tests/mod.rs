@@ -5,3 +5,4 @@ mod file;
 mod list;
 mod prehash;
 mod trust;
+mod unsigned;

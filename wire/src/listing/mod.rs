@@ -1,0 +1,116 @@
+//! Lists of certificates that bear no signature: OpenSSL's `index.txt`, and CSV as other systems export it.
+//!
+//! One line or row at a time, out of text that somebody else reads. What a list says is believed for the operator's word
+//! alone, so nothing is guessed: what is not exactly of the form is refused, with the column, its text and the rule.
+
+mod columns;
+mod index;
+#[cfg(test)]
+mod tests;
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::serial::Serial;
+use crate::status::{CertStatus, RevocationReason};
+use crate::time::UnixSeconds;
+
+pub use columns::Columns;
+pub use index::read_index_line;
+
+/// What a list says of one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its serial.
+    pub serial: Serial,
+    /// Good or revoked; of an expired certificate the last status, which is good.
+    pub status: CertStatus,
+    /// The list says, or its date shows at some moment, that it has expired.
+    pub is_marked_expired: bool,
+    /// When it expires, if the list says so.
+    pub not_after: Option<UnixSeconds>,
+}
+
+/// Why a line or row is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListingFault {
+    /// The column, by the name people know it under.
+    pub column: &'static str,
+    /// What stands there, cut to [`SHOWN_CHARACTERS`].
+    pub text: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+impl ListingFault {
+    pub(crate) fn new(column: &'static str, text: &str, rule: &'static str) -> Self {
+        Self {
+            column,
+            text: text.chars().take(SHOWN_CHARACTERS).collect(),
+            rule,
+        }
+    }
+}
+
+impl fmt::Display for ListingFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} “{}”: {}", self.column, self.text, self.rule)
+    }
+}
+
+impl core::error::Error for ListingFault {}
+
+/// A serial in hexadecimal, as OpenSSL writes it.
+fn hexadecimal(column: &'static str, text: &str) -> Result<Serial, ListingFault> {
+    let fault = |rule| ListingFault::new(column, text, rule);
+    let digits = text
+        .strip_prefix("0x")
+        .or_else(|| text.strip_prefix("0X"))
+        .unwrap_or(text);
+    if digits.is_empty() {
+        return Err(fault("a serial is missing"));
+    }
+    digits.parse().map_err(|rule| match rule {
+        crate::Rule::SerialTooLong => fault("a serial has at most 32 octets"),
+        _ => fault("a serial is written in hexadecimal digits"),
+    })
+}
+
+/// A reason by the name OpenSSL, RFC 5280 or an operator writes, in any case, or by its number.
+fn reason(text: &str) -> Option<RevocationReason> {
+    let named = (0..=10)
+        .filter_map(RevocationReason::from_code)
+        .find(|reason| reason.name().eq_ignore_ascii_case(text));
+    let numbered = || {
+        let number = text.parse().ok()?;
+        RevocationReason::from_code(number)
+    };
+    named.or_else(numbered)
+}
+
+/// Characters of a faulty text that are told.
+pub const SHOWN_CHARACTERS: usize = 60;
+
+/// The fuzz body of both readers: no text makes them panic, and no fault is told at length.
+#[cfg(any(test, feature = "fuzz"))]
+pub fn fuzz_listing(text: &str) {
+    let told = |fault: ListingFault| assert!(fault.text.chars().count() <= SHOWN_CHARACTERS);
+    for line in text.lines() {
+        if let Err(fault) = read_index_line(line) {
+            told(fault);
+        }
+    }
+    let mut rows = text.lines().map(|line| line.split(','));
+    let Some(header) = rows.next() else { return };
+    match Columns::of(header) {
+        Ok(columns) => {
+            for row in rows {
+                let fields: alloc::vec::Vec<&str> = row.collect();
+                if let Err(fault) = columns.read(|column| fields.get(column).copied()) {
+                    told(fault);
+                }
+            }
+        }
+        Err(fault) => told(fault),
+    }
+}
