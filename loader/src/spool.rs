@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/spool/<issuer-id>/<number:020>.batch          the signer renames it in; it deletes it once acknowledged
-//! DIR/spool/<issuer-id>/<number:020>.ack            ours: the generation that holds it is published
+//! DIR/spool/<issuer-id>/<number:020>.ack            ours: the generation that holds it is published; names the batch's hash
 //! DIR/spool/<issuer-id>/refused/<number:020>.batch  set aside, with its reason in <number:020>.reason beside it
 //! ```
 
@@ -15,6 +15,7 @@ use wire::cert_id::IssuerId;
 
 use crate::digest::Digest;
 use crate::durable::{At as _, Audience, Disk, DiskError, write_whole};
+use crate::import::batch::BatchReader;
 
 /// A batch lying in the spool.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,17 +40,32 @@ pub fn waiting(spool: &Path) -> Result<Vec<Waiting>, DiskError> {
             let Some(number) = parse_spool_name(&name) else {
                 continue;
             };
-            if !folder.join(acknowledgement_name(number)).exists() {
+            let path = folder.join(&name);
+            if !is_acknowledged(&folder, number, &path) {
                 found.push(Waiting {
                     issuer,
                     number,
-                    path: folder.join(&name),
+                    path,
                 });
             }
         }
     }
     found.sort();
     Ok(found)
+}
+
+/// Whether the acknowledgement beside a batch is this batch's. One of a file that lay here before under the same number (a
+/// signer restored from a backup) must not hide the new one; it goes when the new one is judged.
+fn is_acknowledged(folder: &Path, number: u64, batch: &Path) -> bool {
+    let Ok(text) = fs::read_to_string(folder.join(acknowledgement_name(number))) else {
+        return false;
+    };
+    let named = text.split(' ').next().and_then(Digest::from_hex);
+    match BatchReader::trailing_hash(batch) {
+        Ok(hash) => named.is_some_and(|named| *named.octets() == hash),
+        // Taken away, or not to be read just now: whoever reads it next says why.
+        Err(_) => false,
+    }
 }
 
 /// Tells the signer that generation `generation` holds the batch.
