@@ -40,6 +40,10 @@ pub trait DiskFile: Write + Send {
 pub trait Disk: Send + Sync {
     /// Creates a file that must not exist yet.
     fn create_new(&self, path: &Path, audience: Audience) -> io::Result<Box<dyn DiskFile>>;
+    /// Opens a file of ours to write on at its end. A disk that cannot makes its user begin anew.
+    fn open_end(&self, _path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Renames within one file system, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Flushes a folder's names to the device (`fsync` of the folder).
@@ -76,6 +80,10 @@ impl Disk for FsDisk {
             .mode(mode)
             .open(path)?;
         Ok(Box::new(file))
+    }
+
+    fn open_end(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(fs::OpenOptions::new().append(true).open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

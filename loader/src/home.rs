@@ -16,6 +16,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::durable::{At as _, Audience, Disk, DiskError, write_whole};
+use crate::ownership::{OwnershipError, check_key_file, warn_of_folder};
 use crate::seal::{PublicKey, SealError, SealKey, read_pins};
 use crate::store::Store;
 
@@ -44,6 +45,9 @@ pub enum HomeError {
     /// A key file is wrong.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// Others could exchange the sealing key.
+    #[error(transparent)]
+    Ownership(#[from] OwnershipError),
     /// There is no batch key to pin.
     #[error("no batch key is pinned and {} is not there; run `hufu-loader init --batch-key FILE` with the signer's batch.pub", path.display())]
     NoBatchKey {
@@ -110,6 +114,8 @@ impl Home {
         let folder = self.loader();
         disk.create_folder(&folder)
             .at("create the folder", &folder)?;
+        warn_of_folder(&folder, "its keys");
+        warn_of_folder(self.store().root(), "what is published");
         let seal = self.seal(disk)?;
         Ok(Keys {
             older_seals: self.older_seals(disk, seal.public())?,
@@ -121,6 +127,7 @@ impl Home {
     fn seal(&self, disk: &dyn Disk) -> Result<SealKey, HomeError> {
         let path = self.seal_key();
         let key = if path.exists() {
+            check_key_file(&path)?;
             SealKey::load(&path)?
         } else {
             let (key, secret) = SealKey::generate()?;

@@ -7,6 +7,7 @@
 //! | [`manifest`], [`seal`], [`digest`] | what a generation consists of, signed | both |
 //! | [`store`] | a generation's files in a folder | both |
 //! | [`snapshot`] | all files of a generation, mapped; lookup | read |
+//! | [`ownership`] | whose files they are, and who else may write them | publish |
 //! | [`durable`], [`object`], [`publish`] | writing a generation so that a crash leaves it whole or absent | publish |
 //! | [`staged`], [`import`], [`spool`] | other CAs' CRLs and the signer's batches, judged | publish |
 //! | [`home`], [`build`], [`merge`], [`draft`], [`run`] | from the spool to the next generation, a pass at a time | publish |
@@ -15,9 +16,12 @@
 //! | [`inspect`] | what a generation holds, for people | publish |
 //! | [`cli`] | the words of the command line | publish |
 //! | [`follow`], [`scrub`] | copying a store to an edge, verified; looking for damage later | publish |
+//! | [`bucket`] | a store in a bucket that speaks S3: the publisher's mirror, a follower's source | publish |
 //!
 //! The responder links this crate without the feature `publish` and gets the read half: it can write no file.
 
+#[cfg(feature = "publish")]
+pub mod bucket;
 #[cfg(feature = "publish")]
 pub mod build;
 #[cfg(feature = "publish")]
@@ -41,6 +45,8 @@ pub mod manifest;
 pub mod merge;
 #[cfg(feature = "publish")]
 pub mod object;
+#[cfg(feature = "publish")]
+pub mod ownership;
 pub mod pack;
 #[cfg(feature = "publish")]
 pub mod publish;

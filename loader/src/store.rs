@@ -6,7 +6,10 @@
 //! current                        the pointer: the number, newline, the BLAKE3 of that manifest, newline
 //! highest                        (an edge only) the same two lines: the highest number ever accepted
 //! tmp/                           half-written files; whatever is here when a run begins was left by a killed one
+//! partial/<blake3>               (an edge only) the beginning of an object whose download was cut short, to go on from
 //! ```
+//!
+//! A bucket (`bucket/`) has the first three under the same names, and so has whatever a web server shows of one.
 //!
 //! The loader's store and a responder's edge folder look alike. Publishing (`publish.rs`) writes the first, following
 //! (`follow.rs`) copies it into the second, opening (`snapshot.rs`) reads either.
@@ -41,6 +44,15 @@ impl Pointer {
     /// The two lines.
     pub fn to_text(self) -> String {
         format!("{}\n{}\n", self.number, self.manifest)
+    }
+
+    /// From a pointer's octets; `path` only names them in an error.
+    pub(crate) fn read(octets: &[u8], path: &Path) -> Result<Pointer, StoreError> {
+        let text = std::str::from_utf8(octets).ok();
+        text.and_then(Pointer::from_text)
+            .ok_or_else(|| StoreError::BadPointer {
+                path: path.to_owned(),
+            })
     }
 
     /// From exactly the two lines.
@@ -81,6 +93,16 @@ impl Store {
         self.root.join("tmp")
     }
 
+    /// `partial/`: what was fetched of objects before a download was cut short.
+    pub fn partials(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    /// The beginning of an object whose download was cut short.
+    pub fn partial(&self, digest: Digest) -> PathBuf {
+        self.partials().join(digest.to_string())
+    }
+
     /// `current`.
     pub fn pointer(&self) -> PathBuf {
         self.root.join("current")
@@ -98,7 +120,7 @@ impl Store {
 
     /// The file of a manifest.
     pub fn manifest(&self, number: u64) -> PathBuf {
-        self.manifests().join(format!("{number:020}.manifest"))
+        self.manifests().join(manifest_name(number))
     }
 
     /// What `current` says; none in an empty store.
@@ -115,8 +137,8 @@ impl Store {
     #[cfg(feature = "publish")]
     pub(crate) fn read_linked(&self, previous: Previous) -> Result<Manifest, StoreError> {
         let path = self.manifest(previous.number);
-        let octets = read_hashed(&path, previous.blake3)?;
-        Manifest::parse_unsealed(&octets).map_err(|source| StoreError::Manifest { path, source })
+        let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
+        linked_manifest(path, &octets, previous)
     }
 
     /// What a manifest of our own folder names, for keeping files only: the seal is not checked.
@@ -140,19 +162,8 @@ impl Store {
         pins: &[PublicKey],
     ) -> Result<TrustedManifest, StoreError> {
         let path = self.manifest(pointer.number);
-        let octets = read_hashed(&path, pointer.manifest)?;
-        let trusted = Manifest::open(octets, pins).map_err(|source| StoreError::Manifest {
-            path: path.clone(),
-            source,
-        })?;
-        if trusted.manifest().number != pointer.number {
-            return Err(StoreError::OtherNumber {
-                path,
-                named: pointer.number,
-                found: trusted.manifest().number,
-            });
-        }
-        Ok(trusted)
+        let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
+        trusted_manifest(path, octets, pointer, pins)
     }
 
     /// Reads a manifest that no pointer names: the seal proves it.
@@ -195,6 +206,15 @@ impl Store {
             .collect())
     }
 
+    /// Digests of the objects of which `partial/` holds a beginning.
+    #[cfg(feature = "publish")]
+    pub(crate) fn partial_digests(&self) -> Result<Vec<Digest>, StoreError> {
+        Ok(names_in(&self.partials())?
+            .iter()
+            .filter_map(|name| Digest::from_hex(name))
+            .collect())
+    }
+
     /// Whatever lies in `tmp/`.
     pub fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
         let folder = self.temp();
@@ -231,19 +251,50 @@ fn read_pointer(path: &Path) -> Result<Option<Pointer>, StoreError> {
         }
         other => other?,
     };
-    std::str::from_utf8(&octets)
-        .ok()
-        .and_then(Pointer::from_text)
-        .map(Some)
-        .ok_or_else(|| StoreError::BadPointer {
-            path: path.to_owned(),
-        })
+    Pointer::read(&octets, path).map(Some)
 }
 
-/// Reads a manifest's text and checks that it is the one that was named.
-fn read_hashed(path: &Path, named: Digest) -> Result<Vec<u8>, StoreError> {
-    let octets = read_bounded(path, MAX_MANIFEST_OCTETS as u64)?;
-    let found = Digest::of(&octets);
+/// The name of a manifest in `manifests/`.
+pub(crate) fn manifest_name(number: u64) -> String {
+    format!("{number:020}.manifest")
+}
+
+/// A manifest's text, wherever it came from, believed: the pointer's hash, a pinned seal, the pointer's number.
+pub(crate) fn trusted_manifest(
+    path: PathBuf,
+    octets: Vec<u8>,
+    pointer: Pointer,
+    pins: &[PublicKey],
+) -> Result<TrustedManifest, StoreError> {
+    check_hash(&path, &octets, pointer.manifest)?;
+    let trusted = Manifest::open(octets, pins).map_err(|source| StoreError::Manifest {
+        path: path.clone(),
+        source,
+    })?;
+    if trusted.manifest().number != pointer.number {
+        return Err(StoreError::OtherNumber {
+            path,
+            named: pointer.number,
+            found: trusted.manifest().number,
+        });
+    }
+    Ok(trusted)
+}
+
+/// A manifest's text, wherever it came from, that a believed one names by hash.
+#[cfg(feature = "publish")]
+pub(crate) fn linked_manifest(
+    path: PathBuf,
+    octets: &[u8],
+    previous: Previous,
+) -> Result<Manifest, StoreError> {
+    check_hash(&path, octets, previous.blake3)?;
+    Manifest::parse_unsealed(octets).map_err(|source| StoreError::Manifest { path, source })
+}
+
+/// The text is the one that was named.
+fn check_hash(path: &Path, octets: &[u8], named: Digest) -> Result<(), StoreError> {
+    let found = Digest::of(octets);
     if found != named {
         return Err(StoreError::NotThatManifest {
             path: path.to_owned(),
@@ -251,7 +302,7 @@ fn read_hashed(path: &Path, named: Digest) -> Result<Vec<u8>, StoreError> {
             found,
         });
     }
-    Ok(octets)
+    Ok(())
 }
 
 /// Reads a file of at most `limit` octets, so that a file grown by accident or malice is not read into memory.
@@ -276,7 +327,7 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, StoreErro
 }
 
 /// Twenty digits, a newline, 64 digits, a newline, rounded up.
-const MAX_POINTER_OCTETS: u64 = 128;
+pub(crate) const MAX_POINTER_OCTETS: u64 = 128;
 
 #[cfg(test)]
 mod tests {

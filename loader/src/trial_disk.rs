@@ -96,6 +96,17 @@ impl Disk for TrialDisk {
         }))
     }
 
+    fn open_end(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.act("open-end", path)?;
+        state.unflushed.push(path.to_owned());
+        let file = FsDisk.open_end(path)?;
+        Ok(Box::new(TrialFile {
+            disk: self.clone(),
+            path: path.to_owned(),
+            file,
+        }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.act("rename", to)?;
         assert!(

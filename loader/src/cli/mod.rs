@@ -6,6 +6,8 @@
 mod follow;
 mod import;
 mod inspect;
+mod nudger;
+mod outward;
 mod publish;
 mod start;
 mod verify;
@@ -43,6 +45,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Init(args) => publish::init(args),
         Verb::Publish(args) => publish::once(args),
         Verb::Run(args) => publish::forever(args),
+        Verb::Push(args) => outward::push(args),
         Verb::Follow(args) => follow::run(args),
         Verb::Inspect(args) => inspect::run(args),
         Verb::Verify(args) => verify::run(args),
@@ -122,12 +125,15 @@ enum Verb {
     /// Publish whenever there is something new or a re-seal is due, until stopped
     #[command(after_help = RUN_EXAMPLES)]
     Run(RunArgs),
+    /// Bring a bucket to the newest generation, once
+    #[command(after_help = outward::PUSH_EXAMPLES)]
+    Push(outward::PushArgs),
     /// Keep an edge's own verified copy of a store up to date
-    #[command(after_help = FOLLOW_EXAMPLES)]
-    Follow(FollowArgs),
+    #[command(after_help = follow::FOLLOW_EXAMPLES)]
+    Follow(follow::FollowArgs),
     /// List what the current generation holds
-    #[command(after_help = INSPECT_EXAMPLES)]
-    Inspect(InspectArgs),
+    #[command(after_help = inspect::INSPECT_EXAMPLES)]
+    Inspect(inspect::InspectArgs),
     /// Read everything again and prove that CRLs and records agree
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
@@ -168,6 +174,9 @@ struct PublishArgs {
     /// Print what was done as one JSON object
     #[arg(long)]
     json: bool,
+    /// Seal what is there anew under a number above this one, and take nothing in: after a restored backup
+    #[arg(long, value_name = "NUMBER", conflicts_with = "json")]
+    above: Option<u64>,
     #[command(flatten)]
     memory: Memory,
     #[command(flatten)]
@@ -189,6 +198,8 @@ struct RunArgs {
     #[command(flatten)]
     sealing: Sealing,
     #[command(flatten)]
+    outward: outward::OutwardArgs,
+    #[command(flatten)]
     data: Data,
 }
 
@@ -200,37 +211,6 @@ struct Sealing {
     /// Seal anew after this long without a change; less than --valid-for
     #[arg(long, value_name = "SECONDS", default_value_t = 1800)]
     reseal_after: u64,
-}
-
-#[derive(Debug, Args)]
-struct FollowArgs {
-    /// The published store
-    #[arg(long, value_name = "DIR")]
-    store: PathBuf,
-    /// This edge's own copy
-    #[arg(long, value_name = "DIR")]
-    edge: PathBuf,
-    /// The sealing keys that are believed, 64 hexadecimal digits a line
-    #[arg(long, value_name = "FILE")]
-    pin: PathBuf,
-    /// How often the store is looked at
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
-    every: u64,
-    /// How much of the copy is read again each second to find damage; 0 for none
-    #[arg(long, value_name = "MEBIBYTES", default_value_t = 4)]
-    scrub: u64,
-    /// Fetch what is there and end
-    #[arg(long)]
-    once: bool,
-}
-
-#[derive(Debug, Args)]
-struct InspectArgs {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    data: Data,
 }
 
 #[derive(Debug, Args)]
@@ -263,6 +243,7 @@ Examples:
   hufu-loader import --crl ca.crl --issuer ca.pem --data hufu-data
   hufu-loader run --data hufu-data                       spool → packs → generations, until stopped
   hufu-loader follow --store hufu-data/store --edge hufu-data/edge --pin hufu-data/loader/seal.pub
+  hufu-loader follow --store s3://status/city --edge /var/lib/hufu/edge --pin /etc/hufu/seal.pub
   hufu-loader inspect --data hufu-data                   what is served now
   hufu-loader verify --data hufu-data                    prove CRLs and records agree
 
@@ -288,20 +269,12 @@ A batch that breaks a rule is set aside in DIR/spool/<issuer>/refused/ with its 
 const RUN_EXAMPLES: &str = "\
 Examples:
   hufu-loader run --data hufu-data
-  hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600";
+  hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600
+  hufu-loader run --data hufu-data --publish-to s3://status/city --nudge http://edge-1:2565/ --nudge http://edge-2:2565/
 
-const FOLLOW_EXAMPLES: &str = "\
-Examples:
-  hufu-loader follow --store hufu-data/store --edge hufu-data/edge --pin hufu-data/loader/seal.pub
-  hufu-loader follow --once --store /mnt/store --edge /var/lib/hufu/edge --pin /etc/hufu/seal.pub
-
-Every file is hashed as it is copied; a generation is taken only whole, only sealed by a pinned key, only if its number is
-higher than the highest ever taken.";
-
-const INSPECT_EXAMPLES: &str = "\
-Examples:
-  hufu-loader inspect --data hufu-data
-  hufu-loader inspect --json --data hufu-data | jq '.packs[].octets_per_record'";
+Generations are built in DIR/store. A bucket is a mirror of it: its pointer moves once everything else is there. While it is
+away, generations go on here, and the newest one is sent when it is back. Keys for it come from the environment
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). Another publisher in the same bucket ends this program.";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::outward::Outward;
 use super::{InitArgs, Outcome, PARTIAL, PublishArgs, RunArgs, Sealing, now, sentence};
 use crate::durable::FsDisk;
 use crate::home::Home;
 use crate::manifest::Manifest;
+use crate::publish::{Edition, Publisher};
 use crate::run::{PassReport, Terms, open};
 use crate::staged::rfc3339;
 
@@ -26,6 +28,9 @@ pub(super) fn init(args: &InitArgs) -> Outcome {
 }
 
 pub(super) fn once(args: &PublishArgs) -> Outcome {
+    if let Some(number) = args.above {
+        return above(args, number);
+    }
     let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
     let mut line = line.sorting_within(args.memory.octets());
     let mut bar = Bar::default();
@@ -43,15 +48,37 @@ pub(super) fn once(args: &PublishArgs) -> Outcome {
     })
 }
 
+/// A store that was restored from a backup goes on above the numbers that edges have seen of the lost one.
+fn above(args: &PublishArgs, number: u64) -> Outcome {
+    let home = Home::at(&args.data.folder);
+    let keys = home.keys(&FsDisk, None)?;
+    let mut publisher = Publisher::open(&FsDisk, home.store(), keys.seal, &keys.older_seals)?;
+    if publisher.current().is_none() {
+        return Err("the store holds no generation to go on from".into());
+    }
+    publisher.number_above(number);
+    let edition = Edition {
+        valid_for_secs: args.sealing.valid_for,
+        ..publisher.same_again(now())
+    };
+    let published = publisher.publish(&edition)?;
+    println!("generation {} sealed anew", published.number);
+    Ok(ExitCode::SUCCESS)
+}
+
 pub(super) fn forever(args: &RunArgs) -> Outcome {
     let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
     let mut line = line.sorting_within(args.memory.octets());
     if let Some(current) = line.publisher().current() {
         warn_of_replays(current);
     }
+    let outward = Outward::start(&args.outward, &Home::at(&args.data.folder))?;
     let mut bar = Bar::default();
     let mut failure = Failure::default();
     loop {
+        if outward.has_ended() {
+            return outward.why();
+        }
         match line.pass(now(), &mut |read, all| bar.tell(read, all)) {
             Ok(report) => {
                 bar.end();
@@ -61,6 +88,9 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
                         "batch {} of {} waits: {}",
                         batch.number, batch.issuer, batch.reason
                     )),
+                }
+                if report.generation.is_some() {
+                    outward.wake();
                 }
                 if !report.is_quiet() {
                     log(&report);

@@ -18,7 +18,7 @@ pub(super) fn begin(common: &Common) -> Result<(), Box<dyn Error>> {
 
 /// One line an event, on standard error; `RUST_LOG` says how much.
 fn log_to_stderr(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(FILTER));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -40,3 +40,6 @@ fn die_with(parent: i32) -> Result<(), Box<dyn Error>> {
     }
     Ok(())
 }
+
+/// Our own events; the bucket library would say each of its retries.
+const FILTER: &str = "info,object_store=error";

@@ -7,52 +7,72 @@
 //! 2 read the manifest it names: hash, seal by a pinned key, number
 //! 3 the number is above the highest ever accepted (the file `highest`, which survives restarts)
 //! 4 its chain of previous manifests leads to the one we have
-//! 5 copy the objects we lack, hashing each while it is copied: tmp, fsync, rename; then fsync of objects/
-//! 6 open the generation as the responder will
-//! 7 write the manifest, then `highest`, then the pointer, each tmp, fsync, rename, fsync of the folder
-//! 8 unlink objects that no manifest of the last minute names
+//! 5 there is room for what we lack (room.rs)
+//! 6 fetch the objects we lack, hashing each: partial, fsync, rename (fetch.rs); then fsync of objects/
+//! 7 open the generation as the responder will
+//! 8 write the manifest, then `highest`, then the pointer, each tmp, fsync, rename, fsync of the folder
+//! 9 unlink objects that no manifest of the last minute names (collect.rs)
 //! ```
 //!
-//! Killed between 7's files, the next poll finds the same number with the same hash in `highest` and goes on.
+//! Killed between 8's files, the next poll finds the same number with the same hash in `highest` and goes on. Killed in
+//! 6, it goes on with the object, and in the object, where it was. The store is a folder, a bucket or a web server
+//! (source.rs); a nudge (nudge.rs) only makes the next poll come sooner.
 
+mod collect;
+mod fetch;
+pub mod nudge;
 mod refusal;
+mod room;
+mod source;
+mod status;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
+use collect::Kept;
 pub use refusal::Refusal;
+pub use room::{Limits, NoRoom};
+pub use source::{Opened, Source};
+pub use status::Tally;
 
-use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, write_whole};
-use crate::error::{StoreError, sentence};
-use crate::manifest::{ObjectEntry, Previous, TrustedManifest};
+use crate::error::StoreError;
+use crate::manifest::{Previous, TrustedManifest};
+use crate::ownership::warn_of_folder;
 use crate::publish::{KEEP_MANIFESTS, PublishError, lock, prepare_folders, remove_leftovers};
 use crate::seal::PublicKey;
 use crate::snapshot::Snapshot;
 use crate::store::{Pointer, Store};
 
+/// The newest generation's manifest in a store, believed by a pinned key; none in an empty store. Nothing is kept.
+pub fn newest(
+    source: &dyn Source,
+    pins: &[PublicKey],
+) -> Result<Option<TrustedManifest>, StoreError> {
+    let pointer = source.pointer()?;
+    pointer
+        .map(|pointer| source::read_trusted(source, pointer, pins))
+        .transpose()
+}
+
 /// The one writer of an edge folder.
 pub struct Follower<'d> {
     disk: &'d dyn Disk,
-    source: Store,
+    source: Box<dyn Source>,
     edge: Store,
     pins: Vec<PublicKey>,
+    limits: Limits,
     current: Option<TrustedManifest>,
     highest: Option<Pointer>,
+    /// The operator's word that this generation may be taken though it does not follow from ours.
+    accepted_fork: Option<u64>,
     /// Manifests here, by number: read once.
     kept: BTreeMap<u64, Kept>,
-    /// What was last logged: a generation that stays bad is said once, not at every poll.
-    logged: Option<String>,
+    /// What was offered and refused last.
+    refused: Option<Pointer>,
+    tally: Tally,
     _lock: File,
-}
-
-/// A manifest of the edge's own, for keeping files only.
-struct Kept {
-    taken_at: SystemTime,
-    names: Vec<Digest>,
 }
 
 /// What a poll found.
@@ -86,6 +106,8 @@ pub enum Chain {
     First,
     /// Each manifest in between names the one before it, down to ours.
     Proven,
+    /// It does not lead to ours, and the operator said that it may be taken: [`Follower::accept_fork`].
+    Accepted,
     /// The link is longer than the store keeps manifests: this one is missing. The seal holds nevertheless.
     Unproven {
         /// Its number.
@@ -97,12 +119,17 @@ impl<'d> Follower<'d> {
     /// Takes the edge folder over: locks it, makes its folders, removes what a killed run left.
     pub fn open(
         disk: &'d dyn Disk,
-        source: Store,
+        source: impl Source + 'static,
         edge: Store,
         pins: Vec<PublicKey>,
     ) -> Result<Follower<'d>, PublishError> {
         prepare_folders(disk, &edge)?;
+        let partials = edge.partials();
+        disk.create_folder(&partials)
+            .at("create the folder", &partials)?;
         let lock = lock(&edge)?;
+        // "No rollback across restarts" is as strong as the file `highest`, and that as the folder's modes.
+        warn_of_folder(edge.root(), "which generation was accepted last");
         remove_leftovers(disk, &edge)?;
         let mut highest = edge.read_highest()?;
         // A manifest here that cannot be read any more (damaged, or its key no longer pinned) is fetched again.
@@ -120,15 +147,35 @@ impl<'d> Follower<'d> {
         }
         Ok(Follower {
             disk,
-            source,
+            source: Box::new(source),
             edge,
             pins,
+            limits: Limits::default(),
             current,
             highest,
+            accepted_fork: None,
             kept: BTreeMap::new(),
-            logged: None,
+            refused: None,
+            tally: Tally::default(),
             _lock: lock,
         })
+    }
+
+    /// How much of the disk the edge may take; without this, all of it.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// The operator's word that the store's generation `number` may be taken although its chain does not lead to ours: the
+    /// store was restored from a copy, or begun anew. It must still bear a pinned seal and a number above every one that
+    /// was accepted here; the word is good for that one generation.
+    pub fn accept_fork(&mut self, number: u64) {
+        self.accepted_fork = Some(number);
+    }
+
+    /// What was polled, taken and refused since the start.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The number of the generation in place.
@@ -138,35 +185,23 @@ impl<'d> Follower<'d> {
             .map(|current| current.manifest().number)
     }
 
-    /// [`poll`](Self::poll), said in the log: what was taken, and why something was refused, once.
+    /// [`poll`](Self::poll), said in the log and in the file `follow.json`: what was taken, and why something was refused,
+    /// once.
     pub fn poll_and_log(&mut self) -> Result<Followed, Refusal> {
         let outcome = self.poll();
-        match &outcome {
-            Ok(Followed::Took(taken)) => {
-                self.logged = None;
-                let Taken {
-                    number,
-                    files,
-                    octets,
-                    chain,
-                } = taken;
-                tracing::info!(number, files, octets, ?chain, "follow: took generation");
-            }
-            Ok(_) => self.logged = None,
-            Err(refusal) => {
-                let reason = sentence(refusal);
-                if self.logged.as_ref() != Some(&reason) {
-                    tracing::error!(serving = self.number(), %reason, "follow: refused");
-                    self.logged = Some(reason);
-                }
-            }
-        }
+        self.tell(&outcome);
         outcome
+    }
+
+    /// Whether the store offers something else than what was refused last. Costs one look at the pointer.
+    pub fn offers_another(&self) -> bool {
+        self.source.pointer().is_ok_and(|now| now != self.refused)
     }
 
     /// Takes the store's newest generation if there is a new one. On an error the edge is as it was.
     pub fn poll(&mut self) -> Result<Followed, Refusal> {
-        let Some(pointer) = self.source.read_pointer()? else {
+        self.refused = None;
+        let Some(pointer) = self.source.pointer()? else {
             return Ok(Followed::Empty);
         };
         if self
@@ -176,19 +211,28 @@ impl<'d> Follower<'d> {
         {
             return Ok(Followed::Unchanged);
         }
-        let next = self.source.read_manifest(pointer, &self.pins)?;
+        self.refused = Some(pointer);
+        let taken = self.take(pointer)?;
+        self.refused = None;
+        Ok(Followed::Took(taken))
+    }
+
+    fn take(&mut self, pointer: Pointer) -> Result<Taken, Refusal> {
+        let next = source::read_trusted(self.source.as_ref(), pointer, &self.pins)?;
         self.check_number(pointer)?;
         let chain = self.check_chain(&next)?;
-        let (files, octets) = self.fetch_objects(&next)?;
+        let lacking = self.lacking(&next);
+        self.make_room(&next, &lacking)?;
+        let fetched = self.fetch_objects(&lacking)?;
         Snapshot::assemble(&self.edge, next.clone(), None)?;
         self.accept(&next, pointer)?;
         self.collect();
-        Ok(Followed::Took(Taken {
+        Ok(Taken {
             number: pointer.number,
-            files,
-            octets,
+            files: fetched.files,
+            octets: fetched.octets,
             chain,
-        }))
+        })
     }
 
     fn check_number(&self, pointer: Pointer) -> Result<(), Refusal> {
@@ -200,15 +244,27 @@ impl<'d> Follower<'d> {
             Some(highest) if pointer.number == highest.number && pointer != highest => {
                 Err(Refusal::Forked {
                     number: pointer.number,
+                    offered: pointer.number,
                 })
             }
             _ => Ok(()),
         }
     }
 
+    /// The chain, or the operator's word instead of it.
+    fn check_chain(&self, next: &TrustedManifest) -> Result<Chain, Refusal> {
+        let chain = self.walk_chain(next);
+        let offered = next.manifest().number;
+        match (self.accepted_fork, &chain) {
+            (Some(named), _) if named != offered => Err(Refusal::OtherFork { named, offered }),
+            (Some(_), Err(Refusal::Forked { .. })) => Ok(Chain::Accepted),
+            _ => chain,
+        }
+    }
+
     /// Walks back from the new manifest to ours. Each manifest on the way is proven by the hash that the next one names,
     /// whoever sealed it.
-    fn check_chain(&self, next: &TrustedManifest) -> Result<Chain, Refusal> {
+    fn walk_chain(&self, next: &TrustedManifest) -> Result<Chain, Refusal> {
         let Some(ours) = &self.current else {
             return Ok(Chain::First);
         };
@@ -221,106 +277,25 @@ impl<'d> Follower<'d> {
             match link {
                 Some(previous) if previous == ours => return Ok(Chain::Proven),
                 Some(previous) if previous.number > ours.number => {
-                    match self.source.read_linked(previous) {
-                        Ok(manifest) => link = manifest.previous,
-                        Err(StoreError::Unreadable { source, .. })
-                            if source.kind() == io::ErrorKind::NotFound =>
-                        {
+                    match source::read_linked(self.source.as_ref(), previous)? {
+                        Some(manifest) => link = manifest.previous,
+                        None => {
                             return Ok(Chain::Unproven {
                                 missing: previous.number,
                             });
                         }
-                        Err(error) => return Err(error.into()),
                     }
                 }
                 _ => {
                     return Err(Refusal::Forked {
                         number: ours.number,
+                        offered: next.manifest().number,
                     });
                 }
             }
         }
         let missing = link.map_or(0, |previous| previous.number);
         Ok(Chain::Unproven { missing })
-    }
-
-    /// Copies what is not here; how many files and octets that were.
-    fn fetch_objects(&self, next: &TrustedManifest) -> Result<(u64, u64), Refusal> {
-        let (mut files, mut octets) = (0, 0);
-        for entry in &next.manifest().objects {
-            let here = std::fs::metadata(self.edge.object(entry.blake3));
-            // A file under its hash was hashed before it got that name; a wrong length is damage since.
-            if here.is_ok_and(|metadata| metadata.len() == entry.octets) {
-                continue;
-            }
-            self.fetch(entry)?;
-            files += 1;
-            octets += entry.octets;
-        }
-        let folder = self.edge.objects();
-        self.disk
-            .sync_folder(&folder)
-            .at("fsync the folder", &folder)?;
-        Ok((files, octets))
-    }
-
-    /// Copies one object, hashing it on the way. It gets its name only if it is what the manifest says. Also repairs an
-    /// object found damaged: the new file takes the name, maps of the old one stay as they are until reopened.
-    pub fn fetch(&self, entry: &ObjectEntry) -> Result<(), Refusal> {
-        let from = self.source.object(entry.blake3);
-        let temp = self.edge.temp().join(entry.blake3.to_string());
-        let outcome = self.copy_hashed(&from, &temp, entry);
-        if outcome.is_err() {
-            self.disk.remove(&temp).at("remove", &temp)?;
-        }
-        outcome?;
-        let path = self.edge.object(entry.blake3);
-        self.disk
-            .rename(&temp, &path)
-            .at("rename an object to", &path)?;
-        Ok(())
-    }
-
-    fn copy_hashed(&self, from: &Path, temp: &Path, entry: &ObjectEntry) -> Result<(), Refusal> {
-        let missing = |source| Refusal::ObjectUnreadable {
-            path: from.to_owned(),
-            source,
-        };
-        // One octet more than announced is read at most: a file that grew fills no disk.
-        let mut input = File::open(from)
-            .map_err(missing)?
-            .take(entry.octets.saturating_add(1));
-        self.disk.remove(temp).at("remove the leftover", temp)?;
-        let mut output = self
-            .disk
-            .create_new(temp, Audience::Everyone)
-            .at("create", temp)?;
-        let mut hasher = blake3::Hasher::new();
-        let mut buffer = vec![0; COPY_OCTETS];
-        let mut octets = 0;
-        loop {
-            let read = match input.read(&mut buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                other => other.map_err(missing)?,
-            };
-            if read == 0 {
-                break;
-            }
-            octets += read as u64;
-            hasher.update(&buffer[..read]);
-            output.write_all(&buffer[..read]).at("write", temp)?;
-        }
-        let found = Digest::from(hasher.finalize());
-        if octets != entry.octets || found != entry.blake3 {
-            return Err(Refusal::ObjectDiffers {
-                path: from.to_owned(),
-                expected: entry.octets,
-                octets,
-                found,
-            });
-        }
-        output.sync().at("fsync", temp)?;
-        Ok(())
     }
 
     fn accept(&mut self, next: &TrustedManifest, pointer: Pointer) -> Result<(), Refusal> {
@@ -345,6 +320,7 @@ impl<'d> Follower<'d> {
             pointer.to_text().as_bytes(),
         )?;
         self.highest = Some(pointer);
+        self.accepted_fork = None;
         write(
             "current",
             &self.edge.pointer(),
@@ -353,72 +329,9 @@ impl<'d> Follower<'d> {
         self.current = Some(next.clone());
         Ok(())
     }
-
-    /// Unlinks what recent manifests do not name. What cannot be unlinked now is tried again with the next generation.
-    fn collect(&mut self) {
-        if let Err(error) = self.try_collect() {
-            tracing::warn!(reason = %sentence(&error), "follow: could not remove old files");
-        }
-    }
-
-    fn try_collect(&mut self) -> Result<(), Refusal> {
-        let numbers = self.edge.manifest_numbers()?;
-        self.kept.retain(|number, _| numbers.contains(number));
-        for number in &numbers {
-            if !self.kept.contains_key(number) {
-                self.kept.insert(*number, self.read_kept(*number)?);
-            }
-        }
-        let old = self.superseded();
-        let recent = self.kept.iter().filter(|(number, _)| **number >= old);
-        let named: HashSet<Digest> = recent.flat_map(|(_, kept)| &kept.names).copied().collect();
-        for digest in self.edge.object_digests()? {
-            if !named.contains(&digest) {
-                let path = self.edge.object(digest);
-                self.disk.remove(&path).at("remove", &path)?;
-            }
-        }
-        for number in numbers.iter().filter(|number| **number < old) {
-            let path = self.edge.manifest(*number);
-            self.disk.remove(&path).at("remove", &path)?;
-            self.kept.remove(number);
-        }
-        Ok(())
-    }
-
-    fn read_kept(&self, number: u64) -> Result<Kept, Refusal> {
-        let path = self.edge.manifest(number);
-        let taken_at = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let names = self.edge.read_names(number)?;
-        let taken_at = taken_at.map_err(|source| StoreError::Unreadable { path, source })?;
-        Ok(Kept { taken_at, names })
-    }
-
-    /// Generations below this number nobody opens any more: the next one was taken long enough before the newest.
-    fn superseded(&self) -> u64 {
-        let mut newest_first = self.kept.iter().rev();
-        let mut lowest = newest_first.next();
-        let newest = lowest.map(|(_, kept)| kept.taken_at);
-        for (place, entry) in newest_first.enumerate() {
-            // A clock that was set back says nothing; the count does.
-            let age = lowest
-                .zip(newest)
-                .and_then(|((_, next), newest)| newest.duration_since(next.taken_at).ok());
-            if place + 1 >= KEEP_GENERATIONS && age.is_none_or(|age| age >= KEEP_FOR) {
-                break;
-            }
-            lowest = Some(entry);
-        }
-        lowest.map_or(0, |(number, _)| *number)
-    }
 }
-
-/// Copied at a time.
-const COPY_OCTETS: usize = 1 << 20;
-/// Generations whose objects stay: a responder that has just read the pointer before the last still finds its files.
-const KEEP_GENERATIONS: usize = 3;
-/// And so does one that has just read the pointer that was in place this long ago, however many came since.
-const KEEP_FOR: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trials;

@@ -3,14 +3,16 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::room::NoRoom;
 use crate::digest::Digest;
 use crate::durable::DiskError;
 use crate::error::{OpenError, StoreError};
+use crate::manifest::ManifestError;
 
 /// Why a generation was not taken; the one in place stays.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// Pointer or manifest: torn, flipped, sealed by no pinned key.
+    /// Pointer or manifest: torn, flipped, sealed by no pinned key; or the store is away.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Older than what was accepted before, be it before a restart.
@@ -22,10 +24,20 @@ pub enum Refusal {
         highest: u64,
     },
     /// Two different manifests claim one number: two publishers, or a store restored from a copy.
-    #[error("the store's history does not contain generation {number} as it was accepted here")]
+    #[error("the store's history does not contain generation {number} as it was accepted here; {}", advice(*number, *offered))]
     Forked {
         /// The number they part at.
         number: u64,
+        /// What the store offers.
+        offered: u64,
+    },
+    /// The operator accepted a fork, and the store offers another generation than the one that was named.
+    #[error("the store offers generation {offered}, and --accept-fork names {named}")]
+    OtherFork {
+        /// What the operator said.
+        named: u64,
+        /// What the store offers.
+        offered: u64,
     },
     /// An object cannot be read; the store may have moved on meanwhile.
     #[error("cannot read the object {}", path.display())]
@@ -37,21 +49,82 @@ pub enum Refusal {
         source: io::Error,
     },
     /// An object is not what the manifest says: torn, flipped or extended.
-    #[error("{} has {octets} octets (at least) and BLAKE3 {found}, the manifest says {expected} octets", path.display())]
+    #[error("{} has {octets} octets{}, the manifest says {expected} octets", path.display(), found.map_or_else(String::new, |found| format!(" and BLAKE3 {found}")))]
     ObjectDiffers {
         /// Where; its name is the hash it should have.
         path: PathBuf,
         /// Octets it should have.
         expected: u64,
-        /// Octets that were read.
+        /// Octets it has.
         octets: u64,
-        /// The hash of these.
-        found: Digest,
+        /// The hash of these, if they were read.
+        found: Option<Digest>,
     },
+    /// It does not fit on the edge's disk.
+    #[error("there is no room for the generation")]
+    NoRoom(#[from] NoRoom),
     /// All is there and sealed, and yet it cannot be opened.
     #[error("the generation cannot be opened")]
     Unopenable(#[from] OpenError),
     /// Our own disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
+}
+
+/// What an operator who meant it has to do.
+fn advice(number: u64, offered: u64) -> String {
+    let first = if offered > number {
+        String::new()
+    } else {
+        format!("publish above it first (`hufu-loader publish --above {number}`), then ")
+    };
+    let named = offered.max(number.saturating_add(1));
+    format!(
+        "if the store was restored or begun anew on purpose, {first}take its generation {named} once with `hufu-loader follow --accept-fork {named}`"
+    )
+}
+
+impl Refusal {
+    /// One word for a counter's label.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Refusal::Store(StoreError::Unreadable { source, .. }) => match source.kind() {
+                io::ErrorKind::NotFound => "missing",
+                io::ErrorKind::PermissionDenied => "denied",
+                _ => "away",
+            },
+            Refusal::Store(StoreError::Manifest {
+                source: ManifestError::UnknownKey { .. },
+                ..
+            }) => "unknown-key",
+            Refusal::Store(_) => "manifest",
+            Refusal::Lower { .. } => "lower",
+            Refusal::Forked { .. } | Refusal::OtherFork { .. } => "forked",
+            Refusal::ObjectUnreadable { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "missing",
+                io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof => "altered",
+                io::ErrorKind::PermissionDenied => "denied",
+                _ => "away",
+            },
+            Refusal::ObjectDiffers { .. } => "altered",
+            Refusal::NoRoom(_) => "no-room",
+            Refusal::Unopenable(_) => "unopenable",
+            Refusal::Disk(_) => "disk",
+        }
+    }
+
+    /// Every word that [`kind`](Self::kind) can say.
+    pub const KINDS: &'static [&'static str] = &[
+        "altered",
+        "away",
+        "denied",
+        "disk",
+        "forked",
+        "lower",
+        "manifest",
+        "missing",
+        "no-room",
+        "unknown-key",
+        "unopenable",
+    ];
 }

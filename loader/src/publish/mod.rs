@@ -54,7 +54,9 @@ pub struct Publisher<'d> {
     last_named: HashMap<Digest, LastNamed>,
     /// Numbers of all manifests here, pointed at or not.
     manifests: BTreeSet<u64>,
-    /// A publication failed, and the three above may not be what is on disk.
+    /// The next number is above this one in any case.
+    above: u64,
+    /// A publication failed, and what is remembered above may not be what is on disk.
     in_doubt: bool,
     _lock: File,
 }
@@ -113,6 +115,7 @@ impl<'d> Publisher<'d> {
             current,
             last_named,
             manifests,
+            above: 0,
             in_doubt: false,
             _lock: lock,
         })
@@ -137,6 +140,12 @@ impl<'d> Publisher<'d> {
         self.manifests = self.store.manifest_numbers()?.into_iter().collect();
         self.in_doubt = false;
         Ok(())
+    }
+
+    /// The next generation's number is above this one: edges, or a bucket, have seen numbers that a store restored from a
+    /// backup knows nothing of. Gaps are allowed.
+    pub fn number_above(&mut self, number: u64) {
+        self.above = number;
     }
 
     /// Opens the newest published generation; none before the first.
@@ -222,7 +231,12 @@ impl<'d> Publisher<'d> {
         });
         Manifest {
             format: FORMAT,
-            number: self.manifests.last().map_or(1, |highest| highest + 1),
+            number: self
+                .manifests
+                .last()
+                .map_or(0, |highest| *highest)
+                .max(self.above)
+                + 1,
             previous: self.current.as_ref().map(|current| Previous {
                 number: current.manifest().number,
                 blake3: current.blake3(),

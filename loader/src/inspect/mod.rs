@@ -1,4 +1,7 @@
-//! What a generation holds, for people and for `--json`.
+//! What a generation holds, for people and for `--json`: read from its packs here; `listing.rs`: what a manifest says of one
+//! elsewhere.
+
+pub mod listing;
 
 use std::fmt;
 

@@ -1,0 +1,306 @@
+//! What leaves the publisher's machine: generations into a bucket, nudges to edges. `run` does it on a thread of its own, so
+//! that a slow or absent bucket holds up no generation here; `push` does it once.
+
+use std::process::ExitCode;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::nudger::Nudger;
+use super::{Data, Outcome, now, sentence};
+use crate::bucket::push::{PushError, Pushed, Pusher};
+use crate::bucket::{Access, Bucket, Keep, OpenBucketError, Place};
+use crate::home::Home;
+use crate::seal::read_pins;
+
+#[derive(Debug, Args)]
+pub(super) struct OutwardArgs {
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        help = "Mirror generations into this bucket too: s3://bucket/prefix"
+    )]
+    publish_to: Option<Place>,
+    /// Tell this edge (its --nudge address, as a URL) that there is something new; may be given many times
+    #[arg(long, value_name = "URL")]
+    nudge: Vec<String>,
+    #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
+    access: BucketArgs,
+}
+
+#[derive(Debug, Args)]
+struct Keeping {
+    /// How long a superseded generation's objects stay in the bucket: longer than the slowest edge lags
+    #[arg(long, value_name = "SECONDS", default_value_t = Keep::default().objects_secs)]
+    keep_for: u64,
+    /// How long manifests stay in the bucket, so that an edge that was away can prove the chain
+    #[arg(long, value_name = "SECONDS", default_value_t = Keep::default().manifests_secs)]
+    keep_manifests_for: u64,
+}
+
+/// How a bucket is reached.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bucket (keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, …)")]
+pub(super) struct BucketArgs {
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Where the bucket's service listens [default: AWS_ENDPOINT_URL, else Amazon's]"
+    )]
+    endpoint: Option<String>,
+    #[arg(
+        long,
+        value_name = "NAME",
+        help = "The region requests are signed for [default: AWS_REGION, else us-east-1]"
+    )]
+    region: Option<String>,
+    /// Ask bucket.host/key in place of host/bucket/key
+    #[arg(long)]
+    virtual_hosted: bool,
+    /// Speak plain HTTP, to a service on this machine or behind a tunnel
+    #[arg(long)]
+    allow_http: bool,
+    /// How long one request (8 MiB at most) may take
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::bucket::DEFAULT_TIMEOUT.as_secs())]
+    bucket_timeout: u64,
+}
+
+impl BucketArgs {
+    /// Makes ready to ask.
+    pub(super) fn open(&self, place: &Place) -> Result<Bucket, OpenBucketError> {
+        let access = Access {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            virtual_hosted: self.virtual_hosted,
+            allow_http: self.allow_http,
+            timeout: Some(Duration::from_secs(self.bucket_timeout)),
+        };
+        Bucket::open(place, &access)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PushArgs {
+    #[arg(long, value_name = "BUCKET", help = "The bucket: s3://bucket/prefix")]
+    publish_to: Place,
+    /// Follow the bucket's generation NUMBER with ours, although its history is another: after a restored backup
+    #[arg(long, value_name = "NUMBER")]
+    take_over: Option<u64>,
+    #[command(flatten)]
+    keeping: Keeping,
+    #[command(flatten)]
+    access: BucketArgs,
+    #[command(flatten)]
+    data: Data,
+}
+
+pub(super) fn push(args: &PushArgs) -> Outcome {
+    let home = Home::at(&args.data.folder);
+    let mut pusher = pusher(&args.publish_to, &args.access, &home)?;
+    if let Some(number) = args.take_over {
+        pusher.take_over(number);
+    }
+    match pusher.push()? {
+        Pushed::Empty => return Err("the local store holds no generation yet".into()),
+        Pushed::Unchanged { number } => {
+            println!("generation {number} is in {} already", pusher.place());
+        }
+        Pushed::Moved {
+            number,
+            files,
+            octets,
+        } => println!(
+            "generation {number} is in {}: {files} files sent, {octets} octets",
+            pusher.place()
+        ),
+    }
+    let gone = pusher.sweep(keep(&args.keeping), now())?;
+    if gone > 0 {
+        println!("{gone} old files removed");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn pusher(
+    place: &Place,
+    access: &BucketArgs,
+    home: &Home,
+) -> Result<Pusher, Box<dyn std::error::Error>> {
+    if let Place::Web(_) = place {
+        return Err(OpenBucketError::ReadOnly(place.clone()).into());
+    }
+    let bucket = access.open(place)?;
+    Ok(Pusher::new(
+        bucket,
+        home.store(),
+        read_pins(&home.seal_pin())?,
+    ))
+}
+
+fn keep(keeping: &Keeping) -> Keep {
+    Keep {
+        objects_secs: keeping.keep_for,
+        manifests_secs: keeping.keep_manifests_for,
+    }
+}
+
+/// The thread that tells the outside.
+pub(super) struct Outward {
+    wakes: SyncSender<()>,
+    thread: Option<JoinHandle<PushError>>,
+}
+
+impl Outward {
+    /// Starts it, if there is anybody to tell.
+    pub(super) fn start(
+        args: &OutwardArgs,
+        home: &Home,
+    ) -> Result<Outward, Box<dyn std::error::Error>> {
+        let (wakes, woken) = sync_channel(1);
+        let nudger = Nudger::new(&args.nudge)?;
+        let pusher = args
+            .publish_to
+            .as_ref()
+            .map(|place| pusher(place, &args.access, home))
+            .transpose()?;
+        let keep = keep(&args.keeping);
+        let thread = (nudger.is_some() || pusher.is_some())
+            .then(|| {
+                let body = move || Telling::new(pusher, nudger, keep).go_on(&woken);
+                std::thread::Builder::new()
+                    .name("outward".to_owned())
+                    .spawn(body)
+            })
+            .transpose()?;
+        Ok(Outward { wakes, thread })
+    }
+
+    /// There is a new generation.
+    pub(super) fn wake(&self) {
+        // Full: a wake is waiting already. Nobody there: nobody to tell.
+        let _ = self.wakes.try_send(());
+    }
+
+    /// Whether it met something that a person has to look at.
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// What it met.
+    pub(super) fn why(self) -> Outcome {
+        match self.thread.map(JoinHandle::join) {
+            Some(Ok(error)) => Err(error.into()),
+            _ => Err("the thread that tells the outside has ended".into()),
+        }
+    }
+}
+
+struct Telling {
+    pusher: Option<Pusher>,
+    nudger: Option<Nudger>,
+    keep: Keep,
+    /// Failures in a row, and what was logged of them.
+    failures: u32,
+    told: Vec<String>,
+}
+
+impl Telling {
+    fn new(pusher: Option<Pusher>, nudger: Option<Nudger>, keep: Keep) -> Telling {
+        Telling {
+            pusher,
+            nudger,
+            keep,
+            failures: 0,
+            told: Vec::new(),
+        }
+    }
+
+    /// Ends only with an error that trying again would make worse.
+    fn go_on(mut self, woken: &Receiver<()>) -> PushError {
+        // What was published before we began is told as well: the last run may have been killed before it could.
+        loop {
+            match self.tell() {
+                Err(error) if error.is_final() => return error,
+                Err(error) => {
+                    self.fail(&sentence(&error));
+                    std::thread::sleep(self.pause());
+                }
+                Ok(()) => {
+                    self.recover();
+                    // A wake or, for the sweep's sake, a while.
+                    let _ = woken.recv_timeout(A_WHILE);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self) -> Result<(), PushError> {
+        let mut news = self.pusher.is_none();
+        if let Some(pusher) = &mut self.pusher {
+            if let Pushed::Moved {
+                number,
+                files,
+                octets,
+            } = pusher.push()?
+            {
+                let place = pusher.place();
+                tracing::info!(generation = number, files, octets, %place, "generation pushed");
+                news = true;
+            }
+            let gone = pusher.sweep(self.keep, now())?;
+            if gone > 0 {
+                let place = pusher.place();
+                tracing::info!(gone, %place, "old files removed from the bucket");
+            }
+        }
+        if let (true, Some(nudger)) = (news, &mut self.nudger) {
+            nudger.nudge();
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, reason: &str) {
+        self.failures = self.failures.saturating_add(1);
+        if self.told.len() < MAX_REASONS && !self.told.iter().any(|told| told == reason) {
+            tracing::error!(
+                reason,
+                "push: failed, and will be tried again; generations go on here"
+            );
+            self.told.push(reason.to_owned());
+        }
+    }
+
+    fn recover(&mut self) {
+        if self.failures > 0 {
+            tracing::info!(failures = self.failures, "push: goes on again");
+        }
+        self.failures = 0;
+        self.told.clear();
+    }
+
+    fn pause(&self) -> Duration {
+        Duration::from_millis(100 << self.failures.min(7))
+    }
+}
+
+/// Different reasons that are logged before something goes well again.
+const MAX_REASONS: usize = 16;
+/// Without a new generation the thread looks around this often.
+const A_WHILE: Duration = Duration::from_secs(60);
+
+pub(super) const PUSH_EXAMPLES: &str = "\
+Examples:
+  export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
+  hufu-loader push --data hufu-data --publish-to s3://status/city
+  hufu-loader push --data hufu-data --publish-to s3://status/city --endpoint http://127.0.0.1:9000 --allow-http
+
+`hufu-loader run --publish-to` does this after each generation. Exit code 1, and nothing moved, if another publisher is at
+work in the bucket. After a restored backup whose numbers lie behind the bucket's generation 100:
+  hufu-loader publish --data hufu-data --above 100
+  hufu-loader push --data hufu-data --publish-to s3://status/city --take-over 100
+and at each edge, with its follower stopped:
+  hufu-loader follow --once --accept-fork 101 --store s3://status/city --edge DIR --pin FILE";
