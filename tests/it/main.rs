@@ -10,6 +10,7 @@ mod bouncycastle;
 mod corpus;
 mod crash;
 mod crl_judges;
+mod fleet;
 mod foreign_crl;
 mod forms_bad_input;
 mod garbage;

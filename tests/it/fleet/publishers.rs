@@ -1,0 +1,179 @@
+//! The publisher's side: killed anywhere in a push, met by another publisher, restored from a backup.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+
+use hufu_tests::office::Office;
+use hufu_tests::process::{Running, command, run};
+
+use super::server::Hold;
+use super::{BUCKET, Fleet, PATIENCE, copy, number, status_file};
+
+#[test]
+fn a_push_killed_at_any_write_leaves_a_whole_generation_and_the_next_one_goes_on() {
+    let fleet = Fleet::new();
+    // More than one piece: an upload by parts.
+    fleet.publish_filler(17 << 20);
+    let seen = fleet.bucket.seen();
+    let push = |prefix: &str| fleet.push_command(&fleet.office.data, prefix);
+    let began = seen.writes.load(Ordering::Relaxed);
+    let _ = run(&mut push("counted")).ok();
+    let writes = seen.writes.load(Ordering::Relaxed) - began;
+    assert!(writes >= 8, "{writes}");
+    for write in 1..=writes {
+        for after in [false, true] {
+            let prefix = format!("w{write}{after}");
+            let reached = seen.writes.load(Ordering::Relaxed) + write;
+            seen.lost.store(false, Ordering::Relaxed);
+            *seen.hold.lock().unwrap() = Some(Hold {
+                write: reached,
+                after,
+            });
+            let mut killed = Running::start(&push(&prefix), &fleet.path("killed.log"));
+            killed.until("the push hangs", PATIENCE, || {
+                seen.writes.load(Ordering::Relaxed) >= reached
+                    && (!after || seen.lost.load(Ordering::Relaxed))
+            });
+            killed.signal("KILL");
+            let _ = killed.wait(PATIENCE);
+            *seen.hold.lock().unwrap() = None;
+            let edge = fleet.path("edge");
+            let _ = fs::remove_dir_all(&edge);
+            let follow = || {
+                let mut follow = fleet.follow_command(&edge, fleet.address(), &prefix);
+                run(follow.arg("--once"))
+            };
+            let left = follow();
+            if write == writes && after {
+                assert_eq!(left.code, Some(0), "{prefix}: {left:?}");
+            } else {
+                assert!(
+                    left.stderr.contains("no generation yet"),
+                    "{prefix}: {left:?}"
+                );
+            }
+            let again = run(&mut push(&prefix)).ok();
+            let _ = follow().ok();
+            assert_eq!(number(&edge.join("current")), Some(2), "{prefix}");
+            if write == writes {
+                assert!(
+                    again.stdout.contains("0 files sent") || again.stdout.contains("already"),
+                    "what was there was sent again: {again:?}"
+                );
+            }
+        }
+    }
+}
+
+/// `hufu-loader publish` with these words.
+fn publish(data: &Path, words: &[&str]) {
+    let mut publish = command("hufu-loader", ["publish", "--data"]);
+    let _ = run(publish.arg(data).args(words)).ok();
+}
+
+#[test]
+fn two_publishers_in_one_bucket_stop_and_say_so() {
+    let fleet = Fleet::new();
+    let _ = fleet.push().ok();
+    let twin = Office {
+        data: fleet.path("twin"),
+    };
+    copy(&fleet.office.data, &twin.data);
+    // Both run from the same generation; each knows the bucket's pointer.
+    let start = |data: &Path, log: &str| {
+        let mut run = command("hufu-loader", ["run", "--publish-to"]);
+        run.arg(format!("s3://{BUCKET}/city"))
+            .arg("--data")
+            .arg(data);
+        fleet.bucket.tell(&mut run);
+        Running::start(&run, &fleet.path(log))
+    };
+    let mut first = start(&fleet.office.data, "first.log");
+    let pointer = fleet.bucket.folder().join("current");
+    fleet.office.revoke("p256", &fleet.serials[0]);
+    let _ = fleet.office.signer(&["sign"]).ok();
+    first.until("the first has published", PATIENCE, || {
+        number(&pointer) == Some(2)
+    });
+    let mut second = start(&twin.data, "second.log");
+    twin.revoke("p256", &fleet.serials[1]);
+    let _ = twin.signer(&["sign"]).ok();
+    let status = second.wait(PATIENCE);
+    assert_eq!(status.code(), Some(1), "{}", second.said());
+    assert!(
+        second.said().contains("another publisher is at work"),
+        "{}",
+        second.said()
+    );
+    assert!(first.ended().is_none());
+    assert_eq!(number(&pointer), Some(2));
+
+    // The other way round: the pointer is moved under one that is running.
+    let other = fleet.path("other");
+    copy(&fleet.bucket.folder(), &other);
+    fleet.tamper(|folder| {
+        let text = fs::read_to_string(folder.join("current")).unwrap();
+        let digest = text.lines().nth(1).unwrap();
+        fs::write(folder.join("current"), format!("77\n{digest}\n")).unwrap();
+    });
+    fleet.office.revoke("p256", &fleet.serials[2]);
+    let _ = fleet.office.signer(&["sign"]).ok();
+    let status = first.wait(PATIENCE);
+    assert_eq!(status.code(), Some(1), "{}", first.said());
+    assert!(first.said().contains("generation 77"), "{}", first.said());
+    assert_eq!(
+        number(&pointer),
+        Some(77),
+        "a pointer of another's was overwritten"
+    );
+}
+
+#[test]
+fn a_publisher_restored_from_a_backup_takes_over_by_three_commands_and_not_by_itself() {
+    let fleet = Fleet::new();
+    let _ = fleet.push().ok();
+    let backup = fleet.path("backup");
+    copy(&fleet.office.store(), &backup);
+    let edge = fleet.path("edge");
+    for which in 0..2 {
+        fleet.revoke_and_publish(which);
+        let _ = fleet.push().ok();
+    }
+    let _ = fleet.follow(&edge).ok();
+    assert_eq!(number(&edge.join("current")), Some(3));
+
+    // The store is lost, and its backup is two generations old.
+    copy(&backup, &fleet.office.store());
+    let refused = fleet.push().ended_with(1);
+    assert!(refused.stderr.contains("another publisher"), "{refused:?}");
+    publish(&fleet.office.data, &["--above", "3"]);
+    let refused = fleet.push().ended_with(1);
+    assert!(refused.stderr.contains("--take-over"), "{refused:?}");
+    let push = |words: &[&str]| run(fleet.push_command(&fleet.office.data, "city").args(words));
+    let refused = push(&["--take-over", "2"]).ended_with(1);
+    assert!(refused.stderr.contains("names 2"), "{refused:?}");
+    let _ = push(&["--take-over", "3"]).ok();
+
+    let refused = fleet.follow(&edge).ended_with(1);
+    assert!(refused.stderr.contains("--accept-fork 4"), "{refused:?}");
+    assert_eq!(status_file(&edge)["refused"]["kind"], "forked");
+    let accept = |number: &str| {
+        let mut follow: Command = fleet.follow_command(&edge, fleet.address(), "city");
+        run(follow.args(["--accept-fork", number]))
+    };
+    let refused = accept("5").ended_with(1);
+    assert!(
+        refused.stderr.contains("offers generation 4"),
+        "{refused:?}"
+    );
+    assert_eq!(number(&edge.join("current")), Some(3));
+    let _ = accept("4").ok();
+    assert_eq!(number(&edge.join("current")), Some(4));
+    // From then on as ever.
+    fleet.revoke_and_publish(2);
+    let _ = fleet.push().ok();
+    let _ = fleet.follow(&edge).ok();
+    assert_eq!(number(&edge.join("current")), Some(5));
+}
