@@ -95,7 +95,7 @@ fn two_publishers_in_one_bucket_stop_and_say_so() {
     fleet.office.revoke("p256", &fleet.serials[0]);
     let _ = fleet.office.signer(&["sign"]).ok();
     first.until("the first has published", PATIENCE, || {
-        number(&pointer) == Some(2)
+        number(&pointer) >= Some(2)
     });
     let mut second = start(&twin.data, "second.log");
     twin.revoke("p256", &fleet.serials[1]);
@@ -108,7 +108,11 @@ fn two_publishers_in_one_bucket_stop_and_say_so() {
         second.said()
     );
     assert!(first.ended().is_none());
-    assert_eq!(number(&pointer), Some(2));
+    // The bucket is the first one's mirror still. Lists may come in a generation of their own.
+    let firsts = fleet.office.store().join("current");
+    first.until("the bucket has what the first has", PATIENCE, || {
+        fs::read(&pointer).ok() == fs::read(&firsts).ok()
+    });
 
     // The other way round: the pointer is moved under one that is running.
     let other = fleet.path("other");
