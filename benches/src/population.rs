@@ -19,7 +19,7 @@ use hufu_loader::object::Sealed;
 use hufu_loader::pack::{PackSpec, PackWriter, Scope};
 use hufu_loader::publish::{Edition, Publisher};
 use hufu_loader::seal::SealKey;
-use hufu_loader::sort::{DEFAULT_MEMORY, Sorted, Sorter, Sorting};
+use hufu_loader::sort::{Sorted, Sorter, Sorting};
 use hufu_loader::store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
 use wire::algorithm::SignatureAlgorithm;
@@ -60,7 +60,7 @@ impl Default for Plan {
             paths: 10_000,
             shards: 1,
             tiers: false,
-            memory: DEFAULT_MEMORY,
+            memory: 256 << 20,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! DIR/loader/seal.key       Ed25519, PKCS#8, mode 0600: seals generations; the only private key here
 //! DIR/loader/seal.pub       what edges pin: our key, and those that sealed before it
 //! DIR/loader/batch.pub      the signer's batch key, pinned at `init` (or at first use from DIR/signer/batch.pub)
-//! DIR/loader/work/          runs of a sort, without names; empty when nothing is sorted
+//! DIR/loader/work           runs of a sort, without names; empty when nothing is sorted
 //! DIR/spool/<issuer-id>/    batches in, acknowledgements out, refused ones set aside
 //! DIR/store/                what is published
 //! ```

@@ -81,8 +81,14 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let line = best(|| lines(base.octets()));
     let prefix = &base.shared().variants.first().ok_or("no variant")?.prefix;
     let hits = Questions::drawn(args.seed, 0, records);
+    if hits.found(&snapshot, prefix) != QUESTIONS {
+        return Err("a serial of the population is not found: is --seed the one it was made from?".into());
+    }
     let hit = best(|| hits.ask(&snapshot, prefix));
     let misses = Questions::drawn(args.seed, 1 << 50, records);
+    if misses.found(&snapshot, prefix) != 0 {
+        return Err("a serial nobody drew is found".into());
+    }
     let miss = best(|| misses.ask(&snapshot, prefix));
 
     let mebibytes = |octets: u64| octets as f64 / f64::from(1 << 20);
@@ -177,6 +183,13 @@ impl Questions {
         Self {
             serials: (0..count).map(|i| serials.serial(number(i))).collect(),
         }
+    }
+
+    fn found(&self, snapshot: &Snapshot, prefix: &[u8]) -> usize {
+        let found = |serial: &&[u8; SERIAL_OCTETS]| {
+            matches!(snapshot.lookup(prefix, &serial[..]), Lookup::Found(_))
+        };
+        self.serials.iter().filter(found).count()
     }
 
     fn ask(&self, snapshot: &Snapshot, prefix: &[u8]) -> usize {

@@ -149,7 +149,7 @@ struct Data {
 #[derive(Debug, Args)]
 struct Memory {
     /// Memory for sorting what comes in no order; the rest goes to DIR/loader/work
-    #[arg(long = "memory", value_name = "MEBIBYTES", default_value_t = 256,
+    #[arg(long = "memory", value_name = "MEBIBYTES", default_value_t = 32,
           value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     mebibytes: u32,
 }

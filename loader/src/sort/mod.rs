@@ -97,7 +97,7 @@ fn run_name(folder: &Path, number: u64) -> PathBuf {
 
 /// What every run's name begins with.
 const RUN_PREFIX: &str = "run-";
-/// A quarter of a gibioctet: eight million list entries in one run.
-pub const DEFAULT_MEMORY: usize = 256 << 20;
+/// Lists of a million entries come in a few runs, and a machine that serves has better use for the rest.
+pub const DEFAULT_MEMORY: usize = 32 << 20;
 /// Buffers of three runs and some records.
 pub const LEAST_MEMORY: usize = 64 << 10;
