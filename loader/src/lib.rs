@@ -15,11 +15,14 @@
 //! | [`verify`] | everything read again, records held against CRLs | publish |
 //! | [`inspect`] | what a generation holds, for people | publish |
 //! | [`cli`] | the words of the command line | publish |
+//! | [`metrics`], [`admin`] | what the main loops tell operators, and where | publish |
 //! | [`follow`], [`scrub`] | copying a store to an edge, verified; looking for damage later | publish |
 //! | [`bucket`] | a store in a bucket that speaks S3: the publisher's mirror, a follower's source | publish |
 //!
 //! The responder links this crate without the feature `publish` and gets the read half: it can write no file.
 
+#[cfg(feature = "publish")]
+pub mod admin;
 #[cfg(feature = "publish")]
 pub mod bucket;
 #[cfg(feature = "publish")]
@@ -43,6 +46,8 @@ pub mod inspect;
 pub mod manifest;
 #[cfg(feature = "publish")]
 pub mod merge;
+#[cfg(feature = "publish")]
+pub mod metrics;
 #[cfg(feature = "publish")]
 pub mod object;
 #[cfg(feature = "publish")]

@@ -56,6 +56,14 @@ pub enum SignerError {
     /// The process could not be set up.
     #[error("setting up the process")]
     Process(#[source] std::io::Error),
+    /// Nobody can be told metrics there.
+    #[error("cannot listen for scrapers on {address}")]
+    Metrics {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The parent named by `--exit-with-parent` is not there.
     #[error("process {0} is not our parent, or has ended")]
     NoParent(i32),

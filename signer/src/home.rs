@@ -47,10 +47,16 @@ impl Home {
         self.signer().join("issuing.lock")
     }
 
+    /// The issuers' spools.
+    #[must_use]
+    pub fn spools(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
     /// Batch files of an issuer, for the loader.
     #[must_use]
     pub fn spool(&self, issuer: &IssuerId) -> PathBuf {
-        self.0.join("spool").join(hex(issuer))
+        self.spools().join(hex(issuer))
     }
 
     /// One batch file.

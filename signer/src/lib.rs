@@ -1,5 +1,6 @@
 //! The back office: forms in, certificates, CRLs and pre-signed OCSP batches out.
 
+pub mod admin;
 pub mod adopt;
 pub mod batch;
 pub mod ca;
@@ -9,6 +10,7 @@ pub mod durable;
 pub mod error;
 pub mod home;
 pub mod key;
+pub mod metrics;
 pub mod office;
 pub mod ra;
 pub mod registry;

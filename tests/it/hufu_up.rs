@@ -80,7 +80,7 @@ fn a_killed_one_leaves_no_child_and_a_second_start_finds_its_data() {
         ],
     );
     second
-        .args(["--live", &live.to_string(), "--data"])
+        .args(["--metrics", "off", "--live", &live.to_string(), "--data"])
         .arg(&data);
     let refused = run(&mut second).ended_with(1);
     assert!(!refused.both().contains("panicked"), "{refused:?}");
@@ -97,7 +97,7 @@ fn a_killed_one_leaves_no_child_and_a_second_start_finds_its_data() {
         ],
     );
     third
-        .args(["--live", &live.to_string(), "--data"])
+        .args(["--metrics", "off", "--live", &live.to_string(), "--data"])
         .arg(&elsewhere);
     let refused = run(&mut third).ended_with(1);
     assert!(

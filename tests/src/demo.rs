@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::http;
 use crate::pki::Certificate;
-use crate::process::{Running, command, free_address};
+use crate::process::{Running, command, free_address, free_addresses};
 use crate::shared_folder;
 
 /// Founding, in an unoptimised build on a busy machine.
@@ -23,6 +23,8 @@ pub struct Demo {
     pub ocsp: SocketAddr,
     /// Where `/metrics`, `/healthz`, `/readyz` are.
     pub admin: SocketAddr,
+    /// Where `signer serve`, `loader run` and `loader follow` tell metrics.
+    pub metrics: [SocketAddr; 3],
     /// The program; it ends with this value.
     pub up: Running,
 }
@@ -65,6 +67,7 @@ impl Demo {
     pub fn start_later(data: &Path, seconds_ahead: u64) -> Self {
         fs::create_dir_all(data).expect("a folder can be made");
         let (ocsp, admin, live) = (free_address(), free_address(), free_address());
+        let metrics = free_addresses();
         let mut up = command("hufu", ["up"]);
         if seconds_ahead > 0 {
             // Not by the program `faketime`, which forks and would leave the appliance behind when it is killed.
@@ -81,11 +84,14 @@ impl Demo {
             &admin.to_string(),
             "--live",
             &live.to_string(),
+            "--metrics",
+            &metrics[0].to_string(),
         ]);
         let mut demo = Self {
             data: data.to_owned(),
             ocsp,
             admin,
+            metrics,
             up: Running::start(&up, &data.join("up.log")),
         };
         demo.wait_until_ready();

@@ -297,19 +297,39 @@ pub fn wait_until(what: &str, at_most: Duration, mut met: impl FnMut() -> bool) 
 /// If no port of the range is free.
 #[must_use]
 pub fn free_address() -> SocketAddr {
+    let [address] = free_addresses();
+    address
+}
+
+/// The same, so many ports in a row.
+///
+/// # Panics
+/// If no such row is free.
+#[must_use]
+pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     // Runs beside one another begin at different places.
     let start = std::process::id().wrapping_mul(131);
+    let row = u32::try_from(N).expect("a row is short");
     for _ in 0..PORTS {
-        let step = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let step = TAKEN.fetch_add(row, Ordering::Relaxed);
         let offset = start.wrapping_add(step) % PORTS;
-        let port = u16::try_from(FIRST_PORT + offset).expect("the range ends below 32768");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        if TcpListener::bind(address).is_ok() {
-            return address;
+        if offset + row > PORTS {
+            continue;
+        }
+        let addresses = std::array::from_fn(|place| {
+            let port = (FIRST_PORT + offset) as usize + place;
+            let port = u16::try_from(port).expect("the range ends below 32768");
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        });
+        if addresses
+            .iter()
+            .all(|address| TcpListener::bind(address).is_ok())
+        {
+            return addresses;
         }
     }
-    panic!("no port from {FIRST_PORT} on is free");
+    panic!("no row of {N} ports from {FIRST_PORT} on is free");
 }
 
 const FIRST_PORT: u32 = 10_000;

@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use crate::error::UpError;
 use crate::options::Up;
+use crate::scrape::Scrape;
 
 /// The locked data folder. Dropping it (or dying, however) lets go of the lock.
 #[derive(Debug)]
@@ -45,6 +46,7 @@ pub(crate) struct Addresses {
     pub(crate) ocsp: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) live: SocketAddr,
+    pub(crate) metrics: Scrape,
 }
 
 /// `hufu.toml`.
@@ -55,6 +57,9 @@ pub(crate) struct Recorded {
     pub(crate) ocsp: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) live: SocketAddr,
+    /// Folders of earlier versions lack it.
+    #[serde(default)]
+    pub(crate) metrics: Scrape,
 }
 
 impl Data {
@@ -192,11 +197,12 @@ impl Data {
             ocsp,
             admin,
             live,
+            metrics,
         } = settings;
         let text = format!(
             "# Written by `hufu up`. The public URL stands in every certificate issued here and cannot be changed;\n\
              # the addresses are those of the last start and hold for the next one unless it is told otherwise.\n\
-             public_url = \"{public_url}\"\nocsp = \"{ocsp}\"\nadmin = \"{admin}\"\nlive = \"{live}\"\n"
+             public_url = \"{public_url}\"\nocsp = \"{ocsp}\"\nadmin = \"{admin}\"\nlive = \"{live}\"\nmetrics = \"{metrics}\"\n"
         );
         write_durably(&self.root, RECORDED, &text)
     }
@@ -271,6 +277,7 @@ impl Recorded {
                 .live
                 .or(before.map(|b| b.live))
                 .unwrap_or_else(|| default(2562)),
+            metrics: up.metrics.or(before.map(|b| b.metrics)).unwrap_or_default(),
         })
     }
 
@@ -280,6 +287,7 @@ impl Recorded {
             ocsp: self.ocsp,
             admin: self.admin,
             live: self.live,
+            metrics: self.metrics,
         }
     }
 }

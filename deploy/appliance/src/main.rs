@@ -17,6 +17,7 @@ mod paste;
 mod ports;
 mod probe;
 mod program;
+mod scrape;
 mod step;
 mod supervise;
 mod up;

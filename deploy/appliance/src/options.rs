@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::scrape::Scrape;
+
 /// Hufu: an OCSP and CRL responder with its issuing back office.
 #[derive(Debug, Parser)]
 #[command(name = "hufu", version, args_conflicts_with_subcommands = true)]
@@ -43,6 +45,10 @@ pub(crate) struct Up {
     /// The live lane's address: recorded, nothing listens there yet [default: 127.0.0.1:2562].
     #[arg(long, value_name = "ADDR")]
     pub(crate) live: Option<SocketAddr>,
+    /// Where signer, loader and follower tell metrics: three ports in a row from here on, or `off`
+    /// [default: 127.0.0.1:2564].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<Scrape>,
     /// What certificates say about where to ask; fixed when the demo is founded [default: http://<--ocsp address>].
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,

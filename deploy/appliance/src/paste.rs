@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::data::{Data, Recorded};
 use crate::probe::reachable;
 use crate::program::{Program, quoted, words};
+use crate::scrape::Teller;
 use crate::step::say;
 
 /// Where things are, as they are written in a shell.
@@ -15,6 +16,7 @@ struct Places<'a> {
     demo: String,
     ocsp: String,
     admin: String,
+    metrics: Vec<String>,
 }
 
 /// Prints the commands and leaves them in `DIR/demo/TRY.txt`.
@@ -24,6 +26,12 @@ pub(crate) fn print(program: &Program, data: &Data, settings: &Recorded) {
         "OCSP, CRLs, issuer certificates: {}    metrics, readiness: {}    Ctrl-C stops",
         places.ocsp, places.admin
     ));
+    if !places.metrics.is_empty() {
+        say(&format!(
+            "metrics of signer, loader, follower: {}",
+            places.metrics.join("  ")
+        ));
+    }
     // A folder founded by hand has none of the demo's files.
     if data.root().join("demo/p256-good.pem").exists() {
         let text = places.tries();
@@ -41,13 +49,16 @@ impl<'a> Places<'a> {
             demo: quoted(root.join("demo").as_os_str()),
             ocsp: format!("http://{}", reachable(settings.ocsp)),
             admin: format!("http://{}", reachable(settings.admin)),
+            metrics: [Teller::Signer, Teller::Loader, Teller::Follower]
+                .into_iter()
+                .filter_map(|teller| settings.metrics.of(teller))
+                .map(|address| format!("http://{}/metrics", reachable(address)))
+                .collect(),
         }
     }
 
     fn tries(&self) -> String {
-        let Self {
-            demo, ocsp, admin, ..
-        } = self;
+        let Self { demo, ocsp, .. } = self;
         let tries = [
             ("a good certificate", self.ask("p256-good.pem")),
             (
@@ -72,10 +83,7 @@ impl<'a> Places<'a> {
                 "the CRL and the issuer's certificate, where the certificates say they are",
                 self.documents(),
             ),
-            (
-                "readiness and metrics",
-                format!("curl -s {admin}/readyz\ncurl -s {admin}/metrics"),
-            ),
+            ("readiness and metrics", self.watch()),
             (
                 "what is published, and whether it is all true",
                 self.inspect(),
@@ -97,6 +105,14 @@ impl<'a> Places<'a> {
             .iter()
             .map(|(shows, commands)| format!("\n# {shows}\n{commands}\n"))
             .collect()
+    }
+
+    /// Readiness, and the metrics of every program that tells some.
+    fn watch(&self) -> String {
+        let admin = &self.admin;
+        let responder = format!("curl -s {admin}/readyz\ncurl -s {admin}/metrics");
+        let others = self.metrics.iter().map(|url| format!("\ncurl -s {url}"));
+        responder + &others.collect::<String>()
     }
 
     /// By POST, verified.

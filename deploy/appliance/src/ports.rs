@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::data::Addresses;
 use crate::error::UpError;
+use crate::scrape::Teller;
 use crate::step::say;
 
 /// Binds each port that will be listened on, all at once (which also proves them distinct), and lets go again.
@@ -16,6 +17,13 @@ use crate::step::say;
 pub(crate) fn prove_free(addresses: &Addresses) -> Result<(), UpError> {
     let _ocsp = bind("--ocsp", addresses.ocsp)?;
     let _admin = bind("--admin", addresses.admin)?;
+    let tellers = [Teller::Signer, Teller::Loader, Teller::Follower];
+    let told = tellers
+        .into_iter()
+        .filter_map(|teller| addresses.metrics.of(teller));
+    let _metrics: Vec<_> = told
+        .map(|address| bind("--metrics", address))
+        .collect::<Result<_, _>>()?;
     Ok(())
 }
 
@@ -64,6 +72,7 @@ mod tests {
             ocsp,
             admin,
             live: "127.0.0.1:1".parse().unwrap(),
+            metrics: crate::scrape::Scrape::Off,
         }
     }
 

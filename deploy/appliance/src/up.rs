@@ -1,6 +1,7 @@
 //! `hufu up`: the order of a start.
 
 use std::error::Error;
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use crate::data::{Data, Recorded, State};
 use crate::error::UpError;
 use crate::options::Up;
 use crate::program::{Program, words};
+use crate::scrape::Teller;
 use crate::step::{Steps, say};
 use crate::supervise::{RESPONDER, Service};
 use crate::{found, paste, ports};
@@ -126,14 +128,22 @@ fn children(data: &Data, up: &Up, settings: &Recorded) -> Vec<Child> {
     if let Some(workers) = up.workers {
         responder.extend(words("--workers {}", &[&workers.to_string()]));
     }
+    let told = |words, teller| told_at(words, settings, teller);
+    let signer = words("signer serve --data {}", &[&root]);
+    let loader = words("loader run --data {}", &[&root]);
+    let follower = found::follow_words(root);
     vec![
-        Child::new(
-            "signer serve",
-            words("signer serve --data {}", &[&root]),
-            now,
-        ),
-        Child::new("loader run", words("loader run --data {}", &[&root]), now),
-        Child::new("loader follow", found::follow_words(root), now),
+        Child::new("signer serve", told(signer, Teller::Signer), now),
+        Child::new("loader run", told(loader, Teller::Loader), now),
+        Child::new("loader follow", told(follower, Teller::Follower), now),
         Child::new(RESPONDER, responder, now),
     ]
+}
+
+/// The words with where its metrics are told.
+fn told_at(mut command: Vec<OsString>, settings: &Recorded, teller: Teller) -> Vec<OsString> {
+    if let Some(address) = settings.metrics.of(teller) {
+        command.extend(words("--metrics {}", &[&address.to_string()]));
+    }
+    command
 }

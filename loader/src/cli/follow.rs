@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::outward::BucketArgs;
-use super::{Outcome, REFUSED, sentence};
+use super::{Outcome, REFUSED, now, sentence};
+use crate::admin;
 use crate::bucket::{BucketSource, Place};
 use crate::durable::FsDisk;
 use crate::follow::nudge::Nudges;
 use crate::follow::{Followed, Follower, Limits};
+use crate::metrics::FollowMetrics;
 use crate::scrub::{Scrubbed, Scrubber};
 use crate::seal::{PublicKey, read_pins};
 use crate::store::Store;
@@ -49,6 +51,9 @@ pub(super) struct FollowArgs {
     /// How much of the copy is read again each second to find damage; 0 for none
     #[arg(long, value_name = "MEBIBYTES", default_value_t = 4)]
     scrub: u64,
+    /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2566 [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Fetch what is there and end
     #[arg(long)]
     once: bool,
@@ -74,6 +79,12 @@ pub(super) fn run(args: &FollowArgs) -> Outcome {
         return once(&mut follower);
     }
     let mut pace = Pace::of(args)?;
+    let mut metrics = FollowMetrics::new(follower.number())?;
+    if let Some(address) = args.metrics {
+        let asked = metrics.clone();
+        let address = admin::serve(address, move || asked.text())?;
+        tracing::info!(%address, "telling metrics");
+    }
     let mut scrub = Scrub::new(Scrubber::new(edge, pins), args.scrub << 20);
     tracing::info!(
         store = %args.store,
@@ -83,8 +94,10 @@ pub(super) fn run(args: &FollowArgs) -> Outcome {
     );
     loop {
         // What is refused was logged, once; the generation in place serves on and a later poll tries again.
+        let began = Instant::now();
         let outcome = follower.poll_and_log();
-        scrub.go_on(&follower);
+        metrics.polled(&outcome, began.elapsed(), now());
+        scrub.go_on(&follower, &metrics);
         match outcome {
             Ok(_) => pace.sleep(),
             Err(_) => pace.sleep_after_a_refusal(&follower),
@@ -218,7 +231,7 @@ impl Scrub {
         }
     }
 
-    fn go_on(&mut self, follower: &Follower<'_>) {
+    fn go_on(&mut self, follower: &Follower<'_>, metrics: &FollowMetrics) {
         let now = Instant::now();
         if now < self.due || self.octets_a_second == 0 {
             return;
@@ -233,6 +246,7 @@ impl Scrub {
         match self.scrubber.step(self.octets_a_second * seconds) {
             Ok(Scrubbed::Sound) => {}
             Ok(Scrubbed::RoundDone) => {
+                metrics.scrubbed("round_done");
                 // A small edge is not read without end.
                 self.due = self.due.max(self.round_began + ROUND);
                 self.round_began = self.due;
@@ -243,9 +257,14 @@ impl Scrub {
                 damage,
             }) => {
                 tracing::error!(path = %path.display(), name = %entry.name, %damage, "scrub: a file is damaged");
+                metrics.scrubbed("damaged");
                 match follower.fetch(&entry) {
-                    Ok(()) => tracing::info!(name = %entry.name, "scrub: fetched anew"),
+                    Ok(()) => {
+                        tracing::info!(name = %entry.name, "scrub: fetched anew");
+                        metrics.scrubbed("fetched_anew");
+                    }
                     Err(refusal) => {
+                        metrics.scrubbed("not_fetched");
                         tracing::error!(name = %entry.name, reason = %sentence(&refusal), "scrub: not fetched");
                     }
                 }

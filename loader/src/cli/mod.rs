@@ -14,6 +14,7 @@ mod verify;
 
 use std::error::Error;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -190,6 +191,9 @@ struct RunArgs {
     /// How often the spool is looked at
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 50)]
     every: u64,
+    /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2565 [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
     /// Print one JSON object a line for each generation
     #[arg(long)]
     json: bool,
@@ -271,6 +275,8 @@ Examples:
   hufu-loader run --data hufu-data
   hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600
   hufu-loader run --data hufu-data --publish-to s3://status/city --nudge http://edge-1:2565/ --nudge http://edge-2:2565/
+  hufu-loader run --data hufu-data --metrics 127.0.0.1:2565 &
+  curl -s http://127.0.0.1:2565/metrics
 
 Generations are built in DIR/store. A bucket is a mirror of it: its pointer moves once everything else is there. While it is
 away, generations go on here, and the newest one is sent when it is back. Keys for it come from the environment

@@ -2,15 +2,17 @@
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outward::Outward;
 use super::{InitArgs, Outcome, PARTIAL, PublishArgs, RunArgs, Sealing, now, sentence};
+use crate::admin;
 use crate::durable::FsDisk;
 use crate::home::Home;
 use crate::manifest::Manifest;
+use crate::metrics::RunMetrics;
 use crate::publish::{Edition, Publisher};
 use crate::run::{PassReport, Terms, open};
 use crate::staged::rfc3339;
@@ -73,6 +75,12 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         warn_of_replays(current);
     }
     let outward = Outward::start(&args.outward, &Home::at(&args.data.folder))?;
+    let metrics = RunMetrics::new(Home::at(&args.data.folder))?;
+    if let Some(address) = args.metrics {
+        let asked = metrics.clone();
+        let address = admin::serve(address, move || asked.text())?;
+        tracing::info!(%address, "telling metrics");
+    }
     let mut bar = Bar::default();
     let mut failure = Failure::default();
     loop {
@@ -82,6 +90,7 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         match line.pass(now(), &mut |read, all| bar.tell(read, all)) {
             Ok(report) => {
                 bar.end();
+                metrics.passed(&report, line.publisher().current(), SystemTime::now());
                 match report.put_off.first() {
                     None => failure.over(),
                     Some(batch) => failure.tell(&format!(
@@ -102,6 +111,7 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
             }
             Err(error) => {
                 bar.end();
+                metrics.failed();
                 failure.tell(&sentence(&error));
                 std::thread::sleep(failure.pause());
             }

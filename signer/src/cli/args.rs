@@ -1,5 +1,6 @@
 //! The words of the command line, each verb with an example to copy.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -218,6 +219,9 @@ pub(super) struct ServeArgs {
     /// Check the configuration and the registry, then stop
     #[arg(long)]
     pub(super) check: bool,
+    /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2564 [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) metrics: Option<SocketAddr>,
     #[command(flatten)]
     pub(super) data: Data,
 }

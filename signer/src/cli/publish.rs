@@ -19,6 +19,7 @@ use super::{Outcome, PARTIAL, REFUSED, open, table};
 use crate::adopt::{Outcome as Adoption, responder};
 use crate::ca::{CaError, crl as lists, found as founding};
 use crate::error::{SignerError, sentence};
+use crate::metrics::Metrics;
 use crate::registry::{By, Crl, ListForm};
 use crate::serve::{self as serving, PassReport, Shift};
 
@@ -175,6 +176,14 @@ pub(super) fn serve(common: &Common, args: &ServeArgs) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let mut shift = Shift::begin(&office)?;
+    if let Some(address) = args.metrics {
+        let failed = |source| SignerError::Metrics { address, source };
+        let metrics = Metrics::new(office.home.spools())
+            .map_err(std::io::Error::other)
+            .map_err(failed)?;
+        let address = crate::admin::serve(address, move || metrics.text()).map_err(failed)?;
+        tracing::info!(%address, "telling metrics");
+    }
     let stop = stop_on_signal()?;
     let authorities = office.issuers()?.len();
     tracing::info!(authorities, data = %args.data.folder.display(), "signing whatever changes or falls due");

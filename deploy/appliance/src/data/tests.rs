@@ -10,6 +10,7 @@ fn up(public_url: Option<&str>, ocsp: Option<&str>) -> Up {
         ocsp: ocsp.map(|a| a.parse().unwrap()),
         admin: None,
         live: None,
+        metrics: None,
         public_url: public_url.map(str::to_owned),
         workers: None,
     }

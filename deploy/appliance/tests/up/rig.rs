@@ -156,6 +156,9 @@ pub(crate) fn up(data: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Command {
         &ocsp.to_string(),
         "--admin",
         &admin.to_string(),
+        // Appliances beside one another would want the same ports.
+        "--metrics",
+        "off",
     ]);
     command
 }

@@ -1,0 +1,111 @@
+//! The operators' port of a program that otherwise listens nowhere: `/metrics` and `/healthz`, by HTTP/1, one connection
+//! after the other on a thread of its own. (`hufu-loader` has the same file: the two may not link one another.)
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// Listens at `address` and answers until the process ends; where that is, once a port was chosen for 0. `metrics` is
+/// asked at each scrape.
+///
+/// # Errors
+/// If the address is taken.
+pub fn serve(
+    address: SocketAddr,
+    metrics: impl Fn() -> Result<String, prometheus::Error> + Send + 'static,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    std::thread::Builder::new()
+        .name("metrics".to_owned())
+        .spawn(move || {
+            for stream in listener.incoming() {
+                match stream {
+                    // A scraper that goes away is not news.
+                    Ok(stream) => drop(answer(&stream, &metrics)),
+                    Err(_) => std::thread::sleep(ACCEPT_PAUSE),
+                }
+            }
+        })?;
+    Ok(address)
+}
+
+fn answer(
+    mut stream: &TcpStream,
+    metrics: &dyn Fn() -> Result<String, prometheus::Error>,
+) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let Some(head) = read_head(stream)? else {
+        return Ok(());
+    };
+    let mut words = head.split(|octet| *octet == b' ');
+    let (status, body) = match (words.next(), words.next()) {
+        (Some(b"GET"), Some(b"/metrics")) => match metrics() {
+            Ok(text) => ("200 OK", text),
+            Err(error) => ("500 Internal Server Error", format!("{error}\n")),
+        },
+        (Some(b"GET"), Some(b"/healthz")) => ("200 OK", "alive\n".to_owned()),
+        (Some(b"GET"), _) => ("404 Not Found", "/metrics or /healthz\n".to_owned()),
+        _ => ("405 Method Not Allowed", "GET only\n".to_owned()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
+         Content-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body.as_bytes())
+}
+
+/// The octets up to the empty line; none if they do not come in time, or are too many.
+fn read_head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
+    let mut head = Vec::new();
+    for _ in 0..MAX_READS {
+        let mut piece = [0; 1024];
+        let octets = stream.read(&mut piece)?;
+        head.extend_from_slice(&piece[..octets]);
+        if head.windows(4).any(|end| end == b"\r\n\r\n") {
+            return Ok(Some(head));
+        }
+        if octets == 0 {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// Pieces in which a request may come: with [`PATIENCE`] it bounds how long one client keeps the others waiting, and how
+/// much is read.
+const MAX_READS: usize = 8;
+const PATIENCE: Duration = Duration::from_millis(500);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        // Who is turned away in the middle of a long request may be reset.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    }
+
+    #[test]
+    fn one_client_that_says_nothing_silences_the_port() {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let address = serve(any, || Ok("hufu_x 1\n".to_owned())).unwrap();
+        let silent = TcpStream::connect(address).unwrap();
+        let answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\nhufu_x 1\n"), "{answer}");
+        assert!(ask(address, "GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 404"));
+        assert!(ask(address, "POST /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
+        assert_eq!(ask(address, &"x".repeat(20_000)), "");
+        drop(silent);
+    }
+}
