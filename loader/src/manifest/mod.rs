@@ -9,6 +9,9 @@
 //! [`TrustedManifest`], and nothing opens or copies a generation without one. The BLAKE3 of the whole text,
 //! seal line included, is what the pointer and the next manifest name.
 
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+
 use std::collections::HashSet;
 
 use base64::Engine;

@@ -17,6 +17,8 @@
 //! | `map` | the mapping, the only `unsafe` |
 
 pub mod flaw;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
 pub mod index;
 #[cfg(feature = "publish")]
 mod late_hash;
