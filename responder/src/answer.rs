@@ -104,6 +104,7 @@ pub fn answer(request: &[u8], snapshot: &Snapshot, now: UnixSeconds, out: &mut [
 
     // 2. and 3. Find issuer and variant by the CertID's octets before the serial, then the serial, newest revision first.
     // A nonce is not looked at: the pre-signed answer goes out without one (RFC 9919 §3.2.1).
+    // RFC 9919 §3.2.1: a nonce that is not supported costs nobody the answer, which goes out without one.
     let found = match snapshot.lookup(asked.first.prefix, asked.first.serial) {
         Lookup::Found(found) => found,
         Lookup::UnknownIssuer => return Answer::Refused(Refusal::UnknownIssuer),
@@ -119,9 +120,11 @@ pub fn answer(request: &[u8], snapshot: &Snapshot, now: UnixSeconds, out: &mut [
     // 4. Check the window. RFC 6960 §4.2.2.1: past nextUpdate a response is unreliable, so it is not given.
     let window = &found.window;
     // The pack's maker kept it within its responder's certificate; our own disk is not believed.
+    // RFC 6960 §4.2.2.1: an answer past its nextUpdate is unreliable, so it is not given.
     if now >= window.next_update || now > window.not_after {
         return Answer::Refused(Refusal::PastNextUpdate);
     }
+    // RFC 6960 §4.2.2.1: nor is one whose thisUpdate lies ahead, beyond what two clocks may differ by.
     if window.this_update > now + MAX_AHEAD_SECS {
         return Answer::Refused(Refusal::NotYetValid);
     }
@@ -171,6 +174,7 @@ impl Refusal {
     #[must_use]
     pub const fn octets(self) -> &'static [u8] {
         match self {
+            // RFC 6960 §2.3: malformedRequest, internalError, tryLater and unauthorized are said without a signature.
             Self::Malformed => &response::MALFORMED_REQUEST,
             // RFC 9919 §3.2.3: without an authoritative record the answer is `unauthorized`, never a guess.
             Self::UnknownIssuer | Self::UnknownSerial | Self::SeveralCertIds => {

@@ -33,6 +33,7 @@ impl Freshness {
 
 /// `max-age` for something that expires at `expires`: the policy, or less.
 pub(crate) fn max_age(policy_secs: u32, expires: UnixSeconds, now: UnixSeconds) -> u64 {
+    // RFC 9919 §6: max-age ends no later than nextUpdate.
     u64::from(policy_secs).min(expires.saturating_sub(now))
 }
 

@@ -108,6 +108,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
             }
             // RFC 9919 §6: the responder answers over HTTP, GET and POST.
             Method::POST if !is_document => {
+                // RFC 6960 §A.1: a POST carries the DER of the request as its body.
                 worker.counters.count(Event::ByPost);
                 if announced_too_long(&parts.headers) {
                     return at_once(framing.body_too_long(worker, &self.watch));

@@ -14,6 +14,7 @@ pub(crate) struct NotBase64;
 /// Decodes `path` into the front of `out`; how many octets there are. Never writes beyond `out`: what does not fit is
 /// not a request.
 pub(crate) fn decode(path: &[u8], out: &mut [u8]) -> Result<usize, NotBase64> {
+    // RFC 6960 §A.1: the path of a GET is the URL-encoded base64 of the request.
     let mut symbols = path;
     while let [b'/', rest @ ..] = symbols {
         symbols = rest;

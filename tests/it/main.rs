@@ -4,12 +4,16 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod alerts;
 mod arrows;
 mod bad_generations;
 mod bouncycastle;
+mod conformance;
 mod corpus;
 mod crash;
 mod crl_judges;
+mod dashboard;
+mod faults;
 mod fleet;
 mod foreign_crl;
 mod forms_bad_input;
@@ -17,6 +21,7 @@ mod garbage;
 mod gnutls_ocsp;
 mod hufu_up;
 mod long_lists;
+mod metrics;
 mod openssl_ocsp;
 mod reload;
 mod sm2_judges;

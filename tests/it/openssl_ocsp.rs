@@ -62,6 +62,7 @@ fn good_and_revoked_by_post() {
     }
 }
 
+// RFC 9919 §3.2.1: a nonce that is not supported costs nobody the answer, which goes out without one.
 #[test]
 fn a_nonce_does_not_cost_the_answer() {
     // OpenSSL sends one unless told not to. The pre-signed answer has none, which it warns of and accepts.
@@ -70,6 +71,7 @@ fn a_nonce_does_not_cost_the_answer() {
     assert!(answer.both().contains("no nonce in response"), "{answer:?}");
 }
 
+// CABF BR §4.9.9: GET is answered.
 #[test]
 fn good_and_revoked_by_get() {
     let demo = Demo::shared();
@@ -100,6 +102,7 @@ fn good_and_revoked_by_get() {
     }
 }
 
+// RFC 6960 §A.1: the path of a GET is the URL-encoded base64 of the request.
 #[test]
 fn every_spelling_of_a_get_brings_the_same_octets() {
     let demo = Demo::shared();

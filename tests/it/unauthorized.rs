@@ -21,6 +21,7 @@ fn unauthorized(demo: &Demo, id: &[u8]) {
     );
 }
 
+// CABF BR §4.9.9: a serial that nobody assigned is never answered good.
 #[test]
 fn a_serial_never_issued() {
     let demo = Demo::shared();
@@ -37,6 +38,7 @@ fn a_serial_never_issued() {
     }
 }
 
+// RFC 9919 §3.2.3: without an authoritative record the answer is unauthorized.
 #[test]
 fn another_authority() {
     let demo = Demo::shared();
@@ -73,6 +75,7 @@ fn a_form_of_certid_that_is_not_presigned() {
     );
 }
 
+// RFC 6960 §3.2: the certificate answered for is the one asked about: its CertID octet for octet, whatever the hash.
 #[test]
 fn each_presigned_certid_comes_back_octet_for_octet() {
     let demo = Demo::shared();

@@ -213,15 +213,17 @@ impl Office {
     #[track_caller]
     #[must_use]
     pub fn responder(&self, edge: &Path) -> Responder {
-        let (ocsp, admin) = (free_address(), free_address());
-        let mut responder = command("hufu-responder", ["--workers", "1"]);
-        responder
-            .arg("--edge")
-            .arg(edge)
-            .arg("--pin")
-            .arg(self.pin());
-        responder.args(["--ocsp", &ocsp.to_string(), "--admin", &admin.to_string()]);
-        let mut program = Running::start(&responder, &self.data.join("responder.log"));
+        self.responder_at(edge, free_address(), free_address())
+    }
+
+    /// The same at these addresses.
+    ///
+    /// # Panics
+    /// With its log, if it does not become ready.
+    #[track_caller]
+    #[must_use]
+    pub fn responder_at(&self, edge: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Responder {
+        let mut program = self.start_responder(edge, ocsp, admin);
         program.until("/readyz says 200", Duration::from_secs(60), || {
             http::get(admin, "/readyz").is_ok_and(|response| response.status == 200)
         });
@@ -230,6 +232,20 @@ impl Office {
             ocsp,
             admin,
         }
+    }
+
+    /// Starts one at these addresses, and does not wait.
+    #[track_caller]
+    #[must_use]
+    pub fn start_responder(&self, edge: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Running {
+        let mut responder = command("hufu-responder", ["--workers", "1"]);
+        responder
+            .arg("--edge")
+            .arg(edge)
+            .arg("--pin")
+            .arg(self.pin());
+        responder.args(["--ocsp", &ocsp.to_string(), "--admin", &admin.to_string()]);
+        Running::start(&responder, &self.data.join("responder.log"))
     }
 }
 

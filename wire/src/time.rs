@@ -74,6 +74,7 @@ pub fn parse_time_with_fraction(content: &[u8]) -> Result<UnixSeconds, Rule> {
 /// `YYYYMMDDHHMMSSZ`, the content of a `GeneralizedTime`. Times after [`LATEST`] are written as [`LATEST`].
 #[inline]
 pub fn write_generalized(time: UnixSeconds) -> [u8; 15] {
+    // RFC 9919 §3.2.4: times are in Zulu and have seconds, no fractions.
     let civil = Civil::of(time);
     let [y0, y1, y2, y3, mo0, mo1, d0, d1] =
         digits([civil.year / 100, civil.year % 100, civil.month, civil.day]);

@@ -92,6 +92,7 @@ impl Snapshot {
                 return lookup;
             }
         }
+        // CABF BR §4.9.9: a serial that nobody assigned is never answered good: only a record answers.
         if let Some(pack) = &base.pack
             && let Some(lookup) = ask(pack, &needle, entry.base_variants[shard as usize])
         {

@@ -198,6 +198,7 @@ proptest! {
     }
 }
 
+// RFC 9919 §3.2.3: without an authoritative record the answer is unauthorized.
 #[test]
 fn another_authoritys_certificate_and_an_unsigned_form_are_unknown_issuers() {
     let rig = Rig::new();

@@ -8,6 +8,7 @@ fn with(request: &str, header: &str) -> String {
     request.replace("Host: x\r\n", &format!("Host: x\r\n{header}\r\n"))
 }
 
+// RFC 9919 §6: a cacheable answer carries Content-Type, Content-Length, Last-Modified, ETag, Expires, Cache-Control and Date.
 #[test]
 fn cache_downloads_an_unchanged_answer_again() {
     let edge = Edge::filled();
@@ -108,6 +109,7 @@ fn two_answers_share_a_tag() {
     assert_eq!(responder.ask(crossed).status, 200);
 }
 
+// RFC 9110 §13.1: conditions are for GET and HEAD.
 #[test]
 fn post_is_answered_with_304() {
     let edge = Edge::filled();
@@ -119,6 +121,7 @@ fn post_is_answered_with_304() {
     assert_eq!(response.says(), Says::Good);
 }
 
+// RFC 9919 §6: max-age ends no later than nextUpdate.
 #[test]
 fn answer_may_be_kept_past_its_next_update() {
     let mut edge = Edge::new();
@@ -160,6 +163,7 @@ fn policy_does_not_bound_max_age() {
     );
 }
 
+// RFC 6960 §4.2.2.1: an answer past its nextUpdate is unreliable, so it is not given.
 #[test]
 fn stale_answer_is_served() {
     let mut edge = Edge::new();
@@ -187,6 +191,7 @@ fn stale_answer_is_served() {
     );
 }
 
+// RFC 6960 §4.2.2.1: nor is one whose thisUpdate lies ahead, beyond what two clocks may differ by.
 #[test]
 fn answer_from_the_future_is_served() {
     let mut edge = Edge::new();

@@ -214,6 +214,7 @@ fn nonce_makes_a_pre_signed_answer_impossible() {
     assert_eq!(answered.body, without.body, "the nonce is not echoed");
 }
 
+// RFC 6960 §4.2.2.3: one SingleResponse never passes for an answer to several questions.
 #[test]
 fn answer_to_the_first_of_two_passes_for_an_answer_to_both() {
     let edge = Edge::filled();

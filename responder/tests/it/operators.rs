@@ -5,6 +5,7 @@ use crate::forms::{get, post};
 use crate::process::{Running, Says};
 use crate::reload::wait_until_served;
 
+// RFC 9919 §3.2.1: which CertID hash clients use is noted, so that SHA-1 can be retired one day.
 #[test]
 fn outcome_is_counted_under_another_name_or_not_at_all() {
     let edge = Edge::filled();

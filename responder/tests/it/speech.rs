@@ -7,6 +7,7 @@ use crate::edge::{Edge, request};
 use crate::forms::{get, post};
 use crate::process::{Running, Says};
 
+// RFC 6960 §A.2: every OCSPResponse travels with status 200, errors too.
 #[test]
 fn garbage_in_http_is_answered_with_a_network_error() {
     let edge = Edge::filled();

@@ -61,6 +61,7 @@ pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Asked<'a>, De
             // RFC 6960 §4.4.6: a service locator asks for forwarding, which is not done here.
             Place::Single => false,
         };
+        // RFC 6960 §4.1.2: an extension that is not known is ignored, unless it is critical.
         if extension.is_critical && !known {
             return Err(Rule::CriticalExtensionUnknown.at(start));
         }

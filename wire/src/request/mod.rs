@@ -94,6 +94,7 @@ impl<'a> OcspRequest<'a> {
                 return Err(number.error(Rule::VersionUnknown));
             }
         }
+        // RFC 9919 §3.1.2: a requestorName in an unsigned request is treated as if it were not there.
         let requestor = tbs.optional(tag::context_constructed(1))?;
         if let Some(requestor) = requestor {
             let mut name = requestor.reader();

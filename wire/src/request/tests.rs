@@ -143,6 +143,7 @@ fn version_1_may_be_spoken_out_and_no_other() {
     refused(&request(&version(&[]), &[], &[]), Rule::IntegerEmpty);
 }
 
+// RFC 9919 §3.1.2: a requestorName in an unsigned request is treated as if it were not there.
 #[test]
 fn a_requestor_name_and_a_signature_are_passed_over() {
     let name = tlv(
@@ -223,6 +224,7 @@ fn two_nonces_are_refused() {
     );
 }
 
+// RFC 6960 §4.1.2: an extension that is not known is ignored, unless it is critical.
 #[test]
 fn an_unknown_extension_matters_only_if_critical() {
     let unknown = |critical| extension(oid::EXTENDED_REVOKE, critical, &[1, 2, 3]);

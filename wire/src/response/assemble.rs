@@ -235,6 +235,7 @@ impl Envelope {
 fn put_tbs(cursor: &mut Cursor<'_>, parts: &TbsParts<'_>, lengths: &Lengths) {
     cursor.header(tag::SEQUENCE, lengths.data);
     cursor.put(&[tag::context_constructed(2), 22, tag::OCTET_STRING, 20]);
+    // RFC 9919 §3.2.2: the responder names itself by its key.
     cursor.put(parts.key_hash);
     put_time(cursor, parts.produced_at);
     cursor.header(tag::SEQUENCE, tlv_len(lengths.single));
@@ -260,6 +261,7 @@ fn put_tbs(cursor: &mut Cursor<'_>, parts: &TbsParts<'_>, lengths: &Lengths) {
         // Absent was refused when the lengths were computed.
         CertStatus::Good | CertStatus::Absent => cursor.put(&[tag::context(0), 0]),
     }
+    // RFC 9919 §3.2.4: thisUpdate and nextUpdate both stand in every answer.
     put_time(cursor, parts.this_update);
     cursor.put(&[tag::context_constructed(0), 17]);
     put_time(cursor, parts.next_update);

@@ -52,6 +52,7 @@ fn assembled(
     out
 }
 
+// RFC 9919 §3.2.2: the responder names itself by its key.
 #[test]
 fn what_is_served_is_what_was_signed() {
     let prefix = prefix();
@@ -84,6 +85,7 @@ fn what_is_served_is_what_was_signed() {
     }
 }
 
+// RFC 9919 §3.2.4: thisUpdate and nextUpdate both stand in every answer.
 #[test]
 fn each_field_comes_back() {
     let certs = [0xa0, 4, 0x30, 2, 5, 0];
@@ -218,6 +220,7 @@ fn the_longest_response_fits_its_bound() {
     assert!(needed <= MAX_RESPONSE_OCTETS, "{needed}");
 }
 
+// RFC 6960 §2.3: malformedRequest, internalError, tryLater and unauthorized are said without a signature.
 #[test]
 fn the_five_refusals_are_read_as_what_they_are() {
     for (octets, status) in [

@@ -1,0 +1,329 @@
+//! Damage of every kind, to every kind of published file, at every 4 KiB: refused when it is fetched, refused when it is
+//! opened wherever opening can see it, and the generation before serves on. And a responder that is killed under load is
+//! back at once.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use hufu_tests::http;
+use hufu_tests::office::{Office, Responder, serial_octets};
+use hufu_tests::pki::{Answer, Certificate, Hash, Parameters, Status, cert_id, request};
+use hufu_tests::process::{free_address, run, wait_until};
+use serde_json::Value;
+
+/// Two generations of one office; in the second a certificate is revoked that was good in the first.
+struct Published {
+    office: Office,
+    issuer: Certificate,
+    serial: Vec<u8>,
+    first: PathBuf,
+    second: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Published {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let office = Office::found(&folder.path().join("data"));
+        let serial = office.enrol("p256", "device").swap_remove(0);
+        let _ = office.enrol("p256", "person");
+        let issuer = office.certificate("p256", "issuer");
+        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        office.publish();
+        copy(&office.store(), &first);
+        office.revoke("p256", &serial);
+        office.publish();
+        copy(&office.store(), &second);
+        Self {
+            office,
+            issuer,
+            serial: serial_octets(&serial),
+            first,
+            second,
+            folder,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn question(&self) -> Vec<u8> {
+        let id = cert_id(Hash::Sha1, Parameters::Null, &self.issuer, &self.serial);
+        request(&[&id], None)
+    }
+
+    fn status(&self, responder: &Responder) -> Status {
+        let response = http::ask(responder.ocsp, &self.question()).unwrap();
+        Answer::read(&response.body).single().status
+    }
+
+    /// A file of each kind in the second generation, by its path in the store, with the kind's name.
+    fn kinds(&self) -> Vec<(String, PathBuf)> {
+        let manifest = newest(&self.second.join("manifests"));
+        let text = fs::read(self.second.join(&manifest)).unwrap();
+        let mut parsed = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
+        let parsed = parsed.next().unwrap().unwrap();
+        let object = |blake3: &Value| Path::new("objects").join(blake3.as_str().unwrap());
+        let mut kinds: Vec<(String, PathBuf)> = Vec::new();
+        let mut note = |kind: &str, path: PathBuf| {
+            if kinds.iter().all(|(known, _)| known != kind) {
+                kinds.push((kind.to_owned(), path));
+            }
+        };
+        for entry in parsed["objects"].as_array().unwrap() {
+            let (kind, role) = entry["role"].as_object().unwrap().iter().next().unwrap();
+            note(kind, object(&entry["blake3"]));
+            for form in role["encodings"].as_array().into_iter().flatten() {
+                let encoding = form["encoding"].as_str().unwrap();
+                note(&format!("{kind} in {encoding}"), object(&form["blake3"]));
+            }
+        }
+        for kind in ["base", "delta", "crl", "certificate"] {
+            assert!(kinds.iter().any(|(known, _)| known == kind), "no {kind}");
+        }
+        kinds.push(("manifest".to_owned(), manifest));
+        kinds.push(("pointer".to_owned(), "current".into()));
+        kinds
+    }
+}
+
+/// The manifest with the highest number, relative to the store.
+fn newest(manifests: &Path) -> PathBuf {
+    let names = fs::read_dir(manifests).unwrap().flatten();
+    let newest = names.map(|entry| entry.file_name()).max().unwrap();
+    Path::new("manifests").join(newest)
+}
+
+fn copy(from: &Path, to: &Path) {
+    let _ = fs::remove_dir_all(to);
+    let _ = run(Command::new("cp").arg("-r").arg(from).arg(to)).ok();
+}
+
+/// Published files are read-only for good reason.
+fn overwrite(path: &Path, octets: &[u8]) {
+    let _ = fs::remove_file(path);
+    fs::write(path, octets).unwrap();
+}
+
+/// What becomes of a file.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Flipped(usize),
+    Truncated(usize),
+    Extended(usize),
+    Missing,
+}
+
+impl Fault {
+    /// Every 4 KiB of so many octets, and the last one.
+    fn all(length: usize) -> Vec<Self> {
+        let mut places: Vec<usize> = (0..length).step_by(4096).collect();
+        places.push(length - 1);
+        let mut all = vec![Self::Extended(1), Self::Extended(4096), Self::Missing];
+        all.extend(places.iter().map(|place| Self::Truncated(*place)));
+        all.extend(places.iter().map(|place| Self::Flipped(*place)));
+        all
+    }
+
+    fn strike(self, path: &Path, sound: &[u8]) {
+        let mut octets = sound.to_vec();
+        match self {
+            Self::Flipped(place) => octets[place] ^= 0x10,
+            Self::Truncated(length) => octets.truncate(length),
+            Self::Extended(by) => octets.resize(octets.len() + by, 0),
+            Self::Missing => return fs::remove_file(path).unwrap(),
+        }
+        overwrite(path, &octets);
+    }
+}
+
+#[test]
+fn damaged_file_of_some_kind_is_fetched_and_taken() {
+    let published = Published::new();
+    let [edge, trial, store] = ["edge", "trial", "store"].map(|name| published.path(name));
+    let _ = published.office.follow(&published.first, &edge).ok();
+    let responder = published.office.responder(&edge);
+    copy(&published.second, &store);
+    let mut faults = 0;
+    for (kind, file) in published.kinds() {
+        let sound = fs::read(store.join(&file)).unwrap();
+        for fault in Fault::all(sound.len()) {
+            // An empty store is no fault: an edge that has a generation keeps it.
+            let pointer_is_gone = kind == "pointer" && matches!(fault, Fault::Missing);
+            copy(&edge, &trial);
+            // The edge lacks the file, so that it has to fetch it whichever generation it came with.
+            let _ = fs::remove_file(trial.join(&file));
+            let before = fs::read(edge.join("current")).unwrap();
+            overwrite(&trial.join("current"), &before);
+            fault.strike(&store.join(&file), &sound);
+            let ran = published.office.follow(&store, &trial);
+            assert_eq!(ran.code, Some(1), "{kind} {fault:?}: {}", ran.both());
+            assert!(
+                !ran.both().contains("panicked"),
+                "{kind} {fault:?}: {}",
+                ran.both()
+            );
+            assert_eq!(
+                fs::read(trial.join("current")).unwrap(),
+                before,
+                "{kind} {fault:?}"
+            );
+            faults += usize::from(!pointer_is_gone);
+            overwrite(&store.join(&file), &sound);
+        }
+    }
+    assert_eq!(
+        published.status(&responder),
+        Status::Good,
+        "the first serves on"
+    );
+    let _ = published.office.follow(&store, &edge).ok();
+    wait_until("the sound second generation is served", PATIENCE, || {
+        matches!(published.status(&responder), Status::Revoked(..))
+    });
+    say(&format!("{faults} damaged files refused when fetched\n"));
+}
+
+#[test]
+fn damaged_file_that_opening_can_see_is_served() {
+    let published = Published::new();
+    let [edge, second] = ["edge", "second-edge"].map(|name| published.path(name));
+    let _ = published.office.follow(&published.second, &second).ok();
+    let mut faults = 0;
+    for (kind, file) in published.kinds() {
+        let sound = fs::read(second.join(&file)).unwrap();
+        // Opening hashes no records and no documents: their octets were hashed when they were fetched, and the scrub
+        // reads them again. It sees lengths, the front of packs, manifest and pointer.
+        let sees = |fault: &Fault| match (kind.as_str(), fault) {
+            ("pointer", Fault::Missing) => false,
+            ("manifest" | "pointer", _) => true,
+            ("base" | "delta", Fault::Flipped(place)) => *place == 0,
+            (_, Fault::Flipped(_)) => false,
+            // Not opened before somebody asks for them, but their lengths are looked at.
+            _ => true,
+        };
+        for fault in Fault::all(sound.len()).into_iter().filter(sees) {
+            let _ = fs::remove_dir_all(&edge);
+            let _ = published.office.follow(&published.first, &edge).ok();
+            let responder = published.office.responder(&edge);
+            install(&second, &edge, &file, |path| fault.strike(path, &sound));
+            wait_until("the damaged generation is refused", PATIENCE, || {
+                refused(&responder) >= 1.0
+            });
+            assert_eq!(
+                published.status(&responder),
+                Status::Good,
+                "{kind} {fault:?}"
+            );
+            faults += 1;
+        }
+    }
+    say(&format!("{faults} damaged files refused when opened\n"));
+}
+
+/// Puts a generation into an edge beside the one that is there, one file of it damaged on the way; the pointer last.
+fn install(from: &Path, edge: &Path, file: &Path, damage: impl Fn(&Path)) {
+    let damaged = edge.join(file);
+    for folder in ["objects", "manifests"] {
+        for entry in fs::read_dir(from.join(folder)).unwrap().flatten() {
+            let to = edge.join(folder).join(entry.file_name());
+            if to != damaged {
+                // Others that are there already may be mapped.
+                if !to.exists() {
+                    fs::copy(entry.path(), to).unwrap();
+                }
+                continue;
+            }
+            // Not in place, as no disk damages a file: the responder has the old one mapped.
+            let aside = edge.join("tmp/damaged");
+            fs::copy(entry.path(), &aside).unwrap();
+            damage(&aside);
+            let _ = fs::remove_file(&to);
+            if aside.exists() {
+                fs::rename(aside, to).unwrap();
+            }
+        }
+    }
+    let pointer = edge.join("tmp/current");
+    fs::copy(from.join("current"), &pointer).unwrap();
+    if file == Path::new("current") {
+        damage(&pointer);
+    }
+    fs::rename(pointer, edge.join("current")).unwrap();
+}
+
+/// Generations that a responder has refused.
+fn refused(responder: &Responder) -> f64 {
+    let metrics = http::get(responder.admin, "/metrics").unwrap();
+    let text = String::from_utf8(metrics.body).unwrap();
+    let lines = text.lines();
+    let lines = lines.filter(|line| line.starts_with("hufu_generations_refused_total{"));
+    lines
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
+#[test]
+fn responder_killed_under_load_answers_wrongly_or_not_again() {
+    let published = Published::new();
+    let edge = published.path("edge");
+    let _ = published.office.follow(&published.first, &edge).ok();
+    let (ocsp, admin) = (free_address(), free_address());
+    let question = published.question();
+    let stop = AtomicBool::new(false);
+    let answers = AtomicU64::new(0);
+    let mut back = Vec::new();
+    let mut responder = published.office.responder_at(&edge, ocsp, admin);
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    // While nobody is there, nobody answers; whoever answers is right.
+                    if let Ok(response) = http::ask(ocsp, &question) {
+                        assert_eq!(Answer::read(&response.body).single().status, Status::Good);
+                        answers.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for _ in 0..5 {
+            let so_far = answers.load(Ordering::Relaxed);
+            wait_until("the load goes on", PATIENCE, || {
+                answers.load(Ordering::Relaxed) > so_far + 50
+            });
+            responder.program.signal("KILL");
+            let _ = responder.program.wait(PATIENCE);
+            let began = Instant::now();
+            responder.program = published.office.start_responder(&edge, ocsp, admin);
+            while http::ask(ocsp, &question).is_err() {
+                assert!(
+                    began.elapsed() < PATIENCE,
+                    "nobody answers:\n{}",
+                    responder.program.said()
+                );
+                thread::sleep(Duration::from_millis(1));
+            }
+            back.push(began.elapsed().as_millis());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    back.sort_unstable();
+    say(&format!(
+        "killed five times under load; from the start of the next to its first answer: {back:?} ms (200 is the bar on a \
+         quiet machine, in a release build)\n"
+    ));
+}
+
+/// Past the test runner's capture: these lines are the report.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Generous: an unoptimised build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
