@@ -1,5 +1,6 @@
 //! What the measuring programs share: starting a server on one core, reading what it cost, driving it.
 //!
+//! - [`contenders`]: the servers that are compared.
 //! - [`crl`]: synthetic CRLs.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
 //! - [`memory`]: anonymous and mapped memory, apart.
@@ -10,6 +11,7 @@
 //!
 //! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
 
+pub mod contenders;
 pub mod crl;
 pub mod issuer;
 pub mod load;

@@ -1,7 +1,7 @@
 //! The requests every server is asked, and the `wrk` scripts that carry them.
 //!
 //! All servers get the same octets: GETs of percent-encoded base64 (RFC 6960 Appendix A.1), as NSS and nginx
-//! send them, of serials drawn at random from the whole population and asked in turn. Ten thousand of them stay
+//! send them, or POSTs, of serials drawn at random from the whole population and asked in turn. Ten thousand of them stay
 //! in the caches of a large processor after the first second; what a cold record costs is for the benches of lookup.
 
 use std::fmt::Write as _;
@@ -38,44 +38,98 @@ pub fn get_path(request: &[u8]) -> String {
     )
 }
 
-/// The octets of one GET.
-#[must_use]
-pub fn http_request(path: &str, carriage: Carriage) -> String {
-    match carriage {
-        Carriage::AConnectionARequest => format!("GET {path} HTTP/1.0\r\nHost: ocsp\r\n\r\n"),
-        Carriage::KeepAlive | Carriage::Pipelined => {
-            format!("GET {path} HTTP/1.1\r\nHost: ocsp\r\n\r\n")
+/// By which method a request comes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// In the path.
+    Get,
+    /// In the body.
+    Post,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
         }
     }
 }
 
-/// Writes the `wrk` script that sends `paths` in turn and prints `answers N` and `failed N` at its end.
+impl Carriage {
+    /// A word for file names and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeepAlive => "keep-alive",
+            Self::AConnectionARequest => "close",
+            Self::Pipelined => "pipelined",
+        }
+    }
+}
+
+/// The octets of one HTTP request that carries these of an OCSP request.
+#[must_use]
+pub fn http_request(question: &[u8], method: Method, carriage: Carriage) -> Vec<u8> {
+    let version = match carriage {
+        Carriage::AConnectionARequest => "HTTP/1.0",
+        Carriage::KeepAlive | Carriage::Pipelined => "HTTP/1.1",
+    };
+    match method {
+        Method::Get => {
+            let path = get_path(question);
+            format!("GET {path} {version}\r\nHost: ocsp\r\n\r\n").into_bytes()
+        }
+        Method::Post => {
+            let head = format!(
+                "POST / {version}\r\nHost: ocsp\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
+                question.len()
+            );
+            [head.as_bytes(), question].concat()
+        }
+    }
+}
+
+/// Writes the `wrk` script that asks `questions` in turn and prints `answers N` and `failed N` at its end.
 ///
 /// # Errors
 /// When the folder cannot be written.
 pub fn write_script(
     folder: &Path,
-    paths: &[String],
+    questions: &[Vec<u8>],
+    method: Method,
     carriage: Carriage,
 ) -> std::io::Result<PathBuf> {
-    let (name, at_once) = match carriage {
-        Carriage::KeepAlive => ("keep-alive", 1),
-        Carriage::AConnectionARequest => ("close", 1),
-        Carriage::Pipelined => ("pipelined", PIPELINE_DEPTH),
+    let at_once = match carriage {
+        Carriage::Pipelined => PIPELINE_DEPTH,
+        Carriage::KeepAlive | Carriage::AConnectionARequest => 1,
     };
     let mut script = String::from("local requests = {\n");
-    for group in paths.chunks_exact(at_once) {
-        let octets: String = group
-            .iter()
-            .map(|path| http_request(path, carriage))
-            .collect();
-        let quoted = octets.replace('\r', "\\r").replace('\n', "\\n");
-        writeln!(script, "\"{quoted}\",").expect("writing to a string cannot fail");
+    for group in questions.chunks_exact(at_once) {
+        script.push('"');
+        for question in group {
+            quote(&http_request(question, method, carriage), &mut script);
+        }
+        script.push_str("\",\n");
     }
     script.push_str(SCRIPT_END);
-    let path = folder.join(format!("{name}.lua"));
+    let path = folder.join(format!("{}-{}.lua", method.name(), carriage.name()));
     fs::write(&path, script)?;
     Ok(path)
+}
+
+/// Octets as Lua reads them between quotation marks.
+fn quote(octets: &[u8], script: &mut String) {
+    for octet in octets {
+        match octet {
+            b'"' | b'\\' | 0..=0x1f | 0x7f.. => {
+                write!(script, "\\{octet:03}").expect("writing to a string cannot fail");
+            }
+            _ => script.push(char::from(*octet)),
+        }
+    }
 }
 
 const SCRIPT_END: &str = r#"}
