@@ -29,6 +29,9 @@ pub fn drive(address: SocketAddr, script: &Path, shape: Shape) -> std::io::Resul
             "-t1",
             &format!("-c{}", shape.connections),
             &format!("-d{}s", shape.seconds),
+            // Its own two seconds are short for 2,000 connections with sixteen requests each under way.
+            "--timeout",
+            "10s",
             "-s",
         ])
         .arg(script)

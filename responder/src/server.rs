@@ -142,7 +142,7 @@ async fn serve(mut start: Start) -> usize {
     let worker = Rc::new(worker);
     #[expect(
         deprecated,
-        reason = "its successor is unsafe because of types that exchange their descriptor, which std's listener does not"
+        reason = "its successor makes the caller swear that the descriptor stays the same, which std's listener sees to"
     )]
     let listener = AsyncFd::with_interest(start.listener, Interest::READABLE)
         .map(Rc::new)

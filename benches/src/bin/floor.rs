@@ -7,10 +7,12 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use nix::libc;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SetStruct;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::ioctl_fionbio;
@@ -102,7 +104,8 @@ fn keep_alive(listener: &TcpListener, response: &[u8]) -> std::io::Result<()> {
 }
 
 fn a_connection_a_request(listener: &TcpListener, response: &[u8]) -> std::io::Result<()> {
-    defer_accept(listener)?;
+    // A connection is handed over once its first octets are there.
+    setsockopt(listener, DeferAccept, &1)?;
     listener.set_nonblocking(true)?;
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(
@@ -126,28 +129,14 @@ fn a_connection_a_request(listener: &TcpListener, response: &[u8]) -> std::io::R
     }
 }
 
-/// Asks the kernel to hand over a connection only once its first octets are there.
-#[expect(
-    unsafe_code,
-    reason = "no crate here wraps TCP_DEFER_ACCEPT; benches are not shipped"
-)]
-fn defer_accept(listener: &TcpListener) -> std::io::Result<()> {
-    let seconds: libc::c_int = 1;
-    let size = libc::socklen_t::try_from(size_of::<libc::c_int>()).expect("four octets");
-    // SAFETY: the descriptor is open for as long as `listener` is borrowed; the option's value is a live
-    // integer of the size given, read and not kept by the kernel.
-    let outcome = unsafe {
-        libc::setsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            std::ptr::from_ref(&seconds).cast(),
-            size,
-        )
-    };
-    if outcome == 0 {
-        Ok(())
-    } else {
-        Err(std::io::Error::last_os_error())
-    }
-}
+/// The socket option `TCP_DEFER_ACCEPT`, in seconds.
+#[derive(Clone, Copy)]
+struct DeferAccept;
+
+nix::setsockopt_impl!(
+    DeferAccept,
+    libc::IPPROTO_TCP,
+    libc::TCP_DEFER_ACCEPT,
+    u32,
+    SetStruct<u32>
+);

@@ -163,6 +163,7 @@ impl<'a> Lines<'a> {
                 Stop::NotSimple
             });
         };
+        // RFC 9112 §2.2: a bare CR is no line's end; a bare LF may be one, and is hyper's.
         self.at += end + 1;
         match rest[..end].split_last() {
             Some((b'\r', line)) if is_clean(line) && self.at <= MAX_HEAD_OCTETS => Ok(line),
@@ -200,7 +201,8 @@ impl<'a> Head<'a> {
     fn field(&mut self, line: &'a [u8]) -> Result<(), Stop> {
         let colon = memchr(b':', line).ok_or(Stop::NotSimple)?;
         let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-        // A folded line has no name, a space before the colon is none of a name.
+        // RFC 9112 §5.1: no space stands between a field's name and its colon.
+        // RFC 9112 §5.2: a folded line, which has no name, is not accepted.
         if name.is_empty() || !name.iter().all(is_name) {
             return Err(Stop::NotSimple);
         }
@@ -220,8 +222,9 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Sets what may stand once. RFC 9112 §6.3: a second Content-Length is how requests are smuggled past a proxy.
+/// Sets what may stand once: a second Content-Length is how requests are smuggled past a proxy.
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Stop> {
+    // RFC 9112 §6.3: lengths that contradict one another, or a length beside Transfer-Encoding, are never read leniently.
     match slot.replace(value) {
         None => Ok(()),
         Some(_) => Err(Stop::NotSimple),

@@ -49,7 +49,7 @@ fn write(
         Question::Get(_, conditions) | Question::Head(_, conditions) => {
             Telling::of(worker, keep, |tag, date| conditions.name(tag, date))
         }
-        // RFC 9110 §13.1: conditions are for GET and HEAD.
+        // RFC 9110 §13.1: conditions are looked at for GET and HEAD only.
         Question::Post(_) => Telling::Whole,
     };
     into.extend_from_slice(match (request.version, telling) {
@@ -59,7 +59,7 @@ fn write(
         (Version::Http10, Telling::NotModified) => b"HTTP/1.0 304 Not Modified\r\n",
     });
     put_fields(worker, keep, telling, &mut Lines(into));
-    // RFC 9112 §9.3: what is not the version's own habit is said.
+    // RFC 9112 §9.3: HTTP/1.1 keeps a connection unless told otherwise, HTTP/1.0 the other way round; what is not the version's habit is said.
     into.extend_from_slice(match (request.version, request.after) {
         (Version::Http11, After::Close) => b"connection: close\r\n",
         (Version::Http10, After::Keep) => b"connection: keep-alive\r\n",

@@ -64,6 +64,10 @@ fn simple_request_is_left_to_hyper() {
     }
 }
 
+// RFC 9112 §2.2: a bare CR is no line's end; a bare LF may be one, and is hyper's.
+// RFC 9112 §5.1: no space stands between a field's name and its colon.
+// RFC 9112 §5.2: a folded line, which has no name, is not accepted.
+// RFC 9112 §6.3: lengths that contradict one another, or a length beside Transfer-Encoding, are never read leniently.
 #[test]
 fn doubtful_request_is_answered_without_hyper() {
     let worker = worker();
@@ -196,6 +200,7 @@ fn worker_that_drains_answers_as_if_it_went_on() {
     assert!(answers.is_empty());
 }
 
+// RFC 9112 §9.3: HTTP/1.1 keeps a connection unless told otherwise, HTTP/1.0 the other way round; what is not the version's habit is said.
 #[test]
 fn connection_is_kept_or_closed_against_the_clients_word() {
     for (line, fields, version, after) in [
