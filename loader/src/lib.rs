@@ -46,6 +46,7 @@ pub mod inspect;
 pub mod manifest;
 #[cfg(feature = "publish")]
 pub mod merge;
+pub mod nudge;
 #[cfg(feature = "publish")]
 pub mod metrics;
 #[cfg(feature = "publish")]

@@ -40,6 +40,17 @@ impl Behind<'_> {
         behind
     }
 
+    /// How many records of a delta stand in a shard whose base pack is at least as new: nobody asks for them any more.
+    pub fn outlives(&self, delta: &Pack) -> u64 {
+        let key = delta.hash_key();
+        let outlived = |record: &RecordRef<'_>| {
+            let hash = key.hash(record.serial_content());
+            let base = self.by_shard.get(&shard(hash, self.shards).0);
+            base.is_some_and(|base| base.age() >= delta.age())
+        };
+        delta.records().filter(outlived).count() as u64
+    }
+
     /// Whether what is behind answers at least as well as this record.
     fn supersedes(&self, delta: &Pack, hash: u64, record: &RecordRef<'_>) -> bool {
         let Some(base) = self.by_shard.get(&shard(hash, self.shards).0) else {

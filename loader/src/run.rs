@@ -1,26 +1,36 @@
-//! From the spool to a published generation: one pass, and what it did.
+//! From the spool to published generations, step by step, the most urgent first.
 //!
 //! ```text
 //! 1  acknowledge what a killed run had published and not yet acknowledged
-//! 2  each waiting batch in order of its number: judge, build; refused ones are set aside, the others go on
-//! 3  join deltas until at most eight an issuer are left
-//! 4  publish, if something came or the seal grows old
-//! 5  acknowledge what came
+//! 2  of what waits: all changes; if there are none, some documents; if there are none, some base packs
+//! 3  each of these in order of its number: judge, build; refused ones are set aside, the others go on
+//! 4  join deltas until at most eight an issuer are left
+//! 5  publish, if something came or the seal grows old
+//! 6  acknowledge what came
 //! ```
+//!
+//! A change thus waits for one small step at most. While a large base batch is read, changes that come are published in
+//! between. So batches are not taken in the order of their numbers, and need not be: what answers for a serial is decided
+//! by revision and number of the packs, and against being taken twice each kind has its own last number
+//! (`import/admit.rs`).
 //!
 //! The manifest is the state: it names the batches that are in. Killed before 4, nothing has happened and the batches
 //! wait on; killed after 4, step 1 of the next run finds them named, by number and hash, and acknowledges. So no batch is
 //! lost and none goes in twice.
 
-use std::io;
-use std::path::Path;
+mod report;
 
-use serde::Serialize;
-use wire::batch::Kind;
-use wire::cert_id::IssuerId;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
 use wire::time::UnixSeconds;
 
-use crate::build::{build, build_document};
+pub use report::{PassReport, Refused, Taken};
+
+use report::{kind_name, refused};
+
+use crate::build::{Built, build, build_document};
 use crate::digest::Digest;
 use crate::draft::{Draft, TierError};
 use crate::durable::{Disk, DiskError};
@@ -34,7 +44,8 @@ use crate::pack::WriteError;
 use crate::publish::{PublishError, Publisher};
 use crate::seal::PublicKey;
 use crate::sort::{DEFAULT_MEMORY, SortError, Sorting};
-use crate::spool::{Waiting, acknowledge, set_aside, waiting};
+use crate::spool::{Rank, Waiting, acknowledge, set_aside, waiting};
+use crate::store::Store;
 
 /// How long a seal is good, and when it is renewed.
 #[derive(Debug, Clone, Copy)]
@@ -62,63 +73,6 @@ pub enum RunError {
     Publish(#[from] PublishError),
 }
 
-/// What a pass did.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct PassReport {
-    /// The generation that was published, if one was.
-    pub generation: Option<u64>,
-    /// Published although nothing came: the seal was renewed.
-    pub resealed: bool,
-    /// Batches that are in it and were not before.
-    pub taken: Vec<Taken>,
-    /// Batches that were set aside.
-    pub refused: Vec<Refused>,
-    /// Batches that cannot be read at present. They wait on, and those behind them of the same issuer with them.
-    pub put_off: Vec<Refused>,
-    /// Batches that an earlier run had published and not acknowledged.
-    pub acknowledged_late: usize,
-}
-
-impl PassReport {
-    fn puts_off(&self, issuer: IssuerId) -> bool {
-        let issuer = issuer.to_string();
-        self.put_off.iter().any(|batch| batch.issuer == issuer)
-    }
-
-    /// Whether there is anything to tell.
-    pub fn is_quiet(&self) -> bool {
-        self.generation.is_none() && self.refused.is_empty() && self.acknowledged_late == 0
-    }
-}
-
-/// A batch that went in.
-#[derive(Debug, Clone, Serialize)]
-pub struct Taken {
-    /// Whose.
-    pub issuer: String,
-    /// Its number.
-    pub number: u64,
-    /// What it does: full, shard, delta or documents.
-    pub kind: &'static str,
-    /// The registry revision it reaches.
-    pub revision: u64,
-    /// Records in it.
-    pub records: u64,
-    /// Signatures verified as clients will.
-    pub verified: u64,
-}
-
-/// A batch that was set aside, or put off.
-#[derive(Debug, Clone, Serialize)]
-pub struct Refused {
-    /// Whose folder it lay in.
-    pub issuer: String,
-    /// The number in its name.
-    pub number: u64,
-    /// Why.
-    pub reason: String,
-}
-
 /// The way from the spool to the store of one data folder.
 pub struct Line<'d> {
     home: Home,
@@ -126,6 +80,27 @@ pub struct Line<'d> {
     signer: PublicKey,
     terms: Terms,
     sorting: Sorting,
+    changes_in_a_row: u32,
+    pub(crate) portion: Portion,
+}
+
+/// How much is done before changes are looked at again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portion {
+    /// Octets of batches other than changes that go into one generation, if there is more than one of them: a tenth of a
+    /// second of reading and writing, for which a change that comes meanwhile waits.
+    pub(crate) octets: u64,
+    /// Records of a larger batch between two looks: some ten milliseconds' worth.
+    pub(crate) records: u64,
+}
+
+impl Default for Portion {
+    fn default() -> Self {
+        Self {
+            octets: 16 << 20,
+            records: 16_384,
+        }
+    }
 }
 
 impl<'d> Line<'d> {
@@ -140,6 +115,8 @@ impl<'d> Line<'d> {
             publisher,
             signer,
             terms,
+            changes_in_a_row: 0,
+            portion: Portion::default(),
         }
     }
 
@@ -155,126 +132,240 @@ impl<'d> Line<'d> {
         &self.publisher
     }
 
-    /// One pass. `progress` is told of a batch's records read and how many it has. After an error nothing has happened
-    /// that the next pass would not find and go on from.
+    /// Where batches come to lie: the spool and its issuers' folders.
+    pub fn spool_folders(&self) -> Vec<PathBuf> {
+        let spool = self.home.spool();
+        let issuers = std::fs::read_dir(&spool).into_iter().flatten().flatten();
+        let issuers = issuers.map(|entry| entry.path());
+        std::iter::once(spool.clone()).chain(issuers).collect()
+    }
+
+    /// Steps until nothing waits that can be taken. `progress` is told of a batch's records read and how many it has. After
+    /// an error nothing has happened that the next pass would not find and go on from.
     pub fn pass(
         &mut self,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PassReport, RunError> {
-        let report = self.try_pass(now, progress);
-        if report.is_err() {
-            // Half-built packs are of no use; if they cannot be removed now, the next start does it.
-            let _ = self.publisher.remove_leftovers();
+        let mut report = PassReport::default();
+        loop {
+            let step = self.step(now, progress)?;
+            let is_quiet = step.is_quiet();
+            report.add(step);
+            if is_quiet {
+                return Ok(report);
+            }
         }
-        report
     }
 
-    fn try_pass(
+    /// One generation at most: of what waits the most urgent. There may be more.
+    pub fn step(
         &mut self,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
-        self.publisher.settle()?;
-        let mut draft = Draft::of(self.publisher.current());
-        let mut taken: Vec<(Waiting, Taken, Digest)> = Vec::new();
-        for batch in waiting(&self.home.spool())? {
-            // Numbers only rise: what comes behind a batch put off would shut it out for good.
-            if report.puts_off(batch.issuer) {
-                continue;
-            }
-            if self.acknowledge_late(&batch)? {
-                report.acknowledged_late += 1;
-                continue;
-            }
-            match self.take(&batch, &mut draft, now, progress) {
-                Ok((note, digest)) => taken.push((batch, note, digest)),
-                // The signer took it away again between listing and opening.
-                Err(AdmitError::Refused(BatchRefusal::Io(error)))
-                    if error.kind() == io::ErrorKind::NotFound => {}
-                Err(AdmitError::Refused(refusal)) if refusal.may_pass() => {
-                    report.put_off.push(refused(&batch, sentence(&refusal)));
-                }
-                Err(AdmitError::Refused(refusal)) => {
-                    report.refused.push(self.refuse(&batch, &refusal)?);
-                }
-                Err(AdmitError::Write(WriteError::Disk(error))) => return Err(error.into()),
-                Err(AdmitError::Sort(error)) => return Err(error.into()),
-                // The disk is well: what the batch says makes no pack, and would make none in the next pass.
-                Err(AdmitError::Write(error)) => {
-                    let refusal = BatchRefusal::NoPack(error);
-                    report.refused.push(self.refuse(&batch, &refusal)?);
-                }
-            }
+        let done = self.try_step(now, progress, &mut report);
+        if done.is_err() {
+            // Half-built packs are of no use; if they cannot be removed now, the next start does it.
+            let _ = self.publisher.remove_leftovers();
         }
-        report.resealed = !draft.is_changed() && self.reseal_is_due(now);
-        if !draft.is_changed() && !report.resealed {
-            return Ok(report);
-        }
-        draft.join_deltas(self.publisher.disk(), self.publisher.store())?;
-        let edition = draft.into_edition(now, self.terms.valid_for_secs);
-        let published = self.publisher.publish(&edition)?;
-        for (batch, note, digest) in taken {
-            acknowledge(self.publisher.disk(), &batch, digest, published.number)?;
-            report.taken.push(note);
-        }
-        report.generation = Some(published.number);
-        Ok(report)
+        done.map(|()| report)
     }
 
-    /// Judges and builds one batch into the draft.
-    fn take(
-        &self,
-        batch: &Waiting,
-        draft: &mut Draft,
+    fn try_step(
+        &mut self,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<(Taken, Digest), AdmitError> {
-        let (disk, store) = (self.publisher.disk(), self.publisher.store());
-        let gate = Gate {
-            disk,
-            sorting: &self.sorting,
-            data: self.home.data(),
-            signer: &self.signer,
-            now,
-        };
-        let floor = draft.floor(batch.issuer);
-        let mut candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
-        draft.pass_over_older(store, &mut candidate);
-        draft.check(store, &candidate)?;
-        let records = candidate.header.record_count;
-        let built = build(disk, store, candidate, &gate, &mut |read| {
-            progress(read, records);
-        })?;
-        let documents = self.build_documents(disk, &built.admitted.documents, batch)?;
-        let header = &built.admitted.header;
-        let note = Taken {
-            issuer: batch.issuer.to_string(),
-            number: batch.number,
-            kind: kind_name(header.kind),
-            revision: header.revision,
-            records,
-            verified: built.admitted.witnessed,
-        };
-        let digest = built.admitted.digest;
-        draft
-            .take(disk, built, documents)
-            .map_err(WriteError::from)?;
-        Ok((note, digest))
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
+        self.publisher.settle()?;
+        let mut ranks: BTreeMap<Rank, Vec<Waiting>> = BTreeMap::new();
+        for batch in waiting(&self.home.spool())? {
+            if self.acknowledge_late(&batch)? {
+                report.acknowledged_late += 1;
+            } else {
+                ranks.entry(Rank::of(&batch)).or_default().push(batch);
+            }
+        }
+        if ranks.len() > 1 && self.changes_in_a_row >= CHANGES_IN_A_ROW {
+            // Whoever revokes without pause must not keep lists and base packs out until they end.
+            ranks.remove(&Rank::Change);
+        }
+        for (rank, batches) in ranks {
+            self.changes_in_a_row = match rank {
+                Rank::Change => self.changes_in_a_row + 1,
+                Rank::Document | Rank::Base => 0,
+            };
+            self.take_rank(rank, batches, now, progress, report)?;
+            if !report.is_quiet() {
+                return Ok(());
+            }
+        }
+        report.resealed = self.reseal_is_due(now);
+        if report.resealed {
+            let draft = Draft::of(self.publisher.current());
+            report.generation = Some(self.publish(draft, now)?);
+        }
+        Ok(())
     }
 
-    fn build_documents(
-        &self,
-        disk: &dyn Disk,
-        documents: &[(wire::batch::Document, DocumentNote)],
+    /// Takes batches of one rank into one generation: all changes, or of the others as much as is soon done.
+    fn take_rank(
+        &mut self,
+        rank: Rank,
+        batches: Vec<Waiting>,
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
+        let mut octets = 0_u64;
+        let mut chosen = Vec::new();
+        for batch in batches {
+            let long = std::fs::metadata(&batch.path).map_or(0, |file| file.len());
+            octets = octets.saturating_add(long);
+            if rank != Rank::Change && !chosen.is_empty() && octets > self.portion.octets {
+                break;
+            }
+            chosen.push(batch);
+        }
+        if rank == Rank::Base && octets > self.portion.octets && chosen.len() == 1 {
+            return self.take_long(&chosen[0], now, progress, report);
+        }
+        let mut draft = Draft::of(self.publisher.current());
+        let mut taken = Vec::new();
+        for batch in chosen {
+            // Within a kind numbers only rise: what comes behind a batch put off would shut it out for good.
+            if report.puts_off(batch.issuer, rank) {
+                continue;
+            }
+            let outcome = self.build(&batch, &draft, now, progress);
+            if let Some(prepared) = self.sort_out(&batch, rank, outcome, report)? {
+                taken.push(prepared.into_draft(&mut draft, self.publisher.disk(), batch)?);
+            }
+        }
+        self.finish(draft, taken, now, report)
+    }
+
+    /// Takes one large base batch. While it is read, changes that come are published: they wait for a few thousand records,
+    /// never for all.
+    fn take_long(
+        &mut self,
         batch: &Waiting,
-    ) -> Result<Vec<Sealed>, WriteError> {
-        let store = self.publisher.store();
-        let seal = |(document, note): &(wire::batch::Document, DocumentNote)| {
-            build_document(disk, store, batch.issuer, document, note).map_err(WriteError::from)
-        };
-        documents.iter().map(seal).collect()
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
+        let workplace = self.workplace();
+        let draft = Draft::of(self.publisher.current());
+        let (mut looked_at, mut failed) = (0, None);
+        let outcome = workplace.build(batch, &draft, now, &mut |read, all| {
+            progress(read, all);
+            if failed.is_none() && read >= looked_at + self.portion.records {
+                looked_at = read;
+                failed = self.take_changes(now, report).err();
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if let Some(prepared) = self.sort_out(batch, Rank::Base, outcome, report)? {
+            // Of what is published now, changes that came meanwhile included.
+            let mut draft = Draft::of(self.publisher.current());
+            let disk = self.publisher.disk();
+            let taken = prepared.into_draft(&mut draft, disk, batch.clone())?;
+            self.finish(draft, vec![taken], now, report)?;
+        }
+        Ok(())
+    }
+
+    /// Changes only.
+    fn take_changes(&mut self, now: UnixSeconds, report: &mut PassReport) -> Result<(), RunError> {
+        let mut changes = waiting(&self.home.spool())?;
+        changes.retain(|batch| Rank::of(batch) == Rank::Change);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut step = PassReport::default();
+        self.take_rank(Rank::Change, changes, now, &mut |_, _| (), &mut step)?;
+        report.add(step);
+        Ok(())
+    }
+
+    /// What becomes of a batch that could not be built: set aside, put off, or an end of the step.
+    fn sort_out(
+        &self,
+        batch: &Waiting,
+        rank: Rank,
+        outcome: Result<Prepared, AdmitError>,
+        report: &mut PassReport,
+    ) -> Result<Option<Prepared>, RunError> {
+        match outcome {
+            Ok(prepared) => return Ok(Some(prepared)),
+            // The signer took it away again between listing and opening.
+            Err(AdmitError::Refused(BatchRefusal::Io(error)))
+                if error.kind() == io::ErrorKind::NotFound => {}
+            Err(AdmitError::Refused(refusal)) if refusal.may_pass() => {
+                report.put_off(batch, rank, sentence(&refusal));
+            }
+            Err(AdmitError::Refused(refusal)) => {
+                report.refused.push(self.refuse(batch, &refusal)?);
+            }
+            Err(AdmitError::Write(WriteError::Disk(error))) => return Err(error.into()),
+            Err(AdmitError::Sort(error)) => return Err(error.into()),
+            // The disk is well: what the batch says makes no pack, and would make none in the next pass.
+            Err(AdmitError::Write(error)) => {
+                let refusal = BatchRefusal::NoPack(error);
+                report.refused.push(self.refuse(batch, &refusal)?);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Publishes what was taken, and acknowledges it.
+    fn finish(
+        &mut self,
+        draft: Draft,
+        taken: Vec<(Waiting, Taken, Digest)>,
+        now: UnixSeconds,
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let number = self.publish(draft, now)?;
+        for (batch, note, digest) in taken {
+            acknowledge(self.publisher.disk(), &batch, digest, number)?;
+            report.taken.push(note);
+        }
+        report.generation = Some(number);
+        Ok(())
+    }
+
+    fn publish(&mut self, mut draft: Draft, now: UnixSeconds) -> Result<u64, RunError> {
+        draft.join_deltas(self.publisher.disk(), self.publisher.store())?;
+        let edition = draft.into_edition(now, self.terms.valid_for_secs);
+        Ok(self.publisher.publish(&edition)?.number)
+    }
+
+    fn workplace(&self) -> Workplace<'d> {
+        Workplace {
+            disk: self.publisher.disk(),
+            store: self.publisher.store().clone(),
+            data: self.home.data().to_owned(),
+            signer: self.signer,
+            sorting: self.sorting.clone(),
+        }
+    }
+
+    fn build(
+        &self,
+        batch: &Waiting,
+        draft: &Draft,
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Prepared, AdmitError> {
+        self.workplace().build(batch, draft, now, progress)
     }
 
     /// A batch that the current manifest names, by number and hash, went in before a run was killed.
@@ -318,23 +409,84 @@ impl<'d> Line<'d> {
     }
 }
 
-fn refused(batch: &Waiting, reason: String) -> Refused {
-    Refused {
-        issuer: batch.issuer.to_string(),
-        number: batch.number,
-        reason,
+/// What judging and building need: nothing that publishing changes.
+struct Workplace<'d> {
+    disk: &'d dyn Disk,
+    store: Store,
+    data: PathBuf,
+    signer: PublicKey,
+    sorting: Sorting,
+}
+
+/// A batch that was judged, with its packs and documents built.
+struct Prepared {
+    built: Built,
+    documents: Vec<Sealed>,
+    note: Taken,
+}
+
+impl Workplace<'_> {
+    /// Judges and builds one batch that is to go into `draft`.
+    fn build(
+        &self,
+        batch: &Waiting,
+        draft: &Draft,
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Prepared, AdmitError> {
+        let (disk, store) = (self.disk, &self.store);
+        let gate = Gate {
+            disk,
+            sorting: &self.sorting,
+            data: &self.data,
+            signer: &self.signer,
+            now,
+        };
+        let floor = draft.floor(batch.issuer);
+        let mut candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
+        draft.pass_over_older(store, &mut candidate);
+        draft.check(store, &candidate)?;
+        let records = candidate.header.record_count;
+        let built = build(disk, store, candidate, &gate, &mut |read| {
+            progress(read, records);
+        })?;
+        let seal = |(document, note): &(wire::batch::Document, DocumentNote)| {
+            build_document(disk, store, batch.issuer, document, note).map_err(WriteError::from)
+        };
+        let documents = &built.admitted.documents;
+        let documents = documents.iter().map(seal).collect::<Result<_, _>>()?;
+        let header = &built.admitted.header;
+        let note = Taken {
+            issuer: batch.issuer.to_string(),
+            number: batch.number,
+            kind: kind_name(header.kind),
+            revision: header.revision,
+            records,
+            verified: built.admitted.witnessed,
+        };
+        Ok(Prepared {
+            built,
+            documents,
+            note,
+        })
     }
 }
 
-fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Full => "full",
-        Kind::Shard => "shard",
-        Kind::Delta => "delta",
-        Kind::Documents => "documents",
+impl Prepared {
+    fn into_draft(
+        self,
+        draft: &mut Draft,
+        disk: &dyn Disk,
+        batch: Waiting,
+    ) -> Result<(Waiting, Taken, Digest), DiskError> {
+        let digest = self.built.admitted.digest;
+        draft.take(disk, self.built, self.documents)?;
+        Ok((batch, self.note, digest))
     }
 }
 
+/// Steps for changes alone before something else has its turn.
+const CHANGES_IN_A_ROW: u32 = 4;
 /// Opens spool and store of `data` for one publisher: keys made or read, the store locked.
 pub fn open<'d>(disk: &'d dyn Disk, data: &Path, terms: Terms) -> Result<Line<'d>, OpenLineError> {
     if terms.reseal_after_secs >= terms.valid_for_secs {

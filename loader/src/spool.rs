@@ -7,10 +7,10 @@
 //! ```
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use wire::batch::{acknowledgement_name, parse_spool_name};
+use wire::batch::{Kind, acknowledgement_name, parse_spool_name};
 use wire::cert_id::IssuerId;
 
 use crate::digest::Digest;
@@ -65,6 +65,34 @@ fn is_acknowledged(folder: &Path, number: u64, batch: &Path) -> bool {
         Ok(hash) => named.is_some_and(|named| *named.octets() == hash),
         // Taken away, or not to be read just now: whoever reads it next says why.
         Err(_) => false,
+    }
+}
+
+/// How soon a batch is taken: changes before documents, those before base packs, which are large and only refresh what is
+/// there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A delta: somebody was revoked.
+    Change,
+    /// CRLs and certificates.
+    Document,
+    /// Base packs; and whatever does not say what it is, which will be refused.
+    Base,
+}
+
+impl Rank {
+    /// In the order in which they are taken.
+    pub const ALL: [Self; 3] = [Self::Change, Self::Document, Self::Base];
+
+    /// From the first octets of the file.
+    pub fn of(batch: &Waiting) -> Self {
+        let mut first = [0; wire::batch::PREFIX_OCTETS];
+        let read = fs::File::open(&batch.path).and_then(|mut file| file.read_exact(&mut first));
+        match read.ok().and_then(|()| wire::batch::kind_of(&first)) {
+            Some(Kind::Delta) => Self::Change,
+            Some(Kind::Documents) => Self::Document,
+            Some(Kind::Full | Kind::Shard) | None => Self::Base,
+        }
     }
 }
 

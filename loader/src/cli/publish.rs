@@ -13,6 +13,7 @@ use crate::durable::FsDisk;
 use crate::home::Home;
 use crate::manifest::Manifest;
 use crate::metrics::RunMetrics;
+use crate::nudge::FolderWatch;
 use crate::publish::{Edition, Publisher};
 use crate::run::{PassReport, Terms, open};
 use crate::staged::rfc3339;
@@ -83,11 +84,14 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
     }
     let mut bar = Bar::default();
     let mut failure = Failure::default();
+    let mut watch = FolderWatch::new();
     loop {
         if outward.has_ended() {
             return outward.why();
         }
-        match line.pass(now(), &mut |read, all| bar.tell(read, all)) {
+        // Before looking: what comes while we look wakes the next wait.
+        watch.keep_to(&line.spool_folders());
+        match line.step(now(), &mut |read, all| bar.tell(read, all)) {
             Ok(report) => {
                 bar.end();
                 metrics.passed(&report, line.publisher().current(), SystemTime::now());
@@ -101,13 +105,14 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
                 if report.generation.is_some() {
                     outward.wake();
                 }
-                if !report.is_quiet() {
-                    log(&report);
-                    if args.json {
-                        println!("{}", serde_json::to_string(&report)?);
-                    }
+                if report.is_quiet() {
+                    watch.wait(Duration::from_millis(args.every));
+                    continue;
                 }
-                std::thread::sleep(Duration::from_millis(args.every));
+                log(&report);
+                if args.json {
+                    println!("{}", serde_json::to_string(&report)?);
+                }
             }
             Err(error) => {
                 bar.end();

@@ -38,8 +38,17 @@ pub struct Draft {
     issuers: Vec<IssuerNote>,
     /// Issuers that changed.
     pub(super) touched: Vec<IssuerId>,
-    /// Issuers that got a new base pack.
-    pub(super) rebased: Vec<IssuerId>,
+    /// Issuers that got new base packs.
+    pub(super) rebased: Vec<(IssuerId, Rebased)>,
+}
+
+/// How much of an issuer's base came anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rebased {
+    /// All of it.
+    Whole,
+    /// One shard or some.
+    InPart,
 }
 
 impl Draft {
@@ -69,18 +78,22 @@ impl Draft {
     /// What the next batch of `issuer` must be above.
     pub fn floor(&self, issuer: IssuerId) -> Floor {
         let note = self.issuers.iter().find(|note| note.issuer.0 == issuer);
+        let last = |of: fn(&IssuerNote) -> Option<u64>| {
+            note.map_or(0, |note| of(note).unwrap_or(note.last_number))
+        };
         let mut floor = Floor {
-            number: note.map_or(0, |note| note.last_number),
+            delta_number: last(|note| note.last_delta),
+            documents_number: last(|note| note.last_documents),
             ..Floor::default()
         };
         for entry in self.entries_of(issuer) {
             match &entry.role {
                 Role::Base(note) => {
-                    let base = floor.base_revisions.entry(note.shard).or_default();
-                    *base = note.revision.max(*base);
-                    floor.top_revision = floor.top_revision.max(note.revision);
+                    let base = floor.bases.entry(note.shard).or_default();
+                    base.number = base.number.max(note.batch);
+                    base.revision = base.revision.max(note.revision);
                 }
-                Role::Delta(note) => floor.top_revision = floor.top_revision.max(note.revision),
+                Role::Delta(note) => floor.delta_revision = floor.delta_revision.max(note.revision),
                 Role::Crl(_) | Role::Certificate(_) => {}
             }
         }
@@ -206,8 +219,13 @@ impl Draft {
             Kind::Delta | Kind::Documents => {}
         }
         self.added.extend(built.packs);
-        if matches!(header.kind, Kind::Full | Kind::Shard) && !self.rebased.contains(&issuer) {
-            self.rebased.push(issuer);
+        let rebased = match header.kind {
+            Kind::Full => Some((issuer, Rebased::Whole)),
+            Kind::Shard => Some((issuer, Rebased::InPart)),
+            Kind::Delta | Kind::Documents => None,
+        };
+        if let Some(rebased) = rebased.filter(|rebased| !self.rebased.contains(rebased)) {
+            self.rebased.push(rebased);
         }
         if header.kind == Kind::Shard {
             self.drop_outlived_deltas(disk, issuer)?;
@@ -308,6 +326,8 @@ impl Draft {
                     issuer,
                     source: SourceNote::Registry,
                     last_number: 0,
+                    last_delta: Some(0),
+                    last_documents: Some(0),
                     revision: 0,
                     imported: Vec::new(),
                 });
@@ -318,7 +338,16 @@ impl Draft {
             Source::Registry => SourceNote::Registry,
             Source::ForeignCrl { .. } => SourceNote::ForeignCrl,
         };
-        note.last_number = header.number;
+        // A note of an earlier version has one number for all kinds.
+        let before = note.last_number;
+        note.last_delta.get_or_insert(before);
+        note.last_documents.get_or_insert(before);
+        match header.kind {
+            Kind::Delta => note.last_delta = Some(header.number),
+            Kind::Documents => note.last_documents = Some(header.number),
+            Kind::Full | Kind::Shard => {}
+        }
+        note.last_number = before.max(header.number);
         note.revision = note.revision.max(header.revision);
         note.imported.push(BatchNote {
             number: header.number,

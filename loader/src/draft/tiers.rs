@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use wire::cert_id::IssuerId;
 
-use super::{Draft, remove_temp};
+use super::{Draft, Rebased, remove_temp};
 use crate::digest::Digest;
 use crate::durable::{Disk, DiskError};
 use crate::manifest::{PackNote, Role};
@@ -31,8 +31,8 @@ impl Draft {
     /// Takes out of deltas what a new base says as well, and joins neighbouring deltas of every issuer that changed until
     /// at most [`MOST_DELTAS`] are left.
     pub fn join_deltas(&mut self, disk: &dyn Disk, store: &Store) -> Result<(), TierError> {
-        for issuer in self.rebased.clone() {
-            self.sweep(disk, store, issuer)?;
+        for (issuer, rebased) in self.rebased.clone() {
+            self.sweep(disk, store, issuer, rebased)?;
         }
         for issuer in self.touched.clone() {
             while self.join_two(disk, store, issuer)? {}
@@ -42,14 +42,30 @@ impl Draft {
 
     /// A delta joined of older ones may outlive a new base although nearly all it says is in there, and its windows pass
     /// sooner: what the base says for longer goes.
-    fn sweep(&mut self, disk: &dyn Disk, store: &Store, issuer: IssuerId) -> Result<(), TierError> {
+    ///
+    /// After one new shard of many only a delta of which a quarter has been outlived is written anew: each of hundreds of
+    /// shards would else write all deltas again, for the hundredth part of each.
+    fn sweep(
+        &mut self,
+        disk: &dyn Disk,
+        store: &Store,
+        issuer: IssuerId,
+        rebased: Rebased,
+    ) -> Result<(), TierError> {
         let deltas = self.deltas(store, issuer);
+        if deltas.is_empty() {
+            return Ok(());
+        }
         let packs = open_all(&deltas)?;
         let mut behind = Behind::new(self.bases(store, issuer)?);
         for (place, delta) in deltas.iter().enumerate() {
             let temp = store
                 .temp()
                 .join(format!("swept-{issuer}-{}", delta.note.batch));
+            let outlived = behind.outlives(&packs[place]);
+            if rebased == Rebased::InPart && (outlived == 0 || outlived * 4 < delta.note.records) {
+                continue;
+            }
             behind.older = &packs[..place];
             match merge(disk, &temp, &[&packs[place]], &behind)? {
                 Merged::Unlike => {}
@@ -74,8 +90,8 @@ impl Draft {
         if deltas.len() <= MOST_DELTAS {
             return Ok(false);
         }
-        let mut pairs: Vec<usize> = (0..deltas.len() - 1).collect();
-        pairs.sort_by_key(|&place| deltas[place].note.records + deltas[place + 1].note.records);
+        let sizes: Vec<u64> = deltas.iter().map(|delta| delta.note.records).collect();
+        let pairs = smallest_first(&sizes);
         let packs = open_all(&deltas)?;
         let mut behind = Behind::new(self.bases(store, issuer)?);
         for place in pairs {
@@ -144,6 +160,13 @@ impl Draft {
     }
 }
 
+/// Neighbours in the order in which joining them costs least, each pair named by its older one.
+fn smallest_first(sizes: &[u64]) -> Vec<usize> {
+    let mut pairs: Vec<usize> = (0..sizes.len().saturating_sub(1)).collect();
+    pairs.sort_by_key(|&place| sizes[place] + sizes[place + 1]);
+    pairs
+}
+
 /// A delta of the draft.
 struct Delta {
     note: PackNote,
@@ -164,3 +187,88 @@ fn records_of(pack: &Sealed) -> u64 {
 
 /// Deltas an issuer keeps beside its base packs: each costs a lookup of an unchanged serial one filter word.
 pub const MOST_DELTAS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use wire::algorithm::SignatureAlgorithm;
+    use wire::status::CertStatus;
+
+    use super::*;
+    use crate::durable::FsDisk;
+    use crate::pack::index::Needle;
+    use crate::pack::{Find, Scope};
+    use crate::specimen::{self, KEY, serial, shared, spec};
+
+    /// Windows that two octets name.
+    const WINDOWS: u64 = 1 << 16;
+
+    #[test]
+    fn a_publish_every_second_overflows_the_windows() {
+        // One revocation a second, each with a window of its own, and no base shard signed again: for three days.
+        let mut tiers: Vec<u64> = Vec::new();
+        let mut most = 0;
+        for _ in 0..3 * 86_400 {
+            tiers.push(1);
+            while tiers.len() > MOST_DELTAS {
+                let joined = smallest_first(&tiers)
+                    .into_iter()
+                    .find(|&pair| tiers[pair] + tiers[pair + 1] <= WINDOWS);
+                let Some(pair) = joined else { break };
+                tiers[pair] += tiers.remove(pair + 1);
+            }
+            most = most.max(tiers.len());
+        }
+        assert_eq!(tiers.iter().sum::<u64>(), 3 * 86_400);
+        assert_eq!(most, MOST_DELTAS, "{tiers:?}");
+    }
+
+    /// A delta of `count` records from serial `from` on, each in a window of its own.
+    fn delta(store: &Store, revision: u64, from: u64, count: u64) -> Sealed {
+        let algorithms = [SignatureAlgorithm::EcdsaP256Sha256];
+        let mut shared = shared(1, &algorithms, count as usize);
+        // No two deltas share a window.
+        for window in &mut shared.windows {
+            window.this_update += from;
+            window.produced_at += from;
+            window.next_update += from;
+        }
+        let spec = spec(1, Scope::Delta, revision, shared);
+        let rows: HashMap<_, _> = (0..count)
+            .map(|n| (serial(from + n), (CertStatus::Good, n as u16)))
+            .collect();
+        let path = store.temp().join(format!("delta-{revision}"));
+        specimen::write(&path, &spec, &rows).unwrap()
+    }
+
+    #[test]
+    fn two_tiers_too_large_for_one_another_keep_the_others_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+        let mut draft = Draft::of(None);
+        draft.touched.push(IssuerId([1; 16]));
+        let sizes = [40_000, 40_000, 1, 1, 1, 1, 1, 1, 1, 1];
+        let mut from = 1;
+        for (revision, size) in (1..).zip(sizes) {
+            draft.added.push(delta(&store, revision, from, size));
+            from += size;
+        }
+        draft.join_deltas(&FsDisk, &store).unwrap();
+        let deltas = draft.deltas(&store, IssuerId([1; 16]));
+        assert_eq!(deltas.len(), MOST_DELTAS);
+        let records: u64 = deltas.iter().map(|delta| delta.note.records).sum();
+        assert_eq!(records, 80_008);
+        let packs = open_all(&deltas).unwrap();
+        for number in (1..from).step_by(997).chain(80_001..from) {
+            let needle = Needle::new(&KEY, serial(number).content()).unwrap();
+            let found = packs.iter().find_map(|pack| match pack.find(&needle) {
+                Find::Here(record) => pack.window(record.window()),
+                _ => None,
+            });
+            let begins = found.unwrap().this_update;
+            assert!(begins >= specimen::NOW + 1, "{number}");
+        }
+    }
+}

@@ -50,12 +50,23 @@ pub struct Gate<'a> {
 /// What was taken of an issuer before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Floor {
-    /// The last number taken; a batch must be above.
+    /// The last number of a delta that was taken; a delta must be above.
+    pub delta_number: u64,
+    /// The last number of a batch of documents; such a one must be above.
+    pub documents_number: u64,
+    /// Of each shard that has a base pack, what its next one must not be below.
+    pub bases: BTreeMap<u32, BaseFloor>,
+    /// The highest revision of the deltas; a delta never goes below.
+    pub delta_revision: u64,
+}
+
+/// What the next base pack of a shard must be above, and not below.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BaseFloor {
+    /// Number of the batch it came with.
     pub number: u64,
-    /// The revision of the base pack of each shard that has one; a base never goes below.
-    pub base_revisions: BTreeMap<u32, u64>,
-    /// The highest revision of any pack; a delta never goes below.
-    pub top_revision: u64,
+    /// Its revision.
+    pub revision: u64,
 }
 
 /// A batch whose header was judged and whose records were not yet read.
@@ -221,22 +232,27 @@ fn check_place(
             issuer: header.issuer_id.to_string(),
         });
     }
-    if number <= floor.number {
+    // Within a kind numbers rise, so that nothing taken once is ever taken again. Across kinds they need not: which pack
+    // answers is decided by revision and number, not by who came first, and a delta must not wait for a base shard.
+    let bases = || floor.bases.values();
+    let (last_number, last) = match header.kind {
+        Kind::Full => (
+            bases().map(|base| base.number).max().unwrap_or(0),
+            bases().map(|base| base.revision).max().unwrap_or(0),
+        ),
+        Kind::Shard => {
+            let base = floor.bases.get(&header.shard).copied().unwrap_or_default();
+            (base.number, base.revision)
+        }
+        Kind::Delta => (floor.delta_number, floor.delta_revision),
+        Kind::Documents => (floor.documents_number, 0),
+    };
+    if number <= last_number {
         return Err(BatchRefusal::LowerNumber {
             number,
-            last: floor.number,
+            last: last_number,
         });
     }
-    let last = match header.kind {
-        Kind::Full => floor.base_revisions.values().copied().max().unwrap_or(0),
-        Kind::Shard => floor
-            .base_revisions
-            .get(&header.shard)
-            .copied()
-            .unwrap_or(0),
-        Kind::Delta => floor.top_revision,
-        Kind::Documents => 0,
-    };
     if header.revision < last {
         return Err(BatchRefusal::LowerRevision {
             revision: header.revision,

@@ -54,7 +54,7 @@ pub enum BatchRefusal {
         issuer: String,
     },
     /// Not above what was taken before.
-    #[error("its number {number} is not above {last}, the last one taken")]
+    #[error("its number {number} is not above {last}, the last one of its kind that was taken")]
     LowerNumber {
         /// Its number.
         number: u64,

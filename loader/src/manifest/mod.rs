@@ -137,8 +137,15 @@ pub struct IssuerNote {
     pub issuer: IssuerHex,
     /// Where its status comes from.
     pub source: SourceNote,
-    /// Number of the newest batch in it; no batch up to this one is ever imported again.
+    /// The highest number of a batch in it.
     pub last_number: u64,
+    /// Number of the newest delta batch that came in; none up to it is ever taken again. Numbers rise kind by kind: a base
+    /// shard long in the making may come behind a delta that took its number later. None: not above `last_number`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_delta: Option<u64>,
+    /// The same of batches of documents. What base batches must be above stands at the base packs themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_documents: Option<u64>,
     /// The registry revision that batch reaches.
     pub revision: u64,
     /// The batches that entered in exactly this generation: to be acknowledged, now or after a crash.

@@ -2,6 +2,7 @@
 
 mod crash;
 mod foreign;
+mod order;
 mod pass;
 mod proof;
 mod refused;

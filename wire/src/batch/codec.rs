@@ -32,6 +32,12 @@ pub fn header_octets(prefix: &[u8]) -> Result<usize, DecodeError> {
     Ok(octets)
 }
 
+/// What a batch does, from its first [`PREFIX_OCTETS`] octets; none if they are not a batch's.
+pub fn kind_of(prefix: &[u8]) -> Option<Kind> {
+    let (kind, _) = read_prefix(&mut Input::new(prefix)).ok()?;
+    Some(kind)
+}
+
 impl Header {
     /// The octets of this header. What [`check`](Self::check) refuses is refused here too.
     pub fn encode(&self) -> Result<Vec<u8>, Rule> {

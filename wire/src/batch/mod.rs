@@ -19,7 +19,7 @@ mod spool;
 #[cfg(test)]
 mod tests;
 
-pub use codec::header_octets;
+pub use codec::{header_octets, kind_of};
 pub use header::{
     Document, DocumentKind, Header, Kind, ListNote, Responder, Source, Variant, Window,
 };
