@@ -1,17 +1,18 @@
 //! A new generation: noticed, opened aside, touched, swapped in; off the serving threads.
 //!
 //! `hufu-loader follow` moves the pointer in the edge folder once everything it names is there and verified. A thread
-//! here looks at the pointer ten times a second. What does not open (torn, not sealed by a pinned key, numbered lower
+//! here looks at the pointer when the kernel tells of a new name in that folder, and ten times a second. What does not open (torn, not sealed by a pinned key, numbered lower
 //! than what is served) is refused: counted by reason, told in the log once, and the old generation serves on.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hufu_loader::error::{OpenError, StoreError};
 use hufu_loader::manifest::ManifestError;
+use hufu_loader::nudge::FolderWatch;
 use hufu_loader::seal::PublicKey;
 use hufu_loader::snapshot::Snapshot;
 use hufu_loader::store::{Pointer, Store};
@@ -181,10 +182,13 @@ impl Reload {
         }
     }
 
-    /// Looks every `poll`, until the other end of `stop` is gone.
+    /// Looks when something appears in the edge folder, and every `poll`, until the other end of `stop` is gone.
     pub(crate) fn run(mut self, poll: Duration, stop: &Receiver<()>) {
-        while stop.recv_timeout(poll) == Err(RecvTimeoutError::Timeout) {
+        let mut watch = FolderWatch::new();
+        while stop.try_recv() == Err(TryRecvError::Empty) {
+            watch.add(&self.root);
             self.look(Instant::now());
+            watch.wait(poll);
         }
     }
 
