@@ -47,7 +47,7 @@ impl Home {
         self.signer().join("issuing.lock")
     }
 
-    /// The issuers' spools.
+    /// Batch files, a folder an issuer.
     #[must_use]
     pub fn spools(&self) -> PathBuf {
         self.0.join("spool")
@@ -63,6 +63,14 @@ impl Home {
     #[must_use]
     pub fn batch(&self, issuer: &IssuerId, number: u64) -> PathBuf {
         self.spool(issuer).join(spool_name(number))
+    }
+
+    /// The compact status file of an issuer.
+    #[must_use]
+    pub fn status(&self, issuer: &IssuerId) -> PathBuf {
+        self.signer()
+            .join("status")
+            .join(format!("{}.status", hex(issuer)))
     }
 
     /// Other authorities' CRLs, staged by the loader.

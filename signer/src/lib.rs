@@ -16,4 +16,5 @@ pub mod ra;
 pub mod registry;
 pub mod serve;
 pub mod settings;
+pub mod status;
 mod text;

@@ -1,5 +1,6 @@
 //! What every act of the signer needs: folders, registry, keys, settings.
 
+use crate::ca::issue::Broken;
 use crate::ca::{CaError, Issuer};
 use crate::home::Home;
 use crate::key::{KeyError, Keyring};
@@ -16,6 +17,8 @@ pub struct Office<S> {
     pub keyring: Keyring,
     /// How long things are valid.
     pub settings: Settings,
+    /// Reservations that break a rule, as long as this process lives.
+    pub broken: Broken,
 }
 
 impl<S: Store> Office<S> {
@@ -30,6 +33,7 @@ impl<S: Store> Office<S> {
             registry,
             keyring,
             settings,
+            broken: Broken::default(),
         })
     }
 

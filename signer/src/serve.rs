@@ -1,26 +1,32 @@
-//! The loop that keeps everything fresh: changes go out within a poll, responses and lists are renewed at half of their
-//! validity, staged CRLs are adopted, acknowledged batches are removed.
+//! The loops that keep everything fresh, each on a thread of its own: changes, which wait for nothing; papers (lists,
+//! certificates, expiry, reservations); base shards, signed again one after another at a lower priority.
 //!
-//! [`Shift::pass`] is one look at everything (`hufu-signer sign`), [`Shift::run`] the loop (`hufu-signer serve`). After a
-//! week without power the first pass signs everything anew: what is due follows from the registry and the clock alone.
+//! [`Shift::pass`] is one look at everything (`hufu-signer sign`), [`Shift::run`] the loops (`hufu-signer serve`). What is
+//! due follows from the registry and the clock alone: a killed signer goes on where it was, and after a week without
+//! power what ends soonest is signed first, revocations before all. `serve/rounds.rs` is what the loops do.
+
+mod rounds;
+mod sweep;
+mod watch;
 
 use crate::adopt;
-use crate::batch::own::{self, Errand, Written};
-use crate::batch::papers;
+use crate::batch::BatchError;
+use crate::batch::base::Bases;
+use crate::batch::own::Written;
 use crate::batch::refused::Refused;
-use crate::batch::{BatchError, Spooler};
-use crate::ca::issue::Issuing;
-use crate::ca::{CaError, Issuer, crl, issue, ocsp_signer};
+use crate::ca::CaError;
+use crate::ca::ocsp_signer::Signers;
 use crate::error::sentence;
-use crate::key::Signer;
 use crate::office::Office;
-use crate::registry::{BatchKind, By, IssuerId, Revision, Store};
-use crate::text::hex;
+use crate::registry::{Revision, Store};
+use rounds::{Rounds, Way};
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use wire::batch::{Kind, acknowledgement_name, parse_spool_name};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use watch::Watch;
 use wire::time::UnixSeconds;
 
 /// Failures of the loop.
@@ -85,11 +91,10 @@ impl PassReport {
 
 /// The one process that writes the spool, as long as it lives.
 pub struct Shift<'a, S> {
-    office: &'a Office<S>,
-    batch_key: Box<dyn Signer>,
+    rounds: Rounds<'a, S>,
     seen: Option<Revision>,
+    bases: Bases,
     disbelieved: adopt::Memory,
-    refused: Refused,
     _lock: File,
 }
 
@@ -110,13 +115,22 @@ impl<'a, S: Store> Shift<'a, S> {
             Err(TryLockError::WouldBlock) => return Err(ServeError::Locked(path)),
             Err(TryLockError::Error(source)) => return Err(ServeError::File { path, source }),
         }
+        let spool = office.home.spools();
+        sweep::remove_halves(&spool).map_err(|source| ServeError::File {
+            path: spool,
+            source,
+        })?;
         let batch_key = office.keyring.batch_key().map_err(CaError::from)?;
         Ok(Self {
-            office,
-            batch_key,
+            rounds: Rounds {
+                office,
+                batch_key,
+                signers: Signers::default(),
+                refused: Refused::default(),
+            },
             seen: None,
+            bases: Bases::default(),
             disbelieved: adopt::Memory::default(),
-            refused: Refused::default(),
             _lock: lock,
         })
     }
@@ -130,92 +144,29 @@ impl<'a, S: Store> Shift<'a, S> {
         clock: &dyn Fn() -> UnixSeconds,
         progress: &dyn Fn(u64),
     ) -> Result<PassReport, ServeError> {
-        let office = self.office;
-        let by = || By::signer(clock());
         let mut report = PassReport::default();
+        let way = Way {
+            clock,
+            progress,
+            stop: &|| false,
+        };
         // Read before anything is looked at: what changes meanwhile is seen by the next pass. Noted at once: what fails is
         // tried again after a pause, and only what changed since at once.
-        let seen = office.registry.wait(|store| store.revision());
-        self.seen = Some(seen.map_err(CaError::from)?);
-        let authorities = office.issuers()?;
-        let foreign = office.registry.wait(|store| store.foreign());
-        let foreign = foreign.map_err(CaError::from)?;
-        let foreign = foreign.iter().map(|row| row.adoption.issuer);
-        let ids: Vec<_> = authorities
-            .iter()
-            .map(Issuer::issuer_id)
-            .chain(foreign)
-            .collect();
-        for id in &ids {
-            let looked = self.look_for_refused(id, clock());
-            report.take(&hex(id), looked);
-        }
-        let spooler = Spooler {
-            batch_key: &*self.batch_key,
-            clock,
-            refused: &self.refused,
-            progress,
-        };
-        // Changes first: a revocation must not wait for lists and renewals.
-        let issuing = || authorities.iter().filter(|issuer| !issuer.is_root());
-        for issuer in issuing() {
-            let papers = papers::Papers::default();
-            let written = own::write(office, issuer, &papers, Errand::Changes, spooler);
-            let written = report.take(issuer.alias(), written);
-            report.batches.extend(written.into_iter().flatten());
-        }
-        // No status changes by it: what is past its end keeps its last word.
-        let expired = office.registry.wait(|store| store.expire(by()));
-        report.take("registry", expired.map_err(CaError::from));
-        if let Some(held) = report
-            .take("issuing", Issuing::try_now(&office.home))
-            .flatten()
-        {
-            for issuer in &authorities {
-                let resumed = issue::resume(office, &held, issuer, by());
-                report.take(issuer.alias(), resumed);
-            }
-        }
-        let mut lists = Vec::with_capacity(authorities.len());
-        for issuer in &authorities {
-            let one = std::slice::from_ref(issuer);
-            let written = crl::write_notes(office, one, crl::Urgency::Due, by());
-            match report.take(issuer.alias(), written) {
-                Some(written) => lists.extend(written),
-                // The lists before are still the newest there are.
-                None => {
-                    let newest = crl::newest(office, issuer);
-                    lists.extend(report.take(issuer.alias(), newest).unwrap_or_default());
-                }
-            }
-        }
-        for issuer in issuing() {
-            let papers = papers::papers(issuer, &authorities, &lists);
-            let written = own::write(office, issuer, &papers, Errand::Everything, spooler);
-            let written = report.take(issuer.alias(), written);
-            let is_full = |written: &Vec<Written>| written.iter().any(|w| w.kind == Kind::Full);
-            if written.as_ref().is_some_and(is_full) {
-                let forgotten = ocsp_signer::forget_keys(office, issuer, clock());
-                report.take(issuer.alias(), forgotten);
-            }
-            report.batches.extend(written.into_iter().flatten());
-        }
-        let adopted = adopt::pass(office, &mut self.disbelieved, spooler);
-        report.adoptions = report.take("staged", adopted).unwrap_or_default();
-        let adopted = report.adoptions.iter().filter_map(adopt::Outcome::written);
-        report.batches.extend(adopted.cloned());
-        for id in &ids {
-            let path = office.home.spool(id);
-            let swept = sweep_one(&path).map_err(|source| ServeError::File { path, source });
-            report.take(&hex(id), swept);
-        }
-        self.refused.remember_again();
+        self.seen = Some(self.rounds.revision()?);
+        self.rounds.refused_first(way, &mut report)?;
+        self.rounds.changes(way, &mut report)?;
+        self.rounds.papers(way, &mut report)?;
+        let (bases, disbelieved) = (&mut self.bases, &mut self.disbelieved);
+        self.rounds.base(bases, disbelieved, way, &mut report)?;
         Ok(report)
     }
 
     /// Whatever was signed before, the next pass signs everything anew (`hufu-signer sign --all`).
-    pub fn forget_all(&mut self) {
-        self.refused.forget_all();
+    ///
+    /// # Errors
+    /// [`ServeError::Authority`] if the registry fails.
+    pub fn forget_all(&mut self) -> Result<(), ServeError> {
+        Ok(self.rounds.forget_all()?)
     }
 
     /// Adopts what is staged, and does nothing else.
@@ -227,106 +178,221 @@ impl<'a, S: Store> Shift<'a, S> {
         clock: &dyn Fn() -> UnixSeconds,
         progress: &dyn Fn(u64),
     ) -> Result<Vec<adopt::Outcome>, ServeError> {
-        let spooler = Spooler {
-            batch_key: &*self.batch_key,
+        let way = Way {
             clock,
-            refused: &self.refused,
             progress,
+            stop: &|| false,
         };
-        Ok(adopt::pass(self.office, &mut self.disbelieved, spooler)?)
-    }
-
-    /// Passes until `stop` says so: at once when the registry changes, else once a second.
-    pub fn run(&mut self, clock: impl Fn() -> UnixSeconds, stop: impl Fn() -> bool) {
-        let poll = Duration::from_millis(self.office.settings.poll_millis);
-        let mut last_pass = None;
-        let mut failures = 0_u32;
-        while !stop() {
-            let now = clock();
-            let due = last_pass.is_none_or(|last| now >= last + pause_secs(failures) || now < last);
-            if due || self.changed() {
-                if self.pass_and_log(&clock) {
-                    failures = 0;
-                } else {
-                    failures = failures.saturating_add(1);
-                }
-                last_pass = Some(now);
-            }
-            std::thread::sleep(poll);
+        let mut report = PassReport::default();
+        self.rounds.adopt(&mut self.disbelieved, way, &mut report);
+        match report.faults.pop() {
+            Some(fault) => Err(fault.error),
+            None => Ok(report.adoptions),
         }
     }
 
-    /// Whether all of it was done.
-    fn pass_and_log(&mut self, clock: &dyn Fn() -> UnixSeconds) -> bool {
-        match self.pass(clock, &|_| {}) {
-            Ok(report) => {
-                adopt::log(&report.adoptions);
-                for Fault { issuer, error } in &report.faults {
-                    let cause = sentence(error);
-                    tracing::error!(issuer, %cause, "not done; what is served stays served, the others go on");
-                }
-                report.faults.is_empty()
-            }
-            Err(error) => {
-                let cause = sentence(&error);
-                tracing::error!(%cause, "pass failed; what is served stays served");
-                false
-            }
-        }
+    /// Works until `stop` says so: changes as soon as the registry has them, everything else as it falls due.
+    pub fn run(&mut self, clock: impl Fn() -> UnixSeconds + Sync, stop: impl Fn() -> bool + Sync) {
+        let Self {
+            rounds,
+            seen,
+            bases,
+            disbelieved,
+            ..
+        } = self;
+        let rounds = &*rounds;
+        let ended = AtomicBool::new(false);
+        let stop = || ended.load(Ordering::Relaxed) || stop();
+        let way = Way {
+            clock: &clock,
+            progress: &|_| {},
+            stop: &stop,
+        };
+        let papers_wanted = Bell::default();
+        // Closures that other threads may hold; each makes its own way of them.
+        let (clock, stop) = (&clock, &stop);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _all = EndsAll(&ended);
+                let way = Way {
+                    clock,
+                    progress: &|_| {},
+                    stop,
+                };
+                keep_papers(rounds, &papers_wanted, way);
+            });
+            scope.spawn(|| {
+                let _all = EndsAll(&ended);
+                let way = Way {
+                    clock,
+                    progress: &|_| {},
+                    stop,
+                };
+                keep_base(rounds, bases, disbelieved, way);
+            });
+            let _all = EndsAll(&ended);
+            watch_changes(rounds, seen, &papers_wanted, way);
+        });
     }
 
+    #[cfg(test)]
     fn changed(&self) -> bool {
-        let revision = self.office.registry.wait(|store| store.revision());
-        revision.is_ok_and(|revision| Some(revision) != self.seen)
-    }
-
-    /// What the loader set aside is signed again.
-    fn look_for_refused(&mut self, id: &IssuerId, now: UnixSeconds) -> Result<(), CaError> {
-        let full = self
-            .office
-            .registry
-            .wait(|store| store.latest_batch(id, BatchKind::Full, 0))?;
-        let folder = self.office.home.spool(id).join("refused");
-        self.refused
-            .look(*id, &folder, full.map(|full| full.number), now);
-        Ok(())
+        has_changed(&self.rounds, self.seen)
     }
 }
 
-/// Removes batches that the loader has acknowledged, with their acknowledgements.
-fn sweep_one(folder: &Path) -> io::Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let name = entry?.file_name();
-        // Half a batch of a signer that was killed: we hold the lock and are not writing, so it is nobody's.
-        if name
-            .to_str()
-            .is_some_and(|name| name.starts_with('.') && name.ends_with(".tmp"))
-        {
-            remove(&folder.join(name))?;
-            continue;
+/// Signs what changed: at once when the registry says so, else looks once a second.
+fn watch_changes<S: Store>(
+    rounds: &Rounds<'_, S>,
+    seen: &mut Option<Revision>,
+    papers_wanted: &Bell,
+    way: Way<'_>,
+) {
+    let watch = Watch::of(&rounds.office.home.signer());
+    let poll = Duration::from_millis(rounds.office.settings.poll_millis);
+    let mut rhythm = Rhythm::default();
+    while !(way.stop)() {
+        let now = (way.clock)();
+        let changed = has_changed(rounds, *seen);
+        if changed || rhythm.is_due(now) {
+            let done = log_faults(rounds.revision().map_err(ServeError::from).and_then(
+                |revision| {
+                    // Noted at once: what fails is tried again after a pause, and only what changed since at once.
+                    *seen = Some(revision);
+                    let mut report = PassReport::default();
+                    rounds.changes(way, &mut report)?;
+                    Ok(report)
+                },
+            ));
+            rhythm.done(now, done);
+            if changed {
+                papers_wanted.ring();
+            }
         }
-        let Some(number) = name.to_str().and_then(parse_spool_name) else {
-            continue;
+        watch.wait(poll);
+    }
+}
+
+fn has_changed<S: Store>(rounds: &Rounds<'_, S>, seen: Option<Revision>) -> bool {
+    rounds
+        .revision()
+        .is_ok_and(|revision| Some(revision) != seen)
+}
+
+/// Lists and certificates, once a second and after each change; a long list is not written again before four times as long
+/// has passed as it took.
+fn keep_papers<S: Store>(rounds: &Rounds<'_, S>, wanted: &Bell, way: Way<'_>) {
+    let mut rhythm = Rhythm::default();
+    let mut rung = true;
+    let mut not_before = Instant::now();
+    while !(way.stop)() {
+        let now = (way.clock)();
+        if (rung || rhythm.is_due(now)) && Instant::now() >= not_before {
+            let began = Instant::now();
+            let mut report = PassReport::default();
+            let done = rounds.papers(way, &mut report).map(|()| report);
+            rhythm.done(now, log_faults(done));
+            let rest = (began.elapsed() * 4).min(LONGEST_REST);
+            not_before = Instant::now() + rest;
+            rung = false;
+        }
+        rung |= wanted.wait(BELL_POLL);
+    }
+}
+
+/// Base shards and other authorities' lists, once a second and on and on while any are due.
+fn keep_base<S: Store>(
+    rounds: &Rounds<'_, S>,
+    bases: &mut Bases,
+    disbelieved: &mut adopt::Memory,
+    way: Way<'_>,
+) {
+    // Of this thread and those it starts. Where it may not be, the threads' number is the only bound.
+    let _ = rustix::process::setpriority_process(None, BASE_NICENESS);
+    let mut rhythm = Rhythm::default();
+    while !(way.stop)() {
+        let now = (way.clock)();
+        if rhythm.is_due(now) {
+            let mut report = PassReport::default();
+            let done = rounds.base(bases, disbelieved, way, &mut report);
+            adopt::log(&report.adoptions);
+            rhythm.done(now, log_faults(done.map(|()| report)));
+        }
+        std::thread::sleep(BELL_POLL);
+    }
+}
+
+/// Whether all of it was done.
+fn log_faults(done: Result<PassReport, ServeError>) -> bool {
+    match done {
+        Ok(report) => {
+            for Fault { issuer, error } in &report.faults {
+                let cause = sentence(error);
+                tracing::error!(issuer, %cause, "not done; what is served stays served, the others go on");
+            }
+            report.faults.is_empty()
+        }
+        Err(error) => {
+            let cause = sentence(&error);
+            tracing::error!(%cause, "pass failed; what is served stays served");
+            false
+        }
+    }
+}
+
+/// Once a second; after failures less and less often. A clock that was set back delays nothing.
+#[derive(Default)]
+struct Rhythm {
+    last: Option<UnixSeconds>,
+    failures: u32,
+}
+
+impl Rhythm {
+    fn is_due(&self, now: UnixSeconds) -> bool {
+        self.last
+            .is_none_or(|last| now >= last.saturating_add(pause_secs(self.failures)) || now < last)
+    }
+
+    fn done(&mut self, now: UnixSeconds, well: bool) {
+        self.last = Some(now);
+        self.failures = if well {
+            0
+        } else {
+            self.failures.saturating_add(1)
         };
-        let acknowledgement = folder.join(acknowledgement_name(number));
-        if acknowledgement.exists() {
-            // The batch first: the loader takes an acknowledgement without its batch for what it is, the end of the story.
-            remove(&folder.join(name))?;
-            remove(&acknowledgement)?;
-        }
     }
-    Ok(())
 }
 
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Rung by one thread, heard by another.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    ring: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ring.notify_one();
+    }
+
+    /// Whether it rang, now or within `longest`.
+    fn wait(&self, longest: Duration) -> bool {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rung, _) = self
+            .ring
+            .wait_timeout_while(rung, longest, |rung| !*rung)
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *rung)
+    }
+}
+
+/// A loop that ends, be it by a panic, ends the others: half a signer would look like a whole one.
+struct EndsAll<'a>(&'a AtomicBool);
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -334,6 +400,13 @@ fn remove(path: &Path) -> io::Result<()> {
 fn pause_secs(failures: u32) -> u64 {
     (1_u64 << failures.min(5)).min(30)
 }
+
+/// How long a loop sleeps before it looks whether it is told to stop.
+const BELL_POLL: Duration = Duration::from_millis(50);
+/// The longest that a list waits for the one before to have been worth its cost.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+/// What a base shard's signing gives way to: everything.
+const BASE_NICENESS: i32 = 10;
 
 /// The system's clock; called by main loops only.
 #[must_use]

@@ -1,17 +1,27 @@
 //! How long things are valid and how much is done at once; the `[signing]` table of the configuration file.
 
+use crate::batch::plan::rota::MOST_SHARDS;
 use crate::ca::crl::policy::{ListConfig, ListConfigError, ListPolicy, WholeList};
 use crate::ca::profile::{Profile, ProfileConfig, ProfileError};
 use crate::registry::SubjectKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use wire::cert_id::CertIdForm;
 
 /// What the file says. Every key has a default.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct SettingsConfig {
-    /// Seconds from a response's thisUpdate to its nextUpdate; responses are signed again at half of it.
+    /// Seconds from a response's thisUpdate to its nextUpdate.
     pub response_validity_secs: u64,
+    /// Seconds in which every base shard is signed again once, one after another; 0: half of the validity.
+    pub refresh_secs: u64,
+    /// No response's thisUpdate shall grow older, in seconds; 0: three quarters of the validity.
+    pub age_objective_secs: u64,
+    /// Names of the CertID forms that are signed ahead (`sha1`, `sha256`, …); none: what stock clients ask with.
+    pub forms: Vec<String>,
+    /// What is otherwise for one authority, by its alias.
+    pub issuer: BTreeMap<String, IssuerConfig>,
     /// Seconds from thisUpdate to nextUpdate of an issuing authority's CRL; written again at half of it, and on revocation.
     pub crl_validity_secs: u64,
     /// The same for roots, whose lists hardly ever change.
@@ -20,10 +30,18 @@ pub struct SettingsConfig {
     pub ocsp_signer_validity_secs: u64,
     /// After notAfter, a certificate's last status is still signed for so long (RFC 6960 archiveCutoff).
     pub archive_secs: u64,
-    /// Base shards of a newly founded or adopted issuer.
+    /// Base shards of an authority; 0: by its size.
     pub shards: u32,
-    /// Signing threads; 0: one a core.
+    /// Records of a base shard where their number follows the authority's size.
+    pub shard_records: u64,
+    /// Signing threads for what is urgent; 0: one a core.
     pub threads: usize,
+    /// Signing threads for base shards whose turn has come; 0: half of the cores.
+    pub refresh_threads: usize,
+    /// Memory for putting an authority's statuses in order and for what changed since, in MiB.
+    pub status_memory_mib: u64,
+    /// Seconds between two comparisons of a status file with the database; one more at every start.
+    pub status_check_secs: u64,
     /// Milliseconds between two looks at the registry's revision while serving.
     pub poll_millis: u64,
     /// organizationName of the authorities founded here.
@@ -38,16 +56,51 @@ pub struct SettingsConfig {
     pub device: ProfileConfig,
 }
 
+/// What is otherwise for one authority.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct IssuerConfig {
+    /// As in `[signing]`.
+    pub response_validity_secs: Option<u64>,
+    /// As in `[signing]`.
+    pub refresh_secs: Option<u64>,
+    /// As in `[signing]`.
+    pub age_objective_secs: Option<u64>,
+    /// As in `[signing]`.
+    pub forms: Option<Vec<String>>,
+}
+
+/// How an authority's responses are signed ahead: the settings that hold for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Seconds from thisUpdate to nextUpdate.
+    pub validity: u64,
+    /// Seconds in which every base shard has its turn once.
+    pub refresh: u64,
+    /// No response's thisUpdate shall grow older, in seconds.
+    pub age_objective: u64,
+    /// What is signed ahead; none: what stock clients ask with.
+    pub forms: Option<Vec<CertIdForm>>,
+}
+
 impl Default for SettingsConfig {
     fn default() -> Self {
         Self {
             response_validity_secs: 24 * 3_600,
+            refresh_secs: 0,
+            age_objective_secs: 0,
+            forms: Vec::new(),
+            issuer: BTreeMap::new(),
             crl_validity_secs: 24 * 3_600,
             root_crl_validity_secs: 30 * 86_400,
             ocsp_signer_validity_secs: 14 * 86_400,
             archive_secs: 30 * 86_400,
-            shards: 1,
+            shards: 0,
+            shard_records: 65_536,
             threads: 0,
+            refresh_threads: 0,
+            status_memory_mib: 64,
+            status_check_secs: 86_400,
             poll_millis: 100,
             organisation: "Hufu Demonstration".to_owned(),
             crl: BTreeMap::new(),
@@ -82,9 +135,6 @@ pub enum SettingsError {
         /// The most it may say.
         most: u64,
     },
-    /// A pack holds at most so many.
-    #[error("shards is {0}; it must lie between 1 and 4096")]
-    Shards(u32),
     /// The lists of an authority cannot stand.
     #[error("crl.{alias}")]
     Lists {
@@ -92,6 +142,22 @@ pub enum SettingsError {
         alias: String,
         /// Why.
         source: ListConfigError,
+    },
+    /// There is no such form.
+    #[error("forms names `{name}`; there are {known}")]
+    Form {
+        /// What it says.
+        name: String,
+        /// What it may say.
+        known: String,
+    },
+    /// One authority's table cannot stand.
+    #[error("issuer.{alias}")]
+    Issuer {
+        /// Whose.
+        alias: String,
+        /// Why.
+        source: Box<SettingsError>,
     },
     /// A profile cannot stand.
     #[error("profile of {kind:?}")]
@@ -119,13 +185,6 @@ impl Settings {
     /// [`SettingsError`] names the first key that cannot stand.
     pub fn new(config: SettingsConfig) -> Result<Self, SettingsError> {
         for (key, value, least, most) in [
-            // A client whose clock is a minute off must still find a window it accepts.
-            (
-                "response-validity-secs",
-                config.response_validity_secs,
-                120,
-                CENTURY_SECS,
-            ),
             (
                 "crl-validity-secs",
                 config.crl_validity_secs,
@@ -138,27 +197,37 @@ impl Settings {
                 120,
                 CENTURY_SECS,
             ),
-            // Windows end before their signer does: it must outlive several of them.
-            (
-                "ocsp-signer-validity-secs",
-                config.ocsp_signer_validity_secs,
-                config.response_validity_secs.saturating_mul(4),
-                CENTURY_SECS,
-            ),
             ("archive-secs", config.archive_secs, 0, CENTURY_SECS),
             // A revocation must be out within a second.
             ("poll-millis", config.poll_millis, 1, 1_000),
             ("threads", config.threads as u64, 0, 1_024),
+            ("refresh-threads", config.refresh_threads as u64, 0, 1_024),
+            ("shards", u64::from(config.shards), 0, MOST_SHARDS),
+            ("shard-records", config.shard_records, 1, 1 << 24),
+            (
+                "status-memory-mib",
+                config.status_memory_mib,
+                1,
+                MOST_MEMORY_MIB,
+            ),
+            (
+                "status-check-secs",
+                config.status_check_secs,
+                60,
+                CENTURY_SECS,
+            ),
         ] {
-            if value < least {
-                return Err(SettingsError::TooSmall { key, value, least });
-            }
-            if value > most {
-                return Err(SettingsError::TooLarge { key, value, most });
-            }
+            within(key, value, least, most)?;
         }
-        if !(1..=4_096).contains(&config.shards) {
-            return Err(SettingsError::Shards(config.shards));
+        check_terms(&terms(&config, None)?, &config)?;
+        for alias in config.issuer.keys() {
+            let terms = terms(&config, Some(alias));
+            terms
+                .and_then(|terms| check_terms(&terms, &config))
+                .map_err(|source| SettingsError::Issuer {
+                    alias: alias.clone(),
+                    source: Box::new(source),
+                })?;
         }
         for (alias, lists) in &config.crl {
             lists.check().map_err(|source| SettingsError::Lists {
@@ -210,14 +279,115 @@ impl Settings {
         policy
     }
 
-    /// Signing threads, at least one.
+    /// What holds for the authority of that alias.
+    #[must_use]
+    pub fn terms(&self, alias: &str) -> Terms {
+        terms(&self.config, Some(alias)).expect("they were checked when the file was read")
+    }
+
+    /// The longest validity of any authority's responses.
+    #[must_use]
+    pub fn longest_validity_secs(&self) -> u64 {
+        let own = self.config.issuer.values();
+        let own = own.filter_map(|own| own.response_validity_secs);
+        own.fold(self.config.response_validity_secs, u64::max)
+    }
+
+    /// Signing threads for what is urgent, at least one.
     #[must_use]
     pub fn threads(&self) -> usize {
         match self.config.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => cores(),
             some => some,
         }
     }
+
+    /// Signing threads for what has time, at least one.
+    #[must_use]
+    pub fn refresh_threads(&self) -> usize {
+        match self.config.refresh_threads {
+            0 => (cores() / 2).max(1),
+            some => some,
+        }
+    }
+
+    /// Statuses held in memory at once while they are put in order.
+    #[must_use]
+    pub fn status_rows(&self) -> usize {
+        let rows = (self.config.status_memory_mib << 20) / STATUS_ROW_OCTETS;
+        usize::try_from(rows).unwrap_or(usize::MAX)
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn terms(config: &SettingsConfig, alias: Option<&str>) -> Result<Terms, SettingsError> {
+    let own = alias.and_then(|alias| config.issuer.get(alias));
+    let of = |key: fn(&IssuerConfig) -> Option<u64>, all| own.and_then(key).unwrap_or(all);
+    let validity = of(
+        |own| own.response_validity_secs,
+        config.response_validity_secs,
+    );
+    let or = |value, default| if value == 0 { default } else { value };
+    let refresh = of(|own| own.refresh_secs, config.refresh_secs);
+    let age_objective = of(|own| own.age_objective_secs, config.age_objective_secs);
+    let forms = own
+        .and_then(|own| own.forms.as_ref())
+        .unwrap_or(&config.forms);
+    Ok(Terms {
+        validity,
+        refresh: or(refresh, (validity / 2).min(LONGEST_REFRESH_SECS)),
+        age_objective: or(age_objective, validity / 4 * 3),
+        forms: match forms.as_slice() {
+            [] => None,
+            some => Some(
+                some.iter()
+                    .map(|name| form(name))
+                    .collect::<Result<_, _>>()?,
+            ),
+        },
+    })
+}
+
+fn form(name: &str) -> Result<CertIdForm, SettingsError> {
+    let named = CertIdForm::ALL.into_iter().find(|form| form.name() == name);
+    named.ok_or_else(|| SettingsError::Form {
+        name: name.to_owned(),
+        known: CertIdForm::ALL.map(|form| form.name()).join(", "),
+    })
+}
+
+fn check_terms(terms: &Terms, config: &SettingsConfig) -> Result<(), SettingsError> {
+    // A client whose clock is a minute off must still find a window it accepts.
+    within("response-validity-secs", terms.validity, 120, CENTURY_SECS)?;
+    // Three quarters of a window are the last moment to sign again; a shard must have had its turn by then.
+    let longest = (terms.validity / 4 * 3).min(LONGEST_REFRESH_SECS);
+    within("refresh-secs", terms.refresh, 30, longest)?;
+    within(
+        "age-objective-secs",
+        terms.age_objective,
+        terms.refresh,
+        terms.validity,
+    )?;
+    // Windows end before their signer does: it must outlive several of them.
+    within(
+        "ocsp-signer-validity-secs",
+        config.ocsp_signer_validity_secs,
+        terms.validity.saturating_mul(4),
+        CENTURY_SECS,
+    )
+}
+
+fn within(key: &'static str, value: u64, least: u64, most: u64) -> Result<(), SettingsError> {
+    if value < least {
+        return Err(SettingsError::TooSmall { key, value, least });
+    }
+    if value > most {
+        return Err(SettingsError::TooLarge { key, value, most });
+    }
+    Ok(())
 }
 
 impl std::ops::Deref for Settings {
@@ -234,6 +404,13 @@ impl Default for Settings {
     }
 }
 
+/// No shard goes longer without its turn: deltas keep a window for every publish since the oldest shard was signed, which is
+/// one and a half rounds ago at most. Eight tiers take one a second for three days, however they are joined.
+const LONGEST_REFRESH_SECS: u64 = 2 * 86_400;
+/// More is nobody's memory.
+const MOST_MEMORY_MIB: u64 = 1 << 20;
+/// What a row takes while it waits to be put in order.
+const STATUS_ROW_OCTETS: u64 = 96;
 /// No validity is longer.
 const CENTURY_SECS: u64 = 100 * 366 * 86_400;
 
@@ -277,6 +454,28 @@ mod tests {
             poll_millis: 1_001,
             ..default()
         });
+    }
+
+    #[test]
+    fn one_authority_is_signed_again_too_late_or_for_a_form_nobody_knows() {
+        let read = |text: &str| Settings::new(toml::from_str(text).unwrap());
+        let settings = read(
+            "response-validity-secs = 3600\n[issuer.sm2]\nrefresh-secs = 600\nforms = [\"sm3\"]\n",
+        );
+        let settings = settings.unwrap();
+        let (p256, sm2) = (settings.terms("p256"), settings.terms("sm2"));
+        assert_eq!((p256.refresh, p256.age_objective), (1_800, 2_700));
+        assert_eq!(sm2.refresh, 600);
+        assert_eq!((p256.forms, sm2.forms.unwrap().len()), (None, 1));
+        for wrong in [
+            "[issuer.sm2]\nrefresh-secs = 80000\n",
+            "[issuer.sm2]\nage-objective-secs = 100\n",
+            "[issuer.sm2]\nforms = [\"sha3\"]\n",
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(matches!(error, SettingsError::Issuer { .. }), "{error}");
+        }
+        assert!(read("refresh-secs = 80000").is_err());
     }
 
     #[test]

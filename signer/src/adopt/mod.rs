@@ -11,7 +11,7 @@ pub mod outcome;
 pub mod responder;
 pub mod staged;
 
-use crate::batch::own::{Written, batch_kind};
+use crate::batch::own::{Written, batch_kind, form_bits};
 use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
 use crate::ca::CaError;
 use crate::office::Office;
@@ -231,6 +231,7 @@ impl<S: Store> Adopter<'_, S> {
         let order = Order {
             subject: &subject,
             kind: Kind::Full,
+            shard: 0,
             number,
             revision: taken.revision,
             now: self.now,
@@ -239,6 +240,7 @@ impl<S: Store> Adopter<'_, S> {
             rows: judged.rows,
             documents: documents(issuer, staged, options.form),
         };
+        let variants = form_bits(&subject.forms);
         let path = self.office.home.batch(&issuer.0, number);
         make(order, path, &self.spooler, self.office.settings.threads())?;
         let record = BatchRecord {
@@ -246,6 +248,8 @@ impl<S: Store> Adopter<'_, S> {
             number,
             kind: batch_kind(Kind::Full),
             shard: 0,
+            shards: 1,
+            variants,
             revision: taken.revision,
             created_at: self.now,
             next_update: window.next_update,

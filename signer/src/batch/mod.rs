@@ -1,9 +1,14 @@
-//! Responses signed ahead of time: `plan.rs` says what is due (pure), `own.rs` gathers it from
-//! the registry, `papers.rs` the files that are served beside, `sign.rs` signs on all cores, `output.rs` writes the
+//! Responses signed ahead of time: `plan.rs` says what is due (pure), `own.rs` gathers changes from the registry, `base.rs`
+//! base shards from the status file, `papers.rs` the files that are served beside, `sign.rs` signs on some or all cores,
+//! `output.rs` writes the
 //! file the loader takes (`wire::batch`) and reads it back.
 //!
 //! [`make`] is the way through: statuses in, one file in the spool out.
+//!
+//! Numbers rise from batch to batch of an issuer, whoever of the signer's threads makes it. A long one may arrive after
+//! a change that took its number later: the loader holds numbers of one kind against one another, not across kinds.
 
+pub mod base;
 pub mod output;
 pub mod own;
 pub mod papers;
@@ -12,9 +17,10 @@ pub mod refused;
 pub mod sign;
 
 use crate::ca::CaError;
-use crate::ca::ocsp_signer::Responder;
+use crate::ca::ocsp_signer::{Responder, Signers};
 use crate::key::{Signer, verify::VerifyError};
 use crate::registry::RegistryError;
+use crate::status::StatusError;
 use aws_lc_rs::digest;
 use sm3::Digest;
 use std::{io, path::PathBuf};
@@ -35,6 +41,12 @@ pub enum BatchError {
     /// Certificates, keys or lists failed.
     #[error("authority")]
     Authority(#[from] CaError),
+    /// The status file failed.
+    #[error("statuses")]
+    Status(#[from] StatusError),
+    /// The program was told to stop.
+    #[error("stopped before it was done")]
+    Stopped,
     /// A response could not be signed.
     #[error("signing")]
     Key(#[from] crate::key::KeyError),
@@ -46,7 +58,7 @@ pub enum BatchError {
     Header(wire::Rule),
     /// A status that no response can say, such as a revocation after 2106.
     #[error("the status of {0} cannot be said in a response")]
-    Status(Serial),
+    Unsayable(Serial),
     /// A file cannot be written or read back.
     #[error("batch file {}", path.display())]
     File {
@@ -109,6 +121,8 @@ pub struct Order<'a> {
     pub subject: &'a Subject,
     /// What it does to the issuer's packs.
     pub kind: Kind,
+    /// Which base shard, for [`Kind::Shard`]; else 0.
+    pub shard: u32,
     /// Its number.
     pub number: u64,
     /// The registry's revision it shows.
@@ -134,8 +148,12 @@ pub struct Spooler<'a> {
     pub clock: &'a dyn Fn() -> UnixSeconds,
     /// What was written and still is not covered.
     pub refused: &'a refused::Refused,
+    /// Who signs, by authority.
+    pub signers: &'a Signers,
     /// Hears how many records were signed since it heard last.
     pub progress: &'a dyn Fn(u64),
+    /// Whether to leave off what is not done yet; asked between two pieces.
+    pub stop: &'a dyn Fn() -> bool,
 }
 
 /// CertID forms for an issuer: what stock clients ask with. SM3 with absent parameters is GmSSL's, with NULL OpenSSL's.
@@ -179,14 +197,8 @@ impl Subject {
 }
 
 impl Order<'_> {
-    /// The header of the file; record width and count follow the rows.
-    fn header(&self) -> Header {
-        let longest = self
-            .rows
-            .iter()
-            .map(|row| row.serial.content().len())
-            .max()
-            .unwrap_or(1);
+    /// The header of the file.
+    fn header(&self, extent: Extent) -> Header {
         let algorithm = self.responder.key.algorithm();
         Header {
             kind: self.kind,
@@ -196,10 +208,10 @@ impl Order<'_> {
             created_at: self.now,
             hash_key: self.subject.hash_key,
             shards: self.subject.shards,
-            shard: 0,
+            shard: self.shard,
             source: self.subject.source,
-            serial_octets: u8::try_from(longest).expect("a serial has at most 32 octets"),
-            record_count: self.rows.len() as u64,
+            serial_octets: extent.serial_octets,
+            record_count: extent.records,
             issuer_certificate: self.subject.issuer_certificate.clone(),
             variants: self.subject.variants(algorithm),
             slots: 1,
@@ -236,14 +248,62 @@ pub fn make(
     threads: usize,
 ) -> Result<PathBuf, BatchError> {
     order.sort();
-    let header = order.header();
+    let mut extent = Extent::default();
+    order.rows.iter().for_each(|row| extent.add(&row.serial));
+    let mut rows = Some(std::mem::take(&mut order.rows));
+    make_long(&order, extent, path, spooler, threads, &mut || {
+        Ok(rows.take())
+    })
+}
+
+/// How much a batch holds: what its header says of its records before the first is written.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Extent {
+    /// How many.
+    pub records: u64,
+    /// Octets of the longest serial.
+    pub serial_octets: u8,
+}
+
+impl Extent {
+    /// Counts one more.
+    pub fn add(&mut self, serial: &Serial) {
+        let octets = u8::try_from(serial.content().len()).expect("a serial has at most 32 octets");
+        self.records += 1;
+        self.serial_octets = self.serial_octets.max(octets);
+    }
+}
+
+/// As [`make`], of more rows than fit into memory: `next` hands them out in their order, some at a time, as many as `extent`
+/// says.
+///
+/// # Errors
+/// [`BatchError`]; nothing is left in the spool then.
+pub fn make_long(
+    order: &Order<'_>,
+    extent: Extent,
+    path: PathBuf,
+    spooler: &Spooler<'_>,
+    threads: usize,
+    next: &mut dyn FnMut() -> Result<Option<Vec<Row>>, BatchError>,
+) -> Result<PathBuf, BatchError> {
+    let extent = Extent {
+        serial_octets: extent.serial_octets.max(1),
+        ..extent
+    };
+    let header = order.header(extent);
     let mut file = output::BatchFile::create(path, &header)?;
-    let job = sign::Job::new(&header, &*order.responder.key, &order.rows)?;
-    sign::run(&job, threads, |octets| {
-        file.append(octets)?;
-        (spooler.progress)(octets.len() as u64 / job.record_octets() as u64);
-        Ok(())
-    })?;
+    while let Some(rows) = next()? {
+        let job = sign::Job::new(&header, &*order.responder.key, &rows)?;
+        sign::run(&job, threads, |octets| {
+            if (spooler.stop)() {
+                return Err(BatchError::Stopped);
+            }
+            file.append(octets)?;
+            (spooler.progress)(octets.len() as u64 / job.record_octets() as u64);
+            Ok(())
+        })?;
+    }
     file.finish(&header, spooler.batch_key, &[&*order.responder.key])
 }
 

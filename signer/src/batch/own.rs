@@ -1,19 +1,20 @@
-//! Batches of our own authorities: from the registry into the spool.
+//! Batches of our own authorities: changes and documents, from the registry into the spool. Base shards are `base.rs`.
 
 use super::papers::Papers;
-use super::plan::{self, Situation, Work};
-use super::{BatchError, Order, Row, Spooler, Subject, default_forms, make};
+use super::{BatchError, Extent, Order, Row, Spooler, Subject, default_forms, make, plan};
 use crate::ca::ocsp_signer::Responder;
-use crate::ca::{CaError, Issuer, ocsp_signer};
+use crate::ca::{CaError, Issuer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
 use crate::registry::{BatchKind, BatchRecord, By, Revision, Store};
+use crate::settings::Terms;
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
 use std::path::PathBuf;
+use std::sync::Arc;
 use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{Document, Kind, Source};
-use wire::cert_id::IssuerId;
+use wire::cert_id::{CertIdForm, IssuerId};
 use wire::serial::SerialHashKey;
 
 /// A batch that was put into the spool.
@@ -35,7 +36,7 @@ pub struct Written {
 ///
 /// # Errors
 /// [`BatchError::Authority`] if its public key cannot be read.
-pub fn subject(issuer: &Issuer) -> Result<Subject, BatchError> {
+pub fn subject(issuer: &Issuer, terms: &Terms) -> Result<Subject, BatchError> {
     let key = SubjectPublicKeyInfoRef::from_der(&issuer.public_key_der)
         .map_err(CaError::encode("public key"))?;
     Ok(Subject {
@@ -45,140 +46,145 @@ pub fn subject(issuer: &Issuer) -> Result<Subject, BatchError> {
         issuer_certificate: issuer.row.certificate.clone(),
         name_der: issuer.name_der.clone(),
         key_bits: key.subject_public_key.raw_bytes().to_vec(),
-        forms: default_forms(issuer.algorithm == SignatureAlgorithm::Sm2Sm3),
+        forms: forms(issuer, terms),
         source: Source::Registry,
     })
 }
 
-/// What of an authority's work is to be done now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Errand {
-    /// Changes only: the quick way for a revocation.
-    Changes,
-    /// Everything due, documents included.
-    Everything,
+/// The CertID forms that are signed ahead for an authority.
+#[must_use]
+pub fn forms(issuer: &Issuer, terms: &Terms) -> Vec<CertIdForm> {
+    let usual = || default_forms(issuer.algorithm == SignatureAlgorithm::Sm2Sm3);
+    terms.forms.clone().unwrap_or_else(usual)
 }
 
-/// Writes what is due for one issuing authority.
+/// Forms as a batch's record holds them: one bit each, by code.
+#[must_use]
+pub fn form_bits(forms: &[CertIdForm]) -> u64 {
+    let bit = |form: &CertIdForm| 1_u64.checked_shl(u32::from(form.code())).unwrap_or(0);
+    forms.iter().map(bit).fold(0, |bits, bit| bits | bit)
+}
+
+/// The newest batch of a part of an issuer, if it still counts.
+pub(crate) fn latest<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    kind: BatchKind,
+    spooler: &Spooler<'_>,
+) -> Result<Option<BatchRecord>, BatchError> {
+    let id = issuer.issuer_id();
+    let latest = office
+        .registry
+        .wait(|store| store.latest_batch(&id, kind, 0))?;
+    Ok(latest.filter(|record| !spooler.refused.voids(record)))
+}
+
+/// Signs what changed since the last batch of changes: the quick way for a revocation.
 ///
 /// # Errors
 /// [`BatchError`].
-pub fn write<S: Store>(
+pub fn changes<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    papers: &Papers,
-    errand: Errand,
     spooler: Spooler<'_>,
-) -> Result<Vec<Written>, BatchError> {
+) -> Result<Option<Written>, BatchError> {
     let id = issuer.issuer_id();
-    let latest = |kind| {
-        let latest = office
-            .registry
-            .wait(|store| store.latest_batch(&id, kind, 0));
-        latest.map(|latest| latest.filter(|record| !spooler.refused.voids(record)))
-    };
-    let (mut full, delta) = (latest(BatchKind::Full)?, latest(BatchKind::Delta)?);
-    if let (Some(record), Errand::Everything) = (&full, errand) {
-        // Clients believe nothing that a revoked signer signed: it does not count either.
-        let (authority, since) = (issuer.id(), record.revision);
-        if office
-            .registry
-            .wait(|store| store.ocsp_signer_revoked(authority, since))?
-        {
-            full = None;
-        }
-    }
-    let situation = Situation {
-        full: full.as_ref(),
-        delta: delta.as_ref(),
-        revision: office.registry.wait(|store| store.revision())?,
-        now: (spooler.clock)(),
+    let full = latest(office, issuer, BatchKind::Full, &spooler)?;
+    let delta = latest(office, issuer, BatchKind::Delta, &spooler)?;
+    let mut shards = office.registry.wait(|store| store.latest_shards(&id))?;
+    shards.retain(|record| !spooler.refused.voids(record));
+    let revision = office.registry.wait(|store| store.revision())?;
+    let held = plan::held(full, shards);
+    let Some(since) = plan::uncovered(&held, delta.as_ref(), revision) else {
+        return Ok(None);
     };
     let clerk = Clerk {
         office,
         issuer,
         spooler,
     };
-    let mut written = Vec::new();
-    match errand {
-        Errand::Changes => {
-            if let Some(since) = plan::uncovered(&situation) {
-                written.extend(clerk.changes(since)?);
-            }
-        }
-        Errand::Everything => match plan::decide(&situation) {
-            Work::All => written.push(clerk.everything(papers)?),
-            Work::Since(revision) => {
-                written.extend(clerk.changes(revision)?);
-                written.extend(clerk.documents(papers)?);
-            }
-            Work::Nothing => written.extend(clerk.documents(papers)?),
-        },
+    let (revision, rows) = clerk.rows_since(since)?;
+    if rows.is_empty() {
+        // Another authority's change took the revision.
+        return Ok(None);
     }
-    Ok(written)
+    let responder = clerk.responder()?;
+    let order = Piece {
+        kind: Kind::Delta,
+        shard: 0,
+        shards: issuer.row.shards,
+        revision,
+    };
+    let threads = office.settings.threads();
+    clerk
+        .put(order, rows, Vec::new(), &responder, threads)
+        .map(Some)
+}
+
+/// A batch of files only, if they are not what was sent last.
+///
+/// # Errors
+/// [`BatchError`].
+pub fn documents<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    papers: &Papers,
+    spooler: Spooler<'_>,
+) -> Result<Option<Written>, BatchError> {
+    let clerk = Clerk {
+        office,
+        issuer,
+        spooler,
+    };
+    let sent = latest(office, issuer, BatchKind::Crl, &spooler)?;
+    // What was sent and refused was not sent.
+    let before = sent.and_then(|_| std::fs::read_to_string(clerk.note()).ok());
+    let Some(news) = papers.news(&before.unwrap_or_default()) else {
+        return Ok(None);
+    };
+    let order = Piece {
+        kind: Kind::Documents,
+        shard: 0,
+        shards: issuer.row.shards,
+        revision: papers.revision(),
+    };
+    let documents = news.read(office)?;
+    let responder = clerk.responder()?;
+    let written = clerk.put(order, Vec::new(), documents, &responder, 1)?;
+    clerk.note_documents(papers)?;
+    Ok(Some(written))
+}
+
+/// What a batch is to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) kind: Kind,
+    pub(super) shard: u32,
+    pub(super) shards: u32,
+    pub(super) revision: Revision,
 }
 
 /// One authority's batches at one moment.
-struct Clerk<'a, S> {
-    office: &'a Office<S>,
-    issuer: &'a Issuer,
-    spooler: Spooler<'a>,
+pub(super) struct Clerk<'a, S> {
+    pub(super) office: &'a Office<S>,
+    pub(super) issuer: &'a Issuer,
+    pub(super) spooler: Spooler<'a>,
 }
 
 impl<S: Store> Clerk<'_, S> {
-    fn changes(&self, since: Revision) -> Result<Option<Written>, BatchError> {
-        let (revision, rows) = self.rows(Some(since))?;
-        if rows.is_empty() {
-            // Another authority's change took the revision.
-            return Ok(None);
-        }
-        let responder = self.responder()?;
-        self.put(Kind::Delta, revision, rows, Vec::new(), &responder)
-            .map(Some)
+    pub(super) fn responder(&self) -> Result<Arc<Responder>, BatchError> {
+        let by = By::signer((self.spooler.clock)());
+        let signers = self.spooler.signers;
+        Ok(signers.current(self.office, self.issuer, by)?)
     }
 
-    fn everything(&self, papers: &Papers) -> Result<Written, BatchError> {
-        // Before the rows are read: a new responder's own certificate is among them then.
-        let responder = self.responder()?;
-        let (revision, rows) = self.rows(None)?;
-        let documents = papers.read(self.office)?;
-        let written = self.put(Kind::Full, revision, rows, documents, &responder)?;
-        self.note_documents(papers)?;
-        Ok(written)
-    }
-
-    /// A batch of files only, if they are not what was sent last.
-    fn documents(&self, papers: &Papers) -> Result<Option<Written>, BatchError> {
-        let sent = std::fs::read_to_string(self.note()).unwrap_or_default();
-        let Some(news) = papers.news(&sent) else {
-            return Ok(None);
-        };
-        let written = self.put(
-            Kind::Documents,
-            papers.revision(),
-            Vec::new(),
-            news.read(self.office)?,
-            &self.responder()?,
-        )?;
-        self.note_documents(papers)?;
-        Ok(Some(written))
-    }
-
-    fn responder(&self) -> Result<Responder, BatchError> {
-        Ok(ocsp_signer::current(
-            self.office,
-            self.issuer,
-            By::signer((self.spooler.clock)()),
-        )?)
-    }
-
-    fn rows(&self, since: Option<Revision>) -> Result<(Revision, Vec<Row>), BatchError> {
+    fn rows_since(&self, since: Revision) -> Result<(Revision, Vec<Row>), BatchError> {
         let archive = self.office.settings.archive_secs;
         let (authority, now) = (self.issuer.id(), (self.spooler.clock)());
         let mut rows = Vec::new();
         let revision = self.office.registry.wait(|store| {
-            store.each_status(authority, since, |row| {
-                if plan::is_kept(&row, now, archive) {
+            store.each_status(authority, Some(since), |row| {
+                if plan::is_kept(row.not_after, now, archive) {
                     rows.push(Row {
                         serial: row.serial,
                         status: row.status,
@@ -191,65 +197,82 @@ impl<S: Store> Clerk<'_, S> {
 
     fn put(
         &self,
-        kind: Kind,
-        revision: Revision,
+        piece: Piece,
         rows: Vec<Row>,
         documents: Vec<Document>,
         responder: &Responder,
+        threads: usize,
     ) -> Result<Written, BatchError> {
-        let validity = self.office.settings.response_validity_secs;
+        let mut extent = Extent::default();
+        rows.iter().for_each(|row| extent.add(&row.serial));
+        self.put_with(piece, extent, documents, responder, |order, path| {
+            let order = Order { rows, ..order };
+            make(order, path, &self.spooler, threads)
+        })
+    }
+
+    /// Takes a number, has the batch made, remembers what it covers.
+    pub(super) fn put_with(
+        &self,
+        piece: Piece,
+        extent: Extent,
+        documents: Vec<Document>,
+        responder: &Responder,
+        make: impl FnOnce(Order<'_>, PathBuf) -> Result<PathBuf, BatchError>,
+    ) -> Result<Written, BatchError> {
+        let Self { office, issuer, .. } = *self;
+        let terms = office.settings.terms(issuer.alias());
         let now = (self.spooler.clock)();
-        let window = plan::window(now, validity, responder.not_after, None);
-        let subject = subject(self.issuer)?;
-        let id = self.issuer.issuer_id();
-        let number = self
-            .office
-            .registry
-            .wait(|store| store.next_batch_number(&id))?;
-        let records = rows.len() as u64;
+        let window = plan::window(now, terms.validity, responder.not_after, None);
+        let subject = subject(issuer, &terms)?;
+        let id = issuer.issuer_id();
+        let number = office.registry.wait(|store| store.next_batch_number(&id))?;
         let order = Order {
-            subject: &subject,
-            kind,
+            subject: &Subject {
+                shards: piece.shards,
+                ..subject
+            },
+            kind: piece.kind,
+            shard: piece.shard,
             number,
-            revision,
+            revision: piece.revision,
             now,
             window,
             responder,
-            rows,
+            rows: Vec::new(),
             documents,
         };
-        let path = self.office.home.batch(&id, number);
-        let threads = self.office.settings.threads();
-        make(order, path, &self.spooler, threads)?;
+        let variants = form_bits(&order.subject.forms);
+        make(order, office.home.batch(&id, number))?;
         let record = BatchRecord {
             issuer: id,
             number,
-            kind: batch_kind(kind),
-            shard: 0,
-            revision,
+            kind: batch_kind(piece.kind),
+            shard: piece.shard,
+            shards: piece.shards,
+            variants,
+            revision: piece.revision,
             created_at: now,
             next_update: window.next_update,
             renew_at: plan::renew_at(&window),
-            records,
+            records: extent.records,
         };
-        self.office
-            .registry
-            .wait(|store| store.record_batch(&record))?;
+        office.registry.wait(|store| store.record_batch(&record))?;
         tracing::info!(
-            authority = self.issuer.alias(),
-            ?kind,
+            authority = issuer.alias(),
+            kind = ?piece.kind,
             number,
-            records,
-            revision,
+            shard = piece.shard,
+            records = extent.records,
+            revision = piece.revision,
             "batch"
         );
-        let issuer = self.issuer.alias().to_owned();
         Ok(Written {
-            issuer,
-            kind,
+            issuer: issuer.alias().to_owned(),
+            kind: piece.kind,
             number,
-            records,
-            revision,
+            records: extent.records,
+            revision: piece.revision,
         })
     }
 

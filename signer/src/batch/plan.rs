@@ -1,43 +1,62 @@
-//! What must be signed now: a pure function of what the registry says, what was written before, and the clock.
+//! What must be signed now: pure functions of what the registry says, what was written before, and the clock. Which base
+//! shard has its turn is `plan/rota.rs`.
 
-use crate::registry::{BatchRecord, CertificateState, Revision, StatusRow};
+pub mod rota;
+
+use crate::registry::{BatchRecord, Revision};
 use wire::batch::Window;
 use wire::time::UnixSeconds;
 
-/// What the plan looks at.
-#[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
-    /// The newest batch that holds all records.
-    pub full: Option<&'a BatchRecord>,
-    /// The newest batch of changes.
-    pub delta: Option<&'a BatchRecord>,
-    /// The registry's newest revision.
-    pub revision: Revision,
-    /// Now.
-    pub now: UnixSeconds,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The revision after which changes have not left yet, if there may be any. `base` are the batches that hold everything of
+/// their shard, `delta` is the newest batch of changes; before there is any base there is nothing to add to.
 #[must_use]
-pub enum Work {
-    /// Sign everything.
-    All,
-    /// Sign what changed after this revision, if anything did.
-    Since(Revision),
-    /// Nothing changed and nothing is due.
-    Nothing,
+pub fn uncovered(
+    base: &[Option<BatchRecord>],
+    delta: Option<&BatchRecord>,
+    revision: Revision,
+) -> Option<Revision> {
+    // A shard that is not there yet will hold all that changed before it came.
+    let oldest = base.iter().flatten().map(|record| record.revision).min()?;
+    let covered = delta.map_or(oldest, |delta| delta.revision.max(oldest));
+    (revision > covered).then_some(covered)
 }
 
-/// Decides.
-pub fn decide(situation: &Situation<'_>) -> Work {
-    match situation.full {
-        Some(full) if !is_due(full, situation.now) => match uncovered(situation) {
-            Some(since) => Work::Since(since),
-            None => Work::Nothing,
-        },
-        _ => Work::All,
+/// What the loader holds of an issuer, whatever it was signed for: of each shard its newest batch.
+#[must_use]
+pub fn held(full: Option<BatchRecord>, shards: Vec<BatchRecord>) -> Vec<Option<BatchRecord>> {
+    let newest = full
+        .iter()
+        .chain(&shards)
+        .max_by_key(|record| record.number);
+    let count = newest.map_or(1, |newest| newest.shards);
+    base(full, shards, count, None)
+}
+
+/// Of each shard the newest batch that holds everything of it: its own or a full one, whichever is newer. Batches that
+/// divide the issuer into another number of shards, or were signed for other CertID forms than `variants`, hold nothing
+/// that counts.
+#[must_use]
+pub fn base(
+    full: Option<BatchRecord>,
+    shards: Vec<BatchRecord>,
+    count: u32,
+    variants: Option<u64>,
+) -> Vec<Option<BatchRecord>> {
+    let counts = |record: &BatchRecord| {
+        record.shards == count && variants.is_none_or(|variants| record.variants == variants)
+    };
+    let full_number = full.as_ref().map_or(0, |full| full.number);
+    let full = full.filter(counts);
+    let mut base = vec![full; count.max(1) as usize];
+    for record in shards {
+        if record.number > full_number
+            && let Some(place) = base.get_mut(record.shard as usize)
+        {
+            // One that does not count hides the full one behind it: the loader holds the newer.
+            *place = Some(record).filter(counts);
+        }
     }
+    base
 }
 
 /// Whether a full batch is to be made anew: at half of its windows, or when it was made by a clock that was ahead.
@@ -50,17 +69,6 @@ pub fn is_due(full: &BatchRecord, now: UnixSeconds) -> bool {
 #[must_use]
 pub fn is_ahead(made_at: UnixSeconds, now: UnixSeconds) -> bool {
     made_at > now.saturating_add(CLOCK_LEEWAY_SECS)
-}
-
-/// The revision after which changes have not left yet, if there may be any; none before the first full batch, which holds
-/// them all.
-#[must_use]
-pub fn uncovered(situation: &Situation<'_>) -> Option<Revision> {
-    let full = situation.full?;
-    let covered = situation
-        .delta
-        .map_or(full.revision, |delta| delta.revision.max(full.revision));
-    (situation.revision > covered).then_some(covered)
 }
 
 /// The window of responses signed now: it begins now, lasts `validity` seconds, and ends before the responder's certificate
@@ -93,8 +101,8 @@ pub fn renew_at(window: &Window) -> UnixSeconds {
 
 /// Whether a certificate's status is (still) signed: until its archive period ends.
 #[must_use]
-pub fn is_kept(row: &StatusRow, now: UnixSeconds, archive_secs: u64) -> bool {
-    row.state != CertificateState::Reserved && now < row.not_after.saturating_add(archive_secs)
+pub fn is_kept(not_after: UnixSeconds, now: UnixSeconds, archive_secs: u64) -> bool {
+    now < not_after.saturating_add(archive_secs)
 }
 
 /// A step of this size is what clocks do when they are set.
@@ -111,6 +119,8 @@ mod tests {
             number: 1,
             kind,
             shard: 0,
+            shards: 1,
+            variants: 3,
             revision,
             created_at: 0,
             next_update: 2 * renew_at,
@@ -119,75 +129,66 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_week_without_power_does_not_leave_stale_responses() {
-        let full = record(BatchKind::Full, 7, 43_200);
-        let now = 7 * 86_400;
-        let situation = Situation {
-            full: Some(&full),
-            delta: None,
-            revision: 7,
-            now,
-        };
-        assert_eq!(decide(&situation), Work::All);
+    fn covering(kind: BatchKind, number: u64, shard: u32, revision: Revision) -> BatchRecord {
+        BatchRecord {
+            number,
+            shard,
+            shards: 2,
+            variants: 3,
+            ..record(kind, revision, 43_200)
+        }
     }
 
     #[test]
     fn a_change_is_neither_missed_nor_signed_twice() {
-        let full = record(BatchKind::Full, 7, 43_200);
+        let base = [Some(record(BatchKind::Full, 7, 43_200))];
         let delta = record(BatchKind::Delta, 9, 43_200);
-        let decide = |delta, revision| {
-            decide(&Situation {
-                full: Some(&full),
-                delta,
-                revision,
-                now: 100,
-            })
-        };
-        assert_eq!(decide(None, 8), Work::Since(7));
-        assert_eq!(decide(Some(&delta), 9), Work::Nothing);
-        assert_eq!(decide(Some(&delta), 10), Work::Since(9));
+        assert_eq!(uncovered(&base, None, 8), Some(7));
+        assert_eq!(uncovered(&base, Some(&delta), 9), None);
+        assert_eq!(uncovered(&base, Some(&delta), 10), Some(9));
         let old = record(BatchKind::Delta, 3, 43_200);
         assert_eq!(
-            decide(Some(&old), 8),
-            Work::Since(7),
+            uncovered(&base, Some(&old), 8),
+            Some(7),
             "a delta older than the base counts nothing"
+        );
+        assert_eq!(uncovered(&[None, None], Some(&delta), 10), None);
+        let half = [None, Some(record(BatchKind::Shard, 7, 43_200))];
+        assert_eq!(
+            uncovered(&half, None, 8),
+            Some(7),
+            "a shard is there to be added to"
         );
     }
 
     #[test]
-    fn a_clock_that_was_once_ahead_stops_renewals_for_as_long() {
-        let full = BatchRecord {
-            created_at: 1_000_000,
-            ..record(BatchKind::Full, 7, 1_043_200)
-        };
-        let decide = |now| {
-            decide(&Situation {
-                full: Some(&full),
-                delta: None,
-                revision: 7,
-                now,
-            })
-        };
-        assert_eq!(decide(1_000_000 - 301), Work::All);
-        assert_eq!(decide(1_000_000 - 300), Work::Nothing);
+    fn a_revocation_is_missed_because_one_shard_is_newer() {
+        let shard = |shard, revision| Some(covering(BatchKind::Shard, 1, shard, revision));
+        assert_eq!(uncovered(&[shard(0, 9), shard(1, 5)], None, 9), Some(5));
     }
 
     #[test]
-    fn a_change_waits_for_the_full_batch_that_is_due() {
-        let full = record(BatchKind::Full, 7, 100);
-        let mut situation = Situation {
-            full: Some(&full),
-            delta: None,
-            revision: 8,
-            now: 100,
+    fn a_batch_of_another_division_or_other_forms_counts() {
+        let full = covering(BatchKind::Full, 5, 0, 7);
+        let of = |record: &BatchRecord| record.number;
+        let base_of = |shards: Vec<BatchRecord>, count, variants| {
+            let base = base(Some(full.clone()), shards, count, Some(variants));
+            base.iter().map(|r| r.as_ref().map(of)).collect::<Vec<_>>()
         };
-        assert_eq!(decide(&situation), Work::All);
-        assert_eq!(uncovered(&situation), Some(7));
-        situation.revision = 7;
-        assert_eq!(uncovered(&situation), None);
-        situation.full = None;
-        assert_eq!(uncovered(&situation), None);
+        let newer = covering(BatchKind::Shard, 6, 1, 8);
+        let older = covering(BatchKind::Shard, 4, 0, 6);
+        let both = vec![older, newer.clone()];
+        assert_eq!(base_of(both, 2, 3), [Some(5), Some(6)]);
+        assert_eq!(base_of(vec![newer.clone()], 4, 3), [None; 4]);
+        assert_eq!(base_of(vec![newer.clone()], 2, 7), [None, None]);
+        let poorer = BatchRecord {
+            variants: 1,
+            ..newer
+        };
+        assert_eq!(base_of(vec![poorer.clone()], 2, 3), [Some(5), None]);
+        // Whatever it was signed for, it is what changes are added to.
+        let held = held(Some(full.clone()), vec![poorer]);
+        assert_eq!(uncovered(&held, None, 8), Some(7));
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl<'a> Job<'a> {
         tbs: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<(), BatchError> {
-        let unsayable = || BatchError::Status(row.serial);
+        let unsayable = || BatchError::Unsayable(row.serial);
         let window = self.header.windows.first().ok_or_else(unsayable)?;
         let responder = self.header.responders.first().ok_or_else(unsayable)?;
         self.layout

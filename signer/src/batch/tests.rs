@@ -29,12 +29,17 @@ fn rows(count: u32) -> Vec<Row> {
     (0..count).map(row).collect()
 }
 
-fn spooler<'a>(batch_key: &'a dyn Signer, refused: &'a refused::Refused) -> Spooler<'a> {
+fn spooler<'a>(
+    batch_key: &'a dyn Signer,
+    (refused, signers): &'a (refused::Refused, Signers),
+) -> Spooler<'a> {
     Spooler {
         batch_key,
         clock: &now,
         refused,
+        signers,
         progress: &|_| {},
+        stop: &|| false,
     }
 }
 
@@ -64,11 +69,12 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
     let issuer = office.issuer(alias).unwrap();
     let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
     let batch_key = office.keyring.batch_key().unwrap();
-    let subject = own::subject(&issuer).unwrap();
+    let subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
     let variants = u32::try_from(subject.forms.len()).unwrap();
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
+        shard: 0,
         number: 1,
         revision: 1,
         now: now(),
@@ -130,12 +136,13 @@ fn records_leave_in_another_order_than_the_loader_takes() {
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
     let issuer = office.issuer("p256").unwrap();
-    let mut subject = own::subject(&issuer).unwrap();
+    let mut subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
     subject.shards = 4;
     let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
+        shard: 0,
         number: 1,
         revision: 1,
         now: now(),
@@ -181,7 +188,11 @@ fn a_thread_that_panics_takes_the_signer_with_it() {
     }
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
-    let subject = own::subject(&office.issuer("p256").unwrap()).unwrap();
+    let subject = own::subject(
+        &office.issuer("p256").unwrap(),
+        &office.settings.terms("p256"),
+    )
+    .unwrap();
     let responder = Responder {
         key: Box::new(Panics),
         certificate: Vec::new(),
@@ -192,6 +203,7 @@ fn a_thread_that_panics_takes_the_signer_with_it() {
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
+        shard: 0,
         number: 1,
         revision: 1,
         now: now(),
@@ -225,7 +237,7 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
     let issuer = office.issuer("p256").unwrap();
-    let subject = own::subject(&issuer).unwrap();
+    let subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
     let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
     let broken = Responder {
         key: Box::new(Broken),
@@ -234,6 +246,7 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
+        shard: 0,
         number: 1,
         revision: 1,
         now: now(),

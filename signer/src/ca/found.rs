@@ -251,7 +251,7 @@ fn add<S: Store>(
         certificate,
         key_file: alias.to_owned(),
         hash_key,
-        shards: office.settings.shards,
+        shards: office.settings.shards.max(1),
         public_url: public_url.to_owned(),
     };
     office

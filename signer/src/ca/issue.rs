@@ -18,7 +18,9 @@ use crate::registry::{
     Revision, Store,
 };
 use der::Decode;
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use wire::serial::Serial;
 use x509_cert::Certificate;
 
@@ -356,11 +358,9 @@ pub fn resume<S: Store>(
         .registry
         .wait(|store| store.unfinished(issuer.id()))?;
     unfinished.retain(|reserved| reserved.reservation.kind != CertificateKind::OcspSigner);
-    if unfinished.is_empty() {
-        deliver_rest(office, issuer)?;
-        return Ok(IssueReport::default());
-    }
-    finish_reserved(office, issuer, &unfinished, by)
+    let report = finish_reserved(office, issuer, unfinished, by)?;
+    deliver_rest(office, issuer)?;
+    Ok(report)
 }
 
 /// Signs OCSP signers that a crash left reserved: for whoever holds the spool, and nobody else.
@@ -377,18 +377,41 @@ pub(super) fn resume_ocsp_signers<S: Store>(
         .wait(|store| store.unfinished(issuer.id()))?;
     unfinished.retain(|reserved| reserved.reservation.kind == CertificateKind::OcspSigner);
     if !unfinished.is_empty() {
-        let _ = finish_reserved(office, issuer, &unfinished, by)?;
+        let _ = finish_reserved(office, issuer, unfinished, by)?;
     }
     Ok(())
+}
+
+/// Reservations whose to-be-signed octets break a rule of the linter. They are durable, so they break it for ever: they are
+/// linted and told once, not in every pass.
+#[derive(Debug, Default)]
+pub struct Broken(Mutex<BTreeSet<CertificateId>>);
+
+impl Broken {
+    fn note(&self, id: CertificateId) {
+        self.ids().insert(id);
+    }
+
+    fn holds(&self, id: CertificateId) -> bool {
+        self.ids().contains(&id)
+    }
+
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<CertificateId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn finish_reserved<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
-    unfinished: &[Reserved],
+    mut unfinished: Vec<Reserved>,
     by: By<'_>,
 ) -> Result<IssueReport, CaError> {
     let mut report = IssueReport::default();
+    unfinished.retain(|reserved| !office.broken.holds(reserved.id));
+    if unfinished.is_empty() {
+        return Ok(report);
+    }
     let key = issuer.open_key(&office.keyring)?;
     for chunk in unfinished.chunks(CHUNK) {
         let mut waiting = Vec::with_capacity(chunk.len());
@@ -404,6 +427,7 @@ fn finish_reserved<S: Store>(
                 }
                 Err(source) => {
                     let artefact = format!("reservation {}", reserved.reservation.serial);
+                    office.broken.note(reserved.id);
                     tracing::error!(%artefact, rule = %source, "a reservation breaks a rule and is not signed");
                     if let Some(item) = reserved.reservation.item {
                         report

@@ -10,9 +10,10 @@ use super::sign::{checked, sign};
 use super::{CaError, Issuer, extension};
 use crate::key::{KeyError, Signer};
 use crate::office::Office;
-use crate::registry::{By, CertificateKind, Issued, OcspSigner, Reservation, Store};
+use crate::registry::{By, CertificateKind, Issued, IssuerId, OcspSigner, Reservation, Store};
 use der::{Decode, Encode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use wire::time::UnixSeconds;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::KeyUsages;
@@ -55,6 +56,49 @@ impl Responder {
     }
 }
 
+/// The responders whose keys are open, one an authority: opening a key takes longer than a signature, and the threads that
+/// sign must not make two responders where one is wanted.
+#[derive(Default)]
+pub struct Signers(Mutex<BTreeMap<IssuerId, Arc<Responder>>>);
+
+impl Signers {
+    /// As the function [`current`]; the key is opened once.
+    ///
+    /// # Errors
+    /// [`CaError`], see there.
+    pub fn current<S: Store>(
+        &self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        by: By<'_>,
+    ) -> Result<Arc<Responder>, CaError> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = open.get(&issuer.issuer_id());
+        if let Some(signer) = chosen(office, issuer, by)?
+            && let Some(known) = known.filter(|known| known.certificate == signer.certificate)
+        {
+            return Ok(known.clone());
+        }
+        let responder = Arc::new(current(office, issuer, by)?);
+        open.insert(issuer.issuer_id(), responder.clone());
+        Ok(responder)
+    }
+
+    /// As the function [`forget_keys`], while no responder is being made.
+    ///
+    /// # Errors
+    /// [`CaError::Registry`], [`CaError::Key`].
+    pub fn forget_keys<S: Store>(
+        &self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        now: UnixSeconds,
+    ) -> Result<(), CaError> {
+        let _open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_keys(office, issuer, now)
+    }
+}
+
 /// The responder that signs for `issuer` now: the newest one if it lives long enough, else a new one. Only whoever holds the
 /// spool calls it.
 ///
@@ -65,25 +109,31 @@ pub fn current<S: Store>(
     issuer: &Issuer,
     by: By<'_>,
 ) -> Result<Responder, CaError> {
+    if let Some(signer) = chosen(office, issuer, by)? {
+        let key = office.keyring.signer(&signer.key_file, issuer.algorithm)?;
+        return Responder::new(key, signer.certificate);
+    }
+    make(office, issuer, by)
+}
+
+/// The newest responder that lives long enough and whose key is there.
+fn chosen<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    by: By<'_>,
+) -> Result<Option<OcspSigner>, CaError> {
     super::issue::resume_ocsp_signers(office, issuer, by)?;
     let signers = office
         .registry
         .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
-    let fresh = |signer: &&OcspSigner| {
+    let fresh = |signer: &OcspSigner| {
         // The key goes when the signer ends, be it by a clock that was ahead.
         signer.not_before <= by.at
             && office.keyring.holds(&signer.key_file)
             && lives_long_enough(office, issuer, signer.not_after, by.at)
     };
-    if let Some(signer) = signers
-        .iter()
-        .filter(fresh)
-        .max_by_key(|signer| signer.not_after)
-    {
-        let key = office.keyring.signer(&signer.key_file, issuer.algorithm)?;
-        return Responder::new(key, signer.certificate.clone());
-    }
-    make(office, issuer, by)
+    let fresh = signers.into_iter().filter(fresh);
+    Ok(fresh.max_by_key(|signer| signer.not_after))
 }
 
 /// Removes keys that will not sign again: of signers that ended or are revoked, and of those that never came to be. Only
@@ -128,7 +178,7 @@ fn lives_long_enough<S>(
     now: UnixSeconds,
 ) -> bool {
     let settings = &office.settings;
-    let least = (settings.ocsp_signer_validity_secs / 4).max(2 * settings.response_validity_secs);
+    let least = (settings.ocsp_signer_validity_secs / 4).max(2 * settings.longest_validity_secs());
     // Near the authority's own end no signer lives longer than the newest.
     not_after > now + least || not_after >= issuer.not_after
 }

@@ -115,7 +115,7 @@ pub(super) fn sign(common: &Common, args: &SignArgs) -> Outcome {
     let office = open::office(common, &args.data.folder)?;
     let mut shift = Shift::begin(&office).map_err(served_already)?;
     if args.all {
-        shift.forget_all();
+        shift.forget_all()?;
     }
     let bar = progress(0, "responses signed");
     let report = shift.pass(&serving::clock, &|signed| bar.inc(signed))?;

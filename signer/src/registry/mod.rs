@@ -224,6 +224,12 @@ pub trait Store: Send + Sync + 'static {
         at: UnixSeconds,
     ) -> impl Future<Output = Answer<Vec<Option<u32>>>> + Send;
 
+    /// The statuses of an authority that took no revision: of its own OCSP signers, which no relying party asks about.
+    fn unrevised(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<Vec<StatusRow>>> + Send;
+
     /// One certificate by serial.
     fn certificate(
         &self,
@@ -313,6 +319,20 @@ pub trait Store: Send + Sync + 'static {
         kind: BatchKind,
         shard: u32,
     ) -> impl Future<Output = Answer<Option<BatchRecord>>> + Send;
+
+    /// The newest batch of kind shard of each shard that has one, by shard.
+    fn latest_shards(
+        &self,
+        issuer: &IssuerId,
+    ) -> impl Future<Output = Answer<Vec<BatchRecord>>> + Send;
+
+    /// Divides an authority's records into so many shards from now on.
+    fn set_shards(
+        &self,
+        authority: AuthorityId,
+        shards: u32,
+        by: By<'_>,
+    ) -> impl Future<Output = Answer<()>> + Send;
 
     /// Records that another authority's CRL was verified and adopted. One revision.
     fn adopt(

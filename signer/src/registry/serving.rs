@@ -128,6 +128,10 @@ pub struct BatchRecord {
     pub kind: BatchKind,
     /// Base shard for `Shard`, else 0.
     pub shard: u32,
+    /// Into how many shards it divides its issuer.
+    pub shards: u32,
+    /// One bit for each CertID form it is signed for, by the form's code; 0: not known.
+    pub variants: u64,
     /// The registry revision it covers.
     pub revision: Revision,
     /// When it was written.

@@ -74,6 +74,10 @@ pub(super) const STATUS_PAGE: &str =
     not_before, not_after, revision FROM certificate
     WHERE authority = $1 AND (revision, id) > ($2, $3) AND state <> 'reserved'
     ORDER BY revision, id LIMIT $4";
+/// Statuses that took no revision: those of our own OCSP signers, which are few.
+pub(super) const UNREVISED: &str = "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision = 0 AND state <> 'reserved'";
 /// What a delta may say: what is revoked and changed since.
 pub(super) const LISTED_SINCE: &str =
     "SELECT serial, revoked_at, reason, invalidity_date, not_after, revision FROM certificate
@@ -159,10 +163,20 @@ pub(super) const NEXT_BATCH_NUMBER: &str =
     ON CONFLICT (issuer) DO UPDATE SET newest = batch_number.newest + 1 RETURNING newest";
 pub(super) const ADD_BATCH: &str =
     "INSERT INTO batch (issuer, number, kind, shard, revision, created_at,
-    next_update, renew_at, records) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    next_update, renew_at, records, shards, variants)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+pub(super) const DROP_OLD_BATCHES: &str = "DELETE FROM batch
+    WHERE issuer = $1 AND kind = $2 AND shard = $3 AND number < $4";
 pub(super) const LATEST_BATCH: &str = "SELECT issuer, number, kind, shard, revision, created_at,
-    next_update, renew_at, records FROM batch WHERE issuer = $1 AND kind = $2 AND shard = $3
-    ORDER BY number DESC LIMIT 1";
+    next_update, renew_at, records, shards, variants FROM batch
+    WHERE issuer = $1 AND kind = $2 AND shard = $3 ORDER BY number DESC LIMIT 1";
+/// Of each shard of an issuer, its newest batch. 2: kind shard.
+pub(super) const LATEST_SHARDS: &str = "SELECT issuer, number, kind, shard, revision, created_at,
+    next_update, renew_at, records, shards, variants FROM batch b
+    WHERE issuer = $1 AND kind = 2 AND number = (SELECT max(c.number) FROM batch c
+        WHERE c.issuer = b.issuer AND c.kind = 2 AND c.shard = b.shard)
+    ORDER BY shard";
+pub(super) const SET_SHARDS: &str = "UPDATE authority SET shards = $2 WHERE id = $1";
 pub(super) const FIRST_HASH_KEY: &str =
     "SELECT hash_key FROM adoption WHERE issuer = $1 ORDER BY revision LIMIT 1";
 pub(super) const ADD_ADOPTION: &str =

@@ -16,7 +16,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::sqlite::{
@@ -39,6 +39,8 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 
 /// Connections that read; more than the processors would only wait.
 const READERS: u32 = 4;
+/// Extension of the file beside the registry that is written after each new revision.
+pub const NUDGE: &str = "nudge";
 /// How long a change of another thread or process is waited for: the longest is a submission of 200,000 rows.
 const BUSY: Duration = Duration::from_secs(300);
 
@@ -47,6 +49,7 @@ const BUSY: Duration = Duration::from_secs(300);
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    nudge: PathBuf,
 }
 
 impl SqliteStore {
@@ -73,7 +76,17 @@ impl SqliteStore {
         let readers = pool(READERS)
             .connect_with(options.create_if_missing(false).read_only(true))
             .await?;
-        Ok(Self { writer, readers })
+        Ok(Self {
+            writer,
+            readers,
+            nudge: file.with_extension(NUDGE),
+        })
+    }
+
+    /// Tells whoever watches the folder that there is a new revision. It is there already; who does not watch looks by
+    /// itself before long, so a failure is none.
+    fn nudge(&self) {
+        let _ = std::fs::write(&self.nudge, b"\n");
     }
 
     /// Closes all connections, folding the write-ahead log into the file.
@@ -236,7 +249,10 @@ impl Store for SqliteStore {
     }
 
     async fn record_issued(&self, issued: &[Issued], by: By<'_>) -> Answer<Revision> {
-        in_one_transaction!(self, certificate::record_issued, issued, by)
+        let answer: Answer<Revision> =
+            in_one_transaction!(self, certificate::record_issued, issued, by);
+        self.nudge();
+        answer
     }
 
     async fn unfinished(&self, authority: AuthorityId) -> Answer<Vec<Reserved>> {
@@ -274,6 +290,10 @@ impl Store for SqliteStore {
         reading!(self, listing::named, authority, at)
     }
 
+    async fn unrevised(&self, authority: AuthorityId) -> Answer<Vec<StatusRow>> {
+        reading!(self, status::unrevised, authority)
+    }
+
     async fn certificate(
         &self,
         authority: AuthorityId,
@@ -287,7 +307,9 @@ impl Store for SqliteStore {
     }
 
     async fn revoke(&self, revocation: &Revocation, by: By<'_>) -> Answer<Revision> {
-        in_one_transaction!(self, revoke::revoke, revocation, by)
+        let answer: Answer<Revision> = in_one_transaction!(self, revoke::revoke, revocation, by);
+        self.nudge();
+        answer
     }
 
     async fn release(&self, id: CertificateId, by: By<'_>) -> Answer<Revision> {
@@ -364,8 +386,18 @@ impl Store for SqliteStore {
         reading!(self, serving::latest_batch, issuer, kind, shard)
     }
 
+    async fn latest_shards(&self, issuer: &IssuerId) -> Answer<Vec<BatchRecord>> {
+        reading!(self, serving::latest_shards, issuer)
+    }
+
+    async fn set_shards(&self, authority: AuthorityId, shards: u32, by: By<'_>) -> Answer<()> {
+        in_one_transaction!(self, serving::set_shards, authority, shards, by)
+    }
+
     async fn adopt(&self, adoption: &Adoption, by: By<'_>) -> Answer<Revision> {
-        in_one_transaction!(self, serving::adopt, adoption, by)
+        let answer: Answer<Revision> = in_one_transaction!(self, serving::adopt, adoption, by);
+        self.nudge();
+        answer
     }
 
     async fn foreign(&self) -> Answer<Vec<Foreign>> {

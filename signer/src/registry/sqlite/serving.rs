@@ -183,9 +183,41 @@ pub(super) async fn record_batch(db: &mut SqliteConnection, batch: &BatchRecord)
         .bind(stored(batch.next_update))
         .bind(stored(batch.renew_at))
         .bind(stored(batch.records))
+        .bind(i64::from(batch.shards))
+        .bind(stored(batch.variants))
+        .execute(&mut *db)
+        .await?;
+    // Only the newest of a kind and shard is ever asked for; there may be one a second.
+    sqlx::query(sql::DROP_OLD_BATCHES)
+        .bind(batch.issuer.as_slice())
+        .bind(batch.kind as i64)
+        .bind(i64::from(batch.shard))
+        .bind(stored(batch.number))
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// Into how many shards an authority's records are divided from now on.
+pub(super) async fn set_shards(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+    shards: u32,
+    by: By<'_>,
+) -> Answer<()> {
+    sqlx::query(sql::SET_SHARDS)
+        .bind(authority.0)
+        .bind(i64::from(shards))
+        .execute(&mut *db)
+        .await?;
+    let act = Act {
+        verb: "shards",
+        object: format!("authority {}", authority.0),
+        detail: json!({ "shards": shards }),
+        by,
+        revision: None,
+    };
+    audit(db, act).await
 }
 
 pub(super) async fn latest_batch(
@@ -200,20 +232,38 @@ pub(super) async fn latest_batch(
         .bind(i64::from(shard))
         .fetch_optional(db)
         .await?;
-    row.map(|row| {
-        Ok(BatchRecord {
-            issuer: array(&row, "issuer")?,
-            number: number(&row, "number")?,
-            kind,
-            shard,
-            revision: number(&row, "revision")?,
-            created_at: number(&row, "created_at")?,
-            next_update: number(&row, "next_update")?,
-            renew_at: number(&row, "renew_at")?,
-            records: number(&row, "records")?,
-        })
+    row.map(|row| batch_row(&row, kind)).transpose()
+}
+
+pub(super) async fn latest_shards(
+    db: &mut SqliteConnection,
+    issuer: &IssuerId,
+) -> Answer<Vec<BatchRecord>> {
+    let query = sqlx::query(sql::LATEST_SHARDS).bind(issuer.as_slice());
+    let rows = query.fetch_all(db).await?;
+    rows.iter()
+        .map(|row| batch_row(row, BatchKind::Shard))
+        .collect()
+}
+
+fn batch_row(row: &SqliteRow, kind: BatchKind) -> Answer<BatchRecord> {
+    let narrow = |name| {
+        let value = number(row, name)?;
+        u32::try_from(value).map_err(|_| unreadable(name, &value.to_string()))
+    };
+    Ok(BatchRecord {
+        issuer: array(row, "issuer")?,
+        number: number(row, "number")?,
+        kind,
+        shard: narrow("shard")?,
+        shards: narrow("shards")?,
+        variants: number(row, "variants")?,
+        revision: number(row, "revision")?,
+        created_at: number(row, "created_at")?,
+        next_update: number(row, "next_update")?,
+        renew_at: number(row, "renew_at")?,
+        records: number(row, "records")?,
     })
-    .transpose()
 }
 
 pub(super) async fn adopt(

@@ -68,6 +68,15 @@ fn status_row(row: &SqliteRow) -> Answer<StatusRow> {
     })
 }
 
+/// What took no revision.
+pub(super) async fn unrevised(
+    db: &mut SqliteConnection,
+    authority: AuthorityId,
+) -> Answer<Vec<StatusRow>> {
+    let query = sqlx::query(sql::UNREVISED).bind(authority.0);
+    query.fetch_all(db).await?.iter().map(status_row).collect()
+}
+
 pub(super) async fn one(
     db: &mut SqliteConnection,
     authority: AuthorityId,

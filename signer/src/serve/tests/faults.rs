@@ -28,20 +28,30 @@ fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
     let _ = pass(&mut shift, now());
     let revoked = revoke(&office, "sm2", RevocationReason::KeyCompromise);
     assert_eq!(pass(&mut shift, now()).len(), 2);
+    refuse(&office, "sm2", 3);
+    assert_eq!(
+        pass(&mut shift, now()),
+        [("sm2".to_owned(), Kind::Delta, 1)],
+        "what was refused, and nothing else"
+    );
+    assert_eq!(Batch::read(&office, "sm2", 5).serials(), [revoked]);
+    assert_eq!(pass(&mut shift, now()), [], "once a refusal");
+    refuse(&office, "sm2", 4);
+    assert_eq!(
+        pass(&mut shift, now()),
+        [("sm2".to_owned(), Kind::Documents, 0)]
+    );
     refuse(&office, "sm2", 2);
     assert_eq!(pass(&mut shift, now()), [("sm2".to_owned(), Kind::Full, 4)]);
-    let again = Batch::read(&office, "sm2", 4);
-    assert!(again.serials().contains(&revoked));
-    assert!(!again.header.documents.is_empty());
-    assert_eq!(pass(&mut shift, now()), [], "once a refusal");
     // A process that begins anew sees that it was made up for.
     drop(shift);
     let mut shift = Shift::begin(&office).unwrap();
     assert_eq!(pass(&mut shift, now()), []);
     // By hand.
-    shift.forget_all();
+    shift.forget_all().unwrap();
     let kinds: Vec<_> = pass(&mut shift, now()).into_iter().map(|w| w.1).collect();
-    assert_eq!(kinds, [Kind::Full, Kind::Full]);
+    let (papers, full) = (Kind::Documents, Kind::Full);
+    assert_eq!(kinds, [papers, papers, full, full]);
     assert_eq!(pass(&mut shift, now()), []);
 }
 
@@ -59,7 +69,7 @@ fn a_list_waits_because_another_authority_took_the_revision() {
         pass(&mut shift, now()),
         [("p256".to_owned(), Kind::Documents, 0)]
     );
-    let header = Batch::read(&office, "p256", 2).header;
+    let header = newest(&office, "p256", Kind::Documents).header;
     assert_eq!(header.revision, lists[0].revision);
     assert_eq!(header.documents[0].octets, lists[0].der);
 }
@@ -77,7 +87,7 @@ fn one_authority_without_its_keys_stops_the_others() {
         revoke(&office, alias, RevocationReason::KeyCompromise);
     }
     let spool = folder_of(&office, "sm2");
-    std::fs::write(spool.join(acknowledgement_name(1)), "x 1\n").unwrap();
+    acknowledge(&spool, 1, &trailing_hash(&spool, 1));
     let report = shift.pass(&now, &|_| {}).unwrap();
     let kinds: Vec<_> = report
         .batches
@@ -107,19 +117,17 @@ fn a_batch_is_dated_before_the_revocation_it_reports() {
     let asked = Cell::new(0);
     let clock = || {
         asked.set(asked.get() + 1);
-        now() - 40 + 10 * asked.get().min(4)
+        now() - 30 + 10 * asked.get().min(3)
     };
-    let spooler = Spooler {
-        batch_key: &*shift.batch_key,
+    let way = Way {
         clock: &clock,
-        refused: &shift.refused,
         progress: &|_| {},
+        stop: &|| false,
     };
-    let issuer = office.issuer("p256").unwrap();
-    let papers = crate::batch::papers::Papers::default();
-    let written = own::write(&office, &issuer, &papers, Errand::Changes, spooler).unwrap();
-    assert_eq!(written.len(), 1);
-    let delta = Batch::read(&office, "p256", 2);
+    let mut report = PassReport::default();
+    shift.rounds.changes(way, &mut report).unwrap();
+    assert_eq!(report.batches.len(), 1);
+    let delta = newest(&office, "p256", Kind::Delta);
     let layout = delta.header.layout().unwrap();
     let record = layout.record(&delta.records).unwrap();
     let CertStatus::Revoked { at, .. } = record.status().unwrap() else {
@@ -133,7 +141,7 @@ fn a_revocation_waits_behind_a_full_batch() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
     let mut shift = Shift::begin(&office).unwrap();
-    let _ = pass(&mut shift, now() - 13 * 3_600);
+    let _ = pass(&mut shift, now() - 20 * 3_600);
     revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let written = pass(&mut shift, now());
     assert_eq!(written[0], ("sm2".to_owned(), Kind::Delta, 1));
@@ -157,7 +165,7 @@ fn a_certificate_is_signed_twice_because_two_processes_finish_it() {
             .drive(office.registry.store().certificates(&filter));
         rows.unwrap()[0].state
     };
-    let another = Issuing::wait(&office.home).unwrap();
+    let another = issue::Issuing::wait(&office.home).unwrap();
     issue::reserve_only(&office, &issuer, &approved.into_items(), By::signer(now()));
     let _ = pass(&mut shift, now());
     assert_eq!(
@@ -176,7 +184,7 @@ fn answers_of_a_revoked_signer_stay() {
     let office = issued(folder.path());
     let mut shift = Shift::begin(&office).unwrap();
     let _ = pass(&mut shift, now());
-    let first = Batch::read(&office, "sm2", 1).header;
+    let first = newest(&office, "sm2", Kind::Full).header;
     let filter = CertificateFilter {
         alias: Some("sm2".to_owned()),
         kind: Some(crate::registry::CertificateKind::OcspSigner),
@@ -201,8 +209,7 @@ fn answers_of_a_revoked_signer_stay() {
         written.contains(&("sm2".to_owned(), Kind::Full, 5)),
         "{written:?}"
     );
-    let last = written.iter().filter(|w| w.0 == "sm2").count() as u64;
-    let again = Batch::read(&office, "sm2", 1 + last).header;
+    let again = newest(&office, "sm2", Kind::Full).header;
     assert_ne!(first.responders, again.responders);
     assert_eq!(pass(&mut shift, now()), [], "once");
 }
@@ -234,7 +241,7 @@ fn an_authority_that_is_revoked_issues() {
     assert!(matches!(refused, Err(CaError::Revoked(_))));
     // Who was certified before is answered for as ever.
     let _ = pass(&mut Shift::begin(&office).unwrap(), now());
-    assert!(Batch::read(&office, "p256", 1).serials().len() > 3);
+    assert!(newest(&office, "p256", Kind::Full).serials().len() > 3);
 }
 
 #[test]
@@ -287,11 +294,9 @@ fn a_clock_that_was_ahead_leaves_certificates_expired_and_signers_without_keys()
     let before = states();
     let _ = pass(&mut shift, now() + 400 * 86_400);
     assert_eq!(states()[&false], CertificateState::Expired);
-    assert_eq!(
-        pass(&mut shift, now()).len(),
-        2,
-        "signed by our clock again"
-    );
+    let again = pass(&mut shift, now());
+    let full = again.iter().filter(|w| w.1 == Kind::Full).count();
+    assert_eq!(full, 2, "signed by our clock again");
     assert_eq!(states(), before);
     revoke(&office, "p256", RevocationReason::KeyCompromise);
     assert!(!pass(&mut shift, now()).is_empty());

@@ -75,6 +75,8 @@ fn a_crl_or_batch_number_is_given_twice() {
         number,
         kind,
         shard,
+        shards: 4,
+        variants: 3,
         revision: 5,
         created_at: NOW,
         next_update: NOW + 86_400,

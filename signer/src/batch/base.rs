@@ -1,0 +1,303 @@
+//! Base shards of our own authorities: from the status file into the spool, one shard at a time.
+//!
+//! `plan/rota.rs` says which shard is due. A small issuer is signed in one full batch; one that is divided otherwise than
+//! before needs one. Everything else is a batch of one shard: some tens of thousands of records, so that nothing that
+//! goes through loader, store and edges is ever large, and a revocation never waits long behind it.
+
+use super::own::{Clerk, Piece, Written, form_bits, forms};
+use super::plan::rota::{self, Due, Pace, Why};
+use super::{BatchError, Extent, Row, Spooler, make_long, plan};
+use crate::ca::Issuer;
+use crate::ca::ocsp_signer::Responder;
+use crate::error::sentence;
+use crate::office::Office;
+use crate::registry::{BatchKind, BatchRecord, By, IssuerId, Store};
+use crate::settings::Terms;
+use crate::status::{Book, Entry, Identity, StatusError};
+use std::collections::BTreeMap;
+use wire::batch::Kind;
+use wire::serial::SerialHashKey;
+use wire::time::UnixSeconds;
+
+/// The books of all authorities, and when each was held against the database.
+#[derive(Debug, Default)]
+pub struct Bases(BTreeMap<IssuerId, Held>);
+
+#[derive(Debug)]
+struct Held {
+    book: Book,
+    checked_at: Option<UnixSeconds>,
+}
+
+/// A base batch that is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Task {
+    due: Due,
+    /// Everything in one batch.
+    whole: bool,
+    shards: u32,
+}
+
+impl Task {
+    /// The lower the sooner.
+    #[must_use]
+    pub fn due(&self) -> Due {
+        self.due
+    }
+}
+
+impl Bases {
+    /// What of an authority's base is to be signed next, if anything is due.
+    ///
+    /// # Errors
+    /// [`BatchError`].
+    pub fn next<S: Store>(
+        &mut self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        spooler: &Spooler<'_>,
+    ) -> Result<Option<Task>, BatchError> {
+        let id = issuer.issuer_id();
+        let book = self.caught_up(office, issuer, spooler)?;
+        let records = book.records_about();
+        let settings = &office.settings;
+        let shards = match settings.shards {
+            0 => rota::shards_for(records, settings.shard_records, issuer.row.shards),
+            fixed => fixed,
+        };
+        if shards != issuer.row.shards {
+            let by = By::signer((spooler.clock)());
+            let authority = issuer.id();
+            office
+                .registry
+                .wait(|store| store.set_shards(authority, shards, by))?;
+            tracing::info!(
+                authority = issuer.alias(),
+                records,
+                shards,
+                before = issuer.row.shards,
+                "divided anew"
+            );
+        }
+        let written = office.registry.wait(|store| store.latest_shards(&id))?;
+        let full = office
+            .registry
+            .wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
+        let newest = full
+            .iter()
+            .chain(&written)
+            .max_by_key(|record| record.number);
+        // What the loader holds and what comes must divide the issuer alike, or all comes at once.
+        let divided_otherwise = newest.is_some_and(|newest| {
+            newest.shards != shards || (full.is_some() && spooler.refused.voids(newest))
+        });
+        let records_of_base = full.into_iter().chain(written).collect();
+        let (full, counting) = counting(office, issuer, records_of_base, spooler)?;
+        let terms = settings.terms(issuer.alias());
+        let bits = form_bits(&forms(issuer, &terms));
+        let base = plan::base(full, counting, shards, Some(bits));
+        let nothing_counts = base.iter().all(Option::is_none);
+        let small = shards == 1 || records <= settings.shard_records;
+        let due = rota::most_urgent(&base, &pace(issuer, &terms), (spooler.clock)());
+        Ok(due.map(|due| Task {
+            due,
+            whole: shards == 1 || nothing_counts && (small || divided_otherwise),
+            shards,
+        }))
+    }
+
+    /// Signs it.
+    ///
+    /// # Errors
+    /// [`BatchError`]; nothing is left in the spool then.
+    pub fn sign<S: Store>(
+        &mut self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        task: &Task,
+        spooler: Spooler<'_>,
+    ) -> Result<Written, BatchError> {
+        let clerk = Clerk {
+            office,
+            issuer,
+            spooler,
+        };
+        // Before the rows are read: a new responder's own certificate is among them then.
+        let responder = clerk.responder()?;
+        let book = self.caught_up(office, issuer, &spooler)?;
+        let piece = Piece {
+            kind: if task.whole { Kind::Full } else { Kind::Shard },
+            shard: if task.whole { 0 } else { task.due.shard },
+            shards: task.shards,
+            revision: book.revision(),
+        };
+        let archive = office.settings.archive_secs;
+        let now = (spooler.clock)();
+        let mut reader = Reader {
+            book,
+            shards: task.shards,
+            is_kept: &|entry| plan::is_kept(entry.not_after, now, archive),
+        };
+        let threads = match task.due.why {
+            Why::Turn => office.settings.refresh_threads(),
+            Why::Unsigned | Why::ClockWasAhead | Why::Overdue => office.settings.threads(),
+        };
+        let written = reader.put(&clerk, piece, &responder, threads)?;
+        if task.whole {
+            // Nothing that an ended signer signed is published any more.
+            spooler.signers.forget_keys(office, issuer, now)?;
+        }
+        Ok(written)
+    }
+
+    /// Holds an authority's book against the database if it is time for that.
+    ///
+    /// # Errors
+    /// [`BatchError::Status`].
+    pub fn check<S: Store>(
+        &mut self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        now: UnixSeconds,
+    ) -> Result<(), BatchError> {
+        let held = self.held(office, issuer);
+        let every = office.settings.status_check_secs;
+        let is_recent = |at: UnixSeconds| (at..at.saturating_add(every)).contains(&now);
+        if held.checked_at.is_some_and(is_recent) {
+            return Ok(());
+        }
+        let _told = held.book.check(&office.registry)?;
+        held.checked_at = Some(now);
+        Ok(())
+    }
+
+    fn held<S>(&mut self, office: &Office<S>, issuer: &Issuer) -> &mut Held {
+        self.0.entry(issuer.issuer_id()).or_insert_with(|| {
+            let identity = Identity {
+                issuer: wire::cert_id::IssuerId(issuer.issuer_id()),
+                hash_key: SerialHashKey(issuer.row.hash_key),
+            };
+            let path = office.home.status(&issuer.issuer_id());
+            let most = office.settings.status_rows();
+            Held {
+                book: Book::at(&path, identity, issuer.id(), most),
+                checked_at: None,
+            }
+        })
+    }
+
+    /// The book at the registry's newest revision. Damage is told and mended.
+    fn caught_up<S: Store>(
+        &mut self,
+        office: &Office<S>,
+        issuer: &Issuer,
+        spooler: &Spooler<'_>,
+    ) -> Result<&mut Book, BatchError> {
+        self.check(office, issuer, (spooler.clock)())?;
+        let book = &mut self.held(office, issuer).book;
+        match book.catch_up(&office.registry) {
+            Err(error @ StatusError::Damaged { .. }) => {
+                tracing::error!(cause = %sentence(&error), "the status file is built anew");
+                book.rebuild(&office.registry)?;
+            }
+            other => {
+                other?;
+            }
+        }
+        Ok(book)
+    }
+}
+
+/// The base batches that still count, a full one and those of shards: not refused, not by a responder that was revoked
+/// since. Clients believe nothing that such a one signed.
+fn counting<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    mut records: Vec<BatchRecord>,
+    spooler: &Spooler<'_>,
+) -> Result<(Option<BatchRecord>, Vec<BatchRecord>), BatchError> {
+    let revoked_since = |since| {
+        let authority = issuer.id();
+        office
+            .registry
+            .wait(|store| store.ocsp_signer_revoked(authority, since))
+    };
+    records.retain(|record| !spooler.refused.voids(record));
+    let oldest = records.iter().map(|record| record.revision).min();
+    // Asked once for all; one by one only in the rare case.
+    if let Some(oldest) = oldest
+        && revoked_since(oldest)?
+    {
+        let mut counting = Vec::with_capacity(records.len());
+        for record in records {
+            if !revoked_since(record.revision)? {
+                counting.push(record);
+            }
+        }
+        records = counting;
+    }
+    let (mut full, shards): (Vec<_>, Vec<_>) = records
+        .into_iter()
+        .partition(|record| record.kind == BatchKind::Full);
+    Ok((full.pop(), shards))
+}
+
+fn pace(issuer: &Issuer, terms: &Terms) -> Pace {
+    let id = wire::cert_id::IssuerId(issuer.issuer_id());
+    Pace {
+        refresh: terms.refresh,
+        age_objective: terms.age_objective,
+        offset: rota::offset(&id, terms.refresh),
+    }
+}
+
+/// Rows of a book, shard by shard.
+struct Reader<'a> {
+    book: &'a mut Book,
+    shards: u32,
+    is_kept: &'a dyn Fn(&Entry) -> bool,
+}
+
+impl Reader<'_> {
+    fn put<S: Store>(
+        &mut self,
+        clerk: &Clerk<'_, S>,
+        piece: Piece,
+        responder: &Responder,
+        threads: usize,
+    ) -> Result<Written, BatchError> {
+        let shards = match piece.kind {
+            Kind::Full => 0..self.shards,
+            _ => piece.shard..piece.shard + 1,
+        };
+        // The header comes first and says how many: all are read twice, which costs a thousandth of signing them.
+        let mut extent = Extent::default();
+        for shard in shards.clone() {
+            self.each(shard, &mut |row| extent.add(&row.serial))?;
+        }
+        let mut shards = shards;
+        clerk.put_with(piece, extent, Vec::new(), responder, |order, path| {
+            make_long(&order, extent, path, &clerk.spooler, threads, &mut || {
+                let Some(shard) = shards.next() else {
+                    return Ok(None);
+                };
+                let mut rows = Vec::new();
+                self.each(shard, &mut |row| rows.push(row))?;
+                Ok(Some(rows))
+            })
+        })
+    }
+
+    fn each(&mut self, shard: u32, each: &mut dyn FnMut(Row)) -> Result<(), BatchError> {
+        let is_kept = self.is_kept;
+        self.book.shard(shard, self.shards, &mut |entry| {
+            if is_kept(entry) {
+                each(Row {
+                    serial: entry.serial,
+                    status: entry.status,
+                });
+            }
+        })?;
+        Ok(())
+    }
+}
