@@ -1,8 +1,10 @@
 //! What the measuring programs share: starting a server on one core, reading what it cost, driving it.
 //!
+//! - [`ask`]: a client that asks about one certificate again and again.
 //! - [`contenders`]: the servers that are compared.
 //! - [`crl`]: synthetic CRLs.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
+//! - [`line`]: signer, loader, follower and responder, as production runs them.
 //! - [`memory`]: anonymous and mapped memory, apart.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
@@ -11,9 +13,11 @@
 //!
 //! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
 
+pub mod ask;
 pub mod contenders;
 pub mod crl;
 pub mod issuer;
+pub mod line;
 pub mod load;
 pub mod memory;
 pub mod population;
