@@ -17,6 +17,7 @@ mod faults;
 mod fleet;
 mod foreign_crl;
 mod forms_bad_input;
+mod freshness;
 mod garbage;
 mod gnutls_ocsp;
 mod hufu_up;
