@@ -181,3 +181,50 @@ fn a_publisher_restored_from_a_backup_takes_over_by_three_commands_and_not_by_it
     let _ = fleet.follow(&edge).ok();
     assert_eq!(number(&edge.join("current")), Some(5));
 }
+
+#[test]
+fn what_nobody_names_any_more_goes_from_the_bucket_and_nothing_else() {
+    let fleet = Fleet::new();
+    let _ = fleet.push().ok();
+    let edge = fleet.path("edge");
+    let _ = fleet.follow(&edge).ok();
+    for _ in 0..3 {
+        fleet.publish_filler(1 << 20);
+        let _ = fleet.push().ok();
+    }
+    let names = |below: &str| -> Vec<String> {
+        let entries = fs::read_dir(fleet.bucket.folder().join(below)).unwrap();
+        let names = entries.flatten().map(|entry| entry.file_name());
+        let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let before = names("objects");
+    // Superseded in an earlier second than this one: kept for no time at all, it may go.
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let ran = run(fleet
+        .push_command(&fleet.office.data, "city")
+        .args(["--keep-for", "0"]));
+    let ran = ran.ok();
+    assert!(ran.stdout.contains("2 old files removed"), "{ran:?}");
+    let mut inspect = command("hufu-loader", ["inspect", "--json", "--store"]);
+    inspect.arg(format!("s3://{BUCKET}/city"));
+    inspect.arg("--pin").arg(fleet.office.pin());
+    fleet.bucket.tell(&mut inspect);
+    let listing = run(&mut inspect).ok();
+    let listing: serde_json::Value = serde_json::from_str(&listing.stdout).unwrap();
+    assert_eq!(listing["number"], 4);
+    let objects = listing["objects"].as_array().unwrap();
+    let mut named: Vec<&str> = objects
+        .iter()
+        .map(|object| object["blake3"].as_str().unwrap())
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(names("objects"), named);
+    assert!(before.len() > named.len());
+    // Manifests outlive what they name: the edge proves the chain over the three it missed.
+    assert_eq!(names("manifests").len(), 4);
+    let followed = fleet.follow(&edge).ok();
+    assert!(followed.both().contains("Proven"), "{followed:?}");
+}
