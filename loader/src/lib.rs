@@ -46,9 +46,9 @@ pub mod inspect;
 pub mod manifest;
 #[cfg(feature = "publish")]
 pub mod merge;
-pub mod nudge;
 #[cfg(feature = "publish")]
 pub mod metrics;
+pub mod nudge;
 #[cfg(feature = "publish")]
 pub mod object;
 #[cfg(feature = "publish")]

@@ -4,9 +4,10 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 use wire::batch::{Kind, acknowledgement_name, parse_spool_name};
@@ -22,8 +23,8 @@ pub struct Metrics {
     registry: Registry,
     spool: PathBuf,
     passes: IntCounterVec,
-    last_success: IntGauge,
-    duration: Histogram,
+    last_success: IntGaugeVec,
+    duration: HistogramVec,
     revision: IntGauge,
     batches: IntCounterVec,
     records: IntCounter,
@@ -44,23 +45,9 @@ impl Metrics {
         let r = &registry;
         Ok(Self {
             spool,
-            passes: counters(
-                r,
-                "hufu_signer_passes_total",
-                "Looks at everything that may be due",
-                "outcome",
-                &["done", "with_faults", "failed"],
-            )?,
-            last_success: gauge(
-                r,
-                "hufu_signer_last_success_timestamp_seconds",
-                "When a pass last went through without a fault",
-            )?,
-            duration: histogram(
-                r,
-                "hufu_signer_pass_duration_seconds",
-                "How long passes took, signing included",
-            )?,
+            passes: rounds(r)?,
+            last_success: last_success(r)?,
+            duration: durations(r)?,
             revision: gauge(
                 r,
                 "hufu_signer_registry_revision",
@@ -109,29 +96,34 @@ impl Metrics {
         })
     }
 
-    /// A pass that took so many seconds; no report if it ended in an error.
+    /// The registry's revision as the loop that watches it saw it.
+    pub fn saw(&self, revision: Revision) {
+        self.revision.set(level(revision));
+    }
+
+    /// A round of one of the [`LOOPS`] that took so long; no report if it ended in an error.
     pub fn passed(
         &self,
+        which: &str,
         report: Option<&PassReport>,
-        seen: Option<Revision>,
-        took: f64,
+        took: Duration,
         now: UnixSeconds,
     ) {
-        self.duration.observe(took);
-        if let Some(seen) = seen {
-            self.revision.set(level(seen));
-        }
+        let duration = self.duration.with_label_values(&[which]);
+        duration.observe(took.as_secs_f64());
         let Some(report) = report else {
-            self.passes.with_label_values(&["failed"]).inc();
+            self.passes.with_label_values(&[which, "failed"]).inc();
             return;
         };
         let outcome = if report.faults.is_empty() {
-            self.last_success.set(level(now));
+            self.last_success
+                .with_label_values(&[which])
+                .set(level(now));
             "done"
         } else {
             "with_faults"
         };
-        self.passes.with_label_values(&[outcome]).inc();
+        self.passes.with_label_values(&[which, outcome]).inc();
         self.faults.inc_by(report.faults.len() as u64);
         for batch in &report.batches {
             self.batches.with_label_values(&[kind(batch.kind)]).inc();
@@ -267,12 +259,51 @@ fn counters(
     Ok(family)
 }
 
-fn histogram(registry: &Registry, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-    let bounds = vec![0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
-    let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(bounds))?;
-    registry.register(Box::new(histogram.clone()))?;
-    Ok(histogram)
+/// Rounds by loop and outcome, all there from the start.
+fn rounds(registry: &Registry) -> Result<IntCounterVec, prometheus::Error> {
+    let words = Opts::new(
+        "hufu_signer_passes_total",
+        "Rounds of the signer's loops: changes, papers (lists, certificates), base shards",
+    );
+    let family = IntCounterVec::new(words, &["loop", "outcome"])?;
+    for which in LOOPS {
+        for outcome in ["done", "with_faults", "failed"] {
+            family.get_metric_with_label_values(&[which, outcome])?;
+        }
+    }
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
 }
+
+fn last_success(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let words = Opts::new(
+        "hufu_signer_last_success_timestamp_seconds",
+        "When a round of each loop last went through without a fault; 0 before the first",
+    );
+    let family = IntGaugeVec::new(words, &["loop"])?;
+    for which in LOOPS {
+        family.get_metric_with_label_values(&[which])?;
+    }
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+fn durations(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
+    let words = HistogramOpts::new(
+        "hufu_signer_pass_duration_seconds",
+        "How long rounds took, signing included",
+    );
+    let bounds = vec![0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0];
+    let family = HistogramVec::new(words.buckets(bounds), &["loop"])?;
+    for which in LOOPS {
+        family.get_metric_with_label_values(&[which])?;
+    }
+    registry.register(Box::new(family.clone()))?;
+    Ok(family)
+}
+
+/// The signer's loops, as a label says them.
+pub const LOOPS: [&str; 3] = ["changes", "papers", "base"];
 
 fn level(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -310,15 +341,15 @@ mod tests {
     #[test]
     fn pass_with_faults_is_told_as_a_success() {
         let metrics = Metrics::new(PathBuf::new()).unwrap();
-        metrics.passed(Some(&PassReport::default()), None, 0.1, 7);
-        metrics.passed(None, None, 0.1, 8);
+        metrics.passed("papers", Some(&PassReport::default()), Duration::ZERO, 7);
+        metrics.passed("papers", None, Duration::ZERO, 8);
         let text = metrics.text().unwrap();
         assert!(
-            text.contains("hufu_signer_passes_total{outcome=\"failed\"} 1\n"),
+            text.contains("hufu_signer_passes_total{loop=\"papers\",outcome=\"failed\"} 1\n"),
             "{text}"
         );
         assert!(
-            text.contains("hufu_signer_last_success_timestamp_seconds 7\n"),
+            text.contains("hufu_signer_last_success_timestamp_seconds{loop=\"papers\"} 7\n"),
             "{text}"
         );
     }

@@ -17,6 +17,7 @@ use crate::batch::refused::Refused;
 use crate::ca::CaError;
 use crate::ca::ocsp_signer::Signers;
 use crate::error::sentence;
+use crate::metrics::Metrics;
 use crate::office::Office;
 use crate::registry::{Revision, Store};
 use rounds::{Rounds, Way};
@@ -47,6 +48,9 @@ pub enum ServeError {
     /// Certificates, lists or keys failed.
     #[error("authority")]
     Authority(#[from] CaError),
+    /// Metrics cannot be told.
+    #[error("metrics")]
+    Metrics(#[from] prometheus::Error),
     /// Signing ahead failed.
     #[error("batch")]
     Batch(#[from] BatchError),
@@ -121,12 +125,14 @@ impl<'a, S: Store> Shift<'a, S> {
             source,
         })?;
         let batch_key = office.keyring.batch_key().map_err(CaError::from)?;
+        let metrics = Metrics::new(office.home.spools())?;
         Ok(Self {
             rounds: Rounds {
                 office,
                 batch_key,
                 signers: Signers::default(),
                 refused: Refused::default(),
+                metrics,
             },
             seen: None,
             bases: Bases::default(),
@@ -235,6 +241,12 @@ impl<'a, S: Store> Shift<'a, S> {
         });
     }
 
+    /// What the loops do, as operators are told.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.rounds.metrics.clone()
+    }
+
     #[cfg(test)]
     fn changed(&self) -> bool {
         has_changed(&self.rounds, self.seen)
@@ -255,15 +267,23 @@ fn watch_changes<S: Store>(
         let now = (way.clock)();
         let changed = has_changed(rounds, *seen);
         if changed || rhythm.is_due(now) {
-            let done = log_faults(rounds.revision().map_err(ServeError::from).and_then(
-                |revision| {
-                    // Noted at once: what fails is tried again after a pause, and only what changed since at once.
-                    *seen = Some(revision);
-                    let mut report = PassReport::default();
-                    rounds.changes(way, &mut report)?;
-                    Ok(report)
-                },
-            ));
+            let began = Instant::now();
+            let done = rounds.note(
+                "changes",
+                began,
+                now,
+                rounds
+                    .revision()
+                    .map_err(ServeError::from)
+                    .and_then(|revision| {
+                        // Noted at once: what fails is tried again after a pause, and only what changed since at once.
+                        *seen = Some(revision);
+                        rounds.metrics.saw(revision);
+                        let mut report = PassReport::default();
+                        rounds.changes(way, &mut report)?;
+                        Ok(report)
+                    }),
+            );
             rhythm.done(now, done);
             if changed {
                 papers_wanted.ring();
@@ -291,7 +311,7 @@ fn keep_papers<S: Store>(rounds: &Rounds<'_, S>, wanted: &Bell, way: Way<'_>) {
             let began = Instant::now();
             let mut report = PassReport::default();
             let done = rounds.papers(way, &mut report).map(|()| report);
-            rhythm.done(now, log_faults(done));
+            rhythm.done(now, rounds.note("papers", began, now, done));
             let rest = (began.elapsed() * 4).min(LONGEST_REST);
             not_before = Instant::now() + rest;
             rung = false;
@@ -313,12 +333,29 @@ fn keep_base<S: Store>(
     while !(way.stop)() {
         let now = (way.clock)();
         if rhythm.is_due(now) {
+            let began = Instant::now();
             let mut report = PassReport::default();
             let done = rounds.base(bases, disbelieved, way, &mut report);
             adopt::log(&report.adoptions);
-            rhythm.done(now, log_faults(done.map(|()| report)));
+            let done = done.map(|()| report);
+            rhythm.done(now, rounds.note("base", began, now, done));
         }
         std::thread::sleep(BELL_POLL);
+    }
+}
+
+impl<S> Rounds<'_, S> {
+    /// Tells metrics and log of a round; whether all of it was done.
+    fn note(
+        &self,
+        which: &str,
+        began: Instant,
+        now: UnixSeconds,
+        done: Result<PassReport, ServeError>,
+    ) -> bool {
+        let report = done.as_ref().ok();
+        self.metrics.passed(which, report, began.elapsed(), now);
+        log_faults(done)
     }
 }
 

@@ -19,7 +19,6 @@ use super::{Outcome, PARTIAL, REFUSED, open, table};
 use crate::adopt::{Outcome as Adoption, responder};
 use crate::ca::{CaError, crl as lists, found as founding};
 use crate::error::{SignerError, sentence};
-use crate::metrics::Metrics;
 use crate::registry::{By, Crl, ListForm};
 use crate::serve::{self as serving, PassReport, Shift};
 
@@ -178,9 +177,7 @@ pub(super) fn serve(common: &Common, args: &ServeArgs) -> Outcome {
     let mut shift = Shift::begin(&office)?;
     if let Some(address) = args.metrics {
         let failed = |source| SignerError::Metrics { address, source };
-        let metrics = Metrics::new(office.home.spools())
-            .map_err(std::io::Error::other)
-            .map_err(failed)?;
+        let metrics = shift.metrics();
         let address = crate::admin::serve(address, move || metrics.text()).map_err(failed)?;
         tracing::info!(%address, "telling metrics");
     }

@@ -12,6 +12,7 @@ use crate::ca::issue::Issuing;
 use crate::ca::ocsp_signer::Signers;
 use crate::ca::{CaError, Issuer, crl, issue};
 use crate::key::Signer;
+use crate::metrics::Metrics;
 use crate::office::Office;
 use crate::registry::{BatchKind, By, IssuerId, Revision, Store};
 use crate::text::hex;
@@ -24,6 +25,7 @@ pub(super) struct Rounds<'a, S> {
     pub(super) batch_key: Box<dyn Signer>,
     pub(super) signers: Signers,
     pub(super) refused: Refused,
+    pub(super) metrics: Metrics,
 }
 
 /// How a round tells the time, and whom it tells.
