@@ -34,6 +34,8 @@ pub mod digest;
 pub mod draft;
 #[cfg(feature = "publish")]
 pub mod durable;
+#[cfg(feature = "publish")]
+mod encode;
 pub mod error;
 #[cfg(feature = "publish")]
 pub mod follow;

@@ -7,6 +7,7 @@ use wire::time::UnixSeconds;
 
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError};
+use crate::encode::{EncodedFile, encode};
 use crate::manifest::{DocumentNote, IssuerHex, ObjectEntry, Role};
 use crate::store::Store;
 
@@ -16,6 +17,8 @@ use crate::store::Store;
 pub struct Sealed {
     temp: PathBuf,
     entry: ObjectEntry,
+    /// Where the encoded forms of a document lie, in the order of its note.
+    encoded: Vec<PathBuf>,
 }
 
 impl Sealed {
@@ -36,12 +39,25 @@ impl Sealed {
                 issuer,
                 role,
             },
+            encoded: Vec::new(),
         }
     }
 
     /// Where it lies until published.
     pub fn temp(&self) -> &Path {
         &self.temp
+    }
+
+    /// Where it and its encoded forms lie.
+    pub fn temps(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(self.temp()).chain(self.encoded.iter().map(PathBuf::as_path))
+    }
+
+    /// Each of its files, and the name that it is to have in the store.
+    pub fn placements(&self) -> impl Iterator<Item = (&Path, Digest)> {
+        let forms = self.entry.encodings().iter().map(|note| note.blake3);
+        self.temps()
+            .zip(std::iter::once(self.entry.blake3).chain(forms))
     }
 
     /// What the manifest will say of it.
@@ -76,7 +92,7 @@ pub enum DocumentKind {
     Certificate,
 }
 
-/// Writes a document into `tmp/` and flushes it to the device.
+/// Writes a document and its encoded forms into `tmp/` and flushes them to the device.
 pub fn seal_document(
     disk: &dyn Disk,
     store: &Store,
@@ -90,20 +106,25 @@ pub fn seal_document(
         .at("create", &temp)?;
     file.write_all(document.octets).at("write", &temp)?;
     file.sync().at("fsync", &temp)?;
+    drop(file);
+    let octets = document.octets.len() as u64;
+    let encoded = encode(disk, &temp, octets)?;
     let note = DocumentNote {
         last_modified: document.last_modified,
         expires: document.expires,
+        encodings: encoded.iter().map(|form| form.note).collect(),
     };
     let role = match document.kind {
         DocumentKind::Crl => Role::Crl(note),
         DocumentKind::Certificate => Role::Certificate(note),
     };
-    Ok(Sealed::new(
-        temp,
-        document.name.to_owned(),
-        digest,
-        document.octets.len() as u64,
-        IssuerHex(document.issuer),
-        role,
-    ))
+    let issuer = IssuerHex(document.issuer);
+    let sealed = Sealed::new(temp, document.name.to_owned(), digest, octets, issuer, role);
+    Ok(Sealed {
+        encoded: encoded
+            .into_iter()
+            .map(|EncodedFile { temp, .. }| temp)
+            .collect(),
+        ..sealed
+    })
 }

@@ -3,6 +3,7 @@
 //! A file was hashed when it was fetched; bits flip later. The scrubber reads a bounded number of octets at each step, so
 //! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
@@ -146,7 +147,7 @@ impl Scrubber {
         if self.waiting.is_empty()
             && let Some(current) = self.store.read_current(&self.pins)?
         {
-            self.waiting = current.manifest().objects.iter().cloned().collect();
+            self.waiting = current.manifest().files().map(Cow::into_owned).collect();
         }
         while let Some(entry) = self.waiting.pop_front() {
             let path = self.store.object(entry.blake3);
@@ -180,8 +181,8 @@ impl Scrubber {
     fn is_named(&self, entry: &ObjectEntry) -> Result<bool, StoreError> {
         let current = self.store.read_current(&self.pins)?;
         Ok(current.is_some_and(|current| {
-            let mut objects = current.manifest().objects.iter();
-            objects.any(|object| object.blake3 == entry.blake3)
+            let mut names = current.manifest().file_names();
+            names.any(|name| name == entry.blake3)
         }))
     }
 }

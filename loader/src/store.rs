@@ -148,11 +148,7 @@ impl Store {
         let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
         let manifest = Manifest::parse_unsealed(&octets)
             .map_err(|source| StoreError::Manifest { path, source })?;
-        Ok(manifest
-            .objects
-            .iter()
-            .map(|object| object.blake3)
-            .collect())
+        Ok(manifest.file_names().collect())
     }
 
     /// Reads the manifest a pointer names: hash, seal, number.

@@ -18,6 +18,7 @@ use wire::serial::{Serial, SerialHashKey};
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
 
+use crate::encode::decoded_digest;
 use crate::home::Home;
 use crate::import::certificate::{Certificate, NameMatch};
 use crate::import::crl::{Judged, Judging, judge};
@@ -128,7 +129,7 @@ pub fn verify(data: &Path, now: UnixSeconds) -> Result<Proof, VerifyError> {
 /// Every file: length, hash; every pack: every octet.
 fn read_files(store: &Store, manifest: &Manifest, proof: &mut Proof) -> Vec<Pack> {
     let mut packs = Vec::new();
-    for entry in &manifest.objects {
+    for entry in manifest.files() {
         let path = store.object(entry.blake3);
         match hash_file(&path) {
             Ok((octets, blake3)) if octets == entry.octets && blake3 == *entry.blake3.octets() => {
@@ -148,6 +149,7 @@ fn read_files(store: &Store, manifest: &Manifest, proof: &mut Proof) -> Vec<Pack
             }
         }
         if !matches!(entry.role, Role::Base(_) | Role::Delta(_)) {
+            check_forms(store, &entry, proof);
             continue;
         }
         match Pack::open(&path).and_then(|pack| pack.verify().map(|_| pack)) {
@@ -166,6 +168,22 @@ fn read_files(store: &Store, manifest: &Manifest, proof: &mut Proof) -> Vec<Pack
     // Newest first, a delta as new as a base before it: the first that holds a serial answers.
     packs.sort_by_key(|pack| std::cmp::Reverse((pack.age(), pack.is_delta())));
     packs
+}
+
+/// A client that asks for gzip gets the same list as one that does not.
+fn check_forms(store: &Store, entry: &ObjectEntry, proof: &mut Proof) {
+    for note in entry.encodings() {
+        let path = store.object(note.blake3);
+        let decoded = decoded_digest(&path, note.encoding, entry.octets);
+        if decoded.ok() != Some(entry.blake3) {
+            proof.differ(format!(
+                "{} ({}, {}): it does not decode to the document",
+                path.display(),
+                entry.name,
+                note.encoding.token()
+            ));
+        }
+    }
 }
 
 fn hash_file(path: &Path) -> io::Result<(u64, [u8; 32])> {

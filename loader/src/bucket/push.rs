@@ -334,12 +334,12 @@ impl Pusher {
     ) -> Result<(u64, u64), PushError> {
         let (mut files, mut octets) = (0, 0);
         let mut done = HashSet::new();
-        for entry in &ours.manifest().objects {
+        for entry in ours.manifest().files() {
             if there.contains(&entry.blake3) || !done.insert(entry.blake3) {
                 continue;
             }
             let path = self.store.object(entry.blake3);
-            if self.bucket.send_object(entry, &path)? == Sent::Now {
+            if self.bucket.send_object(&entry, &path)? == Sent::Now {
                 files += 1;
                 octets += entry.octets;
             }
@@ -436,8 +436,7 @@ fn pointer_of(manifest: &TrustedManifest) -> Pointer {
 }
 
 fn names(manifest: &TrustedManifest) -> HashSet<Digest> {
-    let objects = manifest.manifest().objects.iter();
-    objects.map(|object| object.blake3).collect()
+    manifest.manifest().file_names().collect()
 }
 
 /// What the object `conditions` holds: the publisher's question whether the bucket honours conditional writes.

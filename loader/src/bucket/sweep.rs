@@ -80,7 +80,7 @@ impl Pusher {
         let mut manifest = current.manifest().clone();
         let mut named = HashSet::new();
         loop {
-            named.extend(manifest.objects.iter().map(|object| object.blake3));
+            named.extend(manifest.file_names());
             let superseded = manifest.sealed_at;
             match manifest.previous {
                 Some(previous) if superseded >= since => match self.read_older(previous) {

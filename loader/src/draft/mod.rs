@@ -272,7 +272,9 @@ impl Draft {
                 // octets, so if the other's came in this pass, this is the very file that will be placed.
                 let is_the_others = |sealed: &Sealed| sealed.temp() == document.temp();
                 if !self.added.iter().any(is_the_others) {
-                    remove_temp(disk, document.temp())?;
+                    document
+                        .temps()
+                        .try_for_each(|temp| remove_temp(disk, temp))?;
                 }
                 continue;
             }
@@ -286,7 +288,7 @@ impl Draft {
                     && crl.is_some()
                     && is_crl(&sealed.entry().role) == crl;
                 if replaced && sealed.temp() != document.temp() {
-                    gone.push(sealed.temp().to_owned());
+                    gone.extend(sealed.temps().map(Path::to_owned));
                 }
                 !replaced
             });
@@ -305,7 +307,7 @@ impl Draft {
         if temps.is_empty() {
             return Ok(());
         }
-        let used: HashSet<&Path> = self.added.iter().map(Sealed::temp).collect();
+        let used: HashSet<&Path> = self.added.iter().flat_map(Sealed::temps).collect();
         let mut unused = temps.iter().filter(|temp| !used.contains(temp.as_path()));
         unused.try_for_each(|temp| remove_temp(disk, temp))
     }

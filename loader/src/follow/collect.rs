@@ -101,8 +101,7 @@ impl Follower<'_> {
 }
 
 fn names(manifest: &TrustedManifest) -> impl Iterator<Item = Digest> {
-    let objects = manifest.manifest().objects.iter();
-    objects.map(|object| object.blake3)
+    manifest.manifest().file_names()
 }
 
 /// Generations whose objects stay: a responder that has just read the pointer before the last still finds its files.

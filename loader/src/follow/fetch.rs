@@ -8,6 +8,7 @@
 //! What an earlier attempt left is hashed again before it is written on: a power cut may have left anything in it. If the
 //! whole then has another hash, the object is fetched once more from its first octet before it is refused.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
@@ -35,10 +36,10 @@ struct Growing {
 }
 
 impl Follower<'_> {
-    /// Those of a generation's objects that are not here.
-    pub(super) fn lacking<'m>(&self, next: &'m TrustedManifest) -> Vec<&'m ObjectEntry> {
-        let objects = next.manifest().objects.iter();
-        objects
+    /// Those of a generation's files that are not here.
+    pub(super) fn lacking<'m>(&self, next: &'m TrustedManifest) -> Vec<Cow<'m, ObjectEntry>> {
+        next.manifest()
+            .files()
             .filter(|entry| {
                 let here = std::fs::metadata(self.edge.object(entry.blake3));
                 // A file under its hash was hashed before it got that name; a wrong length is damage since.
@@ -48,7 +49,10 @@ impl Follower<'_> {
     }
 
     /// Fetches what is not here; how many files and octets that were.
-    pub(super) fn fetch_objects(&self, lacking: &[&ObjectEntry]) -> Result<Fetched, Refusal> {
+    pub(super) fn fetch_objects(
+        &self,
+        lacking: &[Cow<'_, ObjectEntry>],
+    ) -> Result<Fetched, Refusal> {
         let mut fetched = Fetched::default();
         let mut here = HashSet::new();
         for entry in lacking {

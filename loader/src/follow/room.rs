@@ -1,5 +1,6 @@
 //! Room on the edge's disk: asked for before a generation is fetched, so that a disk never fills half-way.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -50,7 +51,7 @@ impl Follower<'_> {
     pub(super) fn make_room(
         &self,
         next: &TrustedManifest,
-        lacking: &[&ObjectEntry],
+        lacking: &[Cow<'_, ObjectEntry>],
     ) -> Result<(), Refusal> {
         self.drop_partials_but(next)?;
         let begun = octets_in(&self.edge.partials())?;

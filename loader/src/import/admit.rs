@@ -441,6 +441,7 @@ fn check_documents(
                 DocumentNote {
                     last_modified: certificate.not_before,
                     expires: None,
+                    encodings: Vec::new(),
                 }
             }
             DocumentKind::CertificateBundle => check_bundle(&document.octets).map_err(refuse)?,
@@ -460,6 +461,7 @@ fn check_bundle(octets: &[u8]) -> Result<DocumentNote, String> {
     Ok(DocumentNote {
         last_modified,
         expires: None,
+        encodings: Vec::new(),
     })
 }
 
@@ -486,6 +488,7 @@ fn check_crl<'a>(
                 return Ok(DocumentNote {
                     last_modified: crl.this_update,
                     expires: crl.next_update,
+                    encodings: Vec::new(),
                 });
             }
             Err(error) => why = error.to_string(),

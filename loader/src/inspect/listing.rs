@@ -50,7 +50,8 @@ pub struct ObjectLine {
 impl Listing {
     /// Of a manifest that is believed.
     pub fn of(manifest: &Manifest) -> Listing {
-        let mut objects: Vec<ObjectLine> = manifest.objects.iter().map(ObjectLine::of).collect();
+        let mut objects: Vec<ObjectLine> =
+            manifest.files().map(|file| ObjectLine::of(&file)).collect();
         objects.sort_by(|one, other| (one.issuer, &one.name).cmp(&(other.issuer, &other.name)));
         Listing {
             number: manifest.number,
@@ -58,7 +59,7 @@ impl Listing {
             revision: manifest.revision,
             sealed_at: manifest.sealed_at,
             valid_until: manifest.valid_until,
-            octets: manifest.objects.iter().map(|object| object.octets).sum(),
+            octets: objects.iter().map(|object| object.octets).sum(),
             objects,
         }
     }

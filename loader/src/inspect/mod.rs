@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use wire::time::UnixSeconds;
 
-use crate::manifest::{IssuerHex, Role};
+use crate::manifest::{EncodedNote, IssuerHex, Role};
 use crate::pack::{Pack, Variant};
 use crate::snapshot::Snapshot;
 
@@ -81,6 +81,19 @@ pub struct DocumentLine {
     pub expires: Option<UnixSeconds>,
     /// Its name in the store.
     pub blake3: String,
+    /// Its encoded forms.
+    pub encodings: Vec<EncodedLine>,
+}
+
+/// A document in a content coding.
+#[derive(Debug, Clone, Serialize)]
+pub struct EncodedLine {
+    /// `gzip` or `zstd`.
+    pub encoding: &'static str,
+    /// Its length.
+    pub octets: u64,
+    /// Its name in the store.
+    pub blake3: String,
 }
 
 impl Inspection {
@@ -103,6 +116,7 @@ impl Inspection {
                     octets: entry.octets,
                     expires: note.expires,
                     blake3: entry.blake3.to_string(),
+                    encodings: note.encodings.iter().map(EncodedLine::of).collect(),
                 }),
             }
         }
@@ -122,6 +136,16 @@ impl Inspection {
             valid_until: manifest.valid_until,
             packs,
             documents,
+        }
+    }
+}
+
+impl EncodedLine {
+    fn of(note: &EncodedNote) -> EncodedLine {
+        EncodedLine {
+            encoding: note.encoding.token(),
+            octets: note.octets,
+            blake3: note.blake3.to_string(),
         }
     }
 }
@@ -181,7 +205,11 @@ impl fmt::Display for Inspection {
                 .expires
                 .map(|time| format!(", until {}", date(time)));
             let expires = expires.unwrap_or_default();
-            writeln!(f, "{} ({} octets{expires})", document.path, document.octets)?;
+            write!(f, "{} ({} octets", document.path, document.octets)?;
+            for form in &document.encodings {
+                write!(f, ", {} in {}", form.octets, form.encoding)?;
+            }
+            writeln!(f, "{expires})")?;
         }
         Ok(())
     }

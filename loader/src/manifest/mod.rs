@@ -9,6 +9,7 @@
 //! [`TrustedManifest`], and nothing opens or copies a generation without one. The BLAKE3 of the whole text,
 //! seal line included, is what the pointer and the next manifest name.
 
+mod encoded;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 
@@ -19,6 +20,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
+
+pub use encoded::{EncodedNote, Encoding};
 
 use crate::digest::{Digest, decode_hex, encode_hex};
 use crate::seal::{KeyId, PublicKey, SealKey};
@@ -115,6 +118,9 @@ pub struct DocumentNote {
     pub last_modified: UnixSeconds,
     /// Expires: the CRL's nextUpdate; none for certificates.
     pub expires: Option<UnixSeconds>,
+    /// The same document in content codings, each a file of its own. Manifests before there were any say nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encodings: Vec<EncodedNote>,
 }
 
 /// An issuer whose CRL was judged by an earlier clock (`--as-of`).
@@ -261,6 +267,13 @@ impl Manifest {
                     name: object.name.clone(),
                 });
             }
+            let encodings = object.encodings();
+            let in_order = encodings.is_sorted_by(|one, next| one.encoding < next.encoding);
+            if !in_order || encodings.iter().any(|note| note.octets >= object.octets) {
+                return Err(ManifestError::BadEncodings {
+                    name: object.name.clone(),
+                });
+            }
             if let Some(path) = path
                 && !paths.insert(path)
             {
@@ -390,6 +403,12 @@ pub enum ManifestError {
     #[error("object name {name:?} is not plain letters, digits, '.', '_' and '-'")]
     BadName {
         /// The name.
+        name: String,
+    },
+    /// Encoded forms that nobody would have made.
+    #[error("document {name:?} is encoded twice alike, or a form is no smaller than the document")]
+    BadEncodings {
+        /// The document.
         name: String,
     },
     /// Two documents under one path.

@@ -11,6 +11,7 @@ fn manifest() -> Manifest {
         role: Role::Crl(DocumentNote {
             last_modified: 1,
             expires: None,
+            encodings: Vec::new(),
         }),
     };
     Manifest {
@@ -74,6 +75,43 @@ fn a_well_sealed_manifest_that_contradicts_itself_is_refused() {
     ));
     let error = refusal(|m| m.objects[1].name = "a.crl".into());
     assert!(matches!(error, ManifestError::NamedTwice { .. }));
+    let encodings = |objects: u64, encodings: &[(Encoding, u64)]| {
+        let mut manifest = manifest();
+        manifest.objects[0].octets = objects;
+        let Role::Crl(note) = &mut manifest.objects[0].role else {
+            unreachable!("the first object is a list")
+        };
+        let forms = encodings.iter().map(|(encoding, octets)| EncodedNote {
+            encoding: *encoding,
+            blake3: Digest::of(b"form"),
+            octets: *octets,
+        });
+        note.encodings = forms.collect();
+        Manifest::open(manifest.seal(&key).0, &pins).map(|sound| {
+            let files: Vec<String> = sound
+                .manifest()
+                .files()
+                .map(|file| file.name.clone())
+                .collect();
+            files
+        })
+    };
+    let two = [(Encoding::Gzip, 9), (Encoding::Zstd, 9)];
+    assert_eq!(
+        encodings(10, &two).unwrap(),
+        ["a.crl", "a.crl.gz", "a.crl.zst", "b.crl"]
+    );
+    for (objects, bad) in [
+        (9, &two[..]),
+        (10, &[two[0], two[0]]),
+        (10, &[two[1], two[0]]),
+    ] {
+        let error = encodings(objects, bad).unwrap_err();
+        assert!(
+            matches!(error, ManifestError::BadEncodings { .. }),
+            "{error}"
+        );
+    }
     for name in [
         "",
         "..",

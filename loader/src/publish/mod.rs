@@ -198,10 +198,10 @@ impl<'d> Publisher<'d> {
         let (octets, _) = next.seal(&self.key);
         let next = Manifest::open(octets, &self.pins)?;
         let mut steps = Vec::new();
-        for sealed in &edition.added {
+        for (temp, name) in edition.added.iter().flat_map(Sealed::placements) {
             steps.push(Step::Place {
-                temp: sealed.temp().to_owned(),
-                path: self.store.object(sealed.entry().blake3),
+                temp: temp.to_owned(),
+                path: self.store.object(name),
             });
         }
         let number = next.manifest().number;
@@ -289,7 +289,7 @@ impl<'d> Publisher<'d> {
             number: manifest.number,
             until: None,
         };
-        let names = manifest.objects.iter().map(|object| (object.blake3, last));
+        let names = manifest.file_names().map(|name| (name, last));
         self.last_named.extend(names);
     }
 
@@ -417,11 +417,7 @@ fn highest_number(store: &Store) -> Result<u64, StoreError> {
 }
 
 fn names(manifest: &Manifest) -> HashSet<Digest> {
-    manifest
-        .objects
-        .iter()
-        .map(|object| object.blake3)
-        .collect()
+    manifest.file_names().collect()
 }
 
 /// Why nothing was published. Unless the pointer had already moved, the old generation is untouched.

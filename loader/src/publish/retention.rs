@@ -47,8 +47,8 @@ pub(super) fn last_named(
         if current.is_some_and(|current| !last.is_recent(current.manifest())) {
             break;
         }
-        for object in &manifest.objects {
-            last_named.entry(object.blake3).or_insert(last);
+        for name in manifest.file_names() {
+            last_named.entry(name).or_insert(last);
         }
         until = Some(manifest.sealed_at);
         let pointer = manifest.previous.map(|previous| Pointer {

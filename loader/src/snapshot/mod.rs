@@ -24,7 +24,7 @@ use std::sync::Arc;
 use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
-pub use document::{Body, Document};
+pub use document::{Body, Document, Encoded};
 pub use issuer::IssuerInfo;
 pub use lookup::{AnswerWindow, Found, Lookup};
 
