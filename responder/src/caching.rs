@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
-use hyper::header::{HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
+use hyper::header::{HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use wire::time::UnixSeconds;
 
 /// The header values that follow from a window.
@@ -21,7 +21,7 @@ pub(crate) struct Freshness {
 }
 
 impl Freshness {
-    /// Formats the values. RFC 9919 §6: max-age must end before a newer answer is due, and never after nextUpdate.
+    /// Formats the values.
     pub(crate) fn of(this_update: UnixSeconds, next_update: UnixSeconds, max_age: u64) -> Self {
         Self {
             last_modified: http_date(this_update),
@@ -33,12 +33,13 @@ impl Freshness {
 
 /// `max-age` for something that expires at `expires`: the policy, or less.
 pub(crate) fn max_age(policy_secs: u32, expires: UnixSeconds, now: UnixSeconds) -> u64 {
-    // RFC 9919 §6: max-age ends no later than nextUpdate.
+    // RFC 9919 §7.2: max-age ends before nextUpdate.
     u64::from(policy_secs).min(expires.saturating_sub(now))
 }
 
 /// `Cache-Control` of everything that may be kept.
 pub(crate) fn cache_control(max_age: u64) -> HeaderValue {
+    // RFC 9919 §7.2: Cache-Control is max-age, public, no-transform, must-revalidate, and never no-cache or no-store.
     let text = format!("max-age={max_age}, public, no-transform, must-revalidate");
     HeaderValue::try_from(text).expect("letters and digits make a header value")
 }
@@ -127,8 +128,7 @@ pub(crate) fn unchanged(
 
 /// The same of the values of If-None-Match and If-Modified-Since, wherever they lie.
 ///
-/// RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match, and here only if it is our own Last-Modified
-/// given back. A later date may be the client's own clock, or the Date of its copy: an answer that was signed before that
+/// If-Modified-Since counts only if it is our own Last-Modified given back. A later date may be the client's own clock, or the Date of its copy: an answer that was signed before that
 /// moment and published after it would never reach this client.
 pub(crate) fn names_copy<'a>(
     tags: impl Iterator<Item = &'a [u8]>,
@@ -136,6 +136,7 @@ pub(crate) fn names_copy<'a>(
     tag: &[u8],
     last_modified: Option<UnixSeconds>,
 ) -> bool {
+    // RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match.
     let mut tags = tags.peekable();
     if tags.peek().is_some() {
         return tags.any(|list| names_tag(list, tag));
@@ -145,11 +146,34 @@ pub(crate) fn names_copy<'a>(
         .is_some_and(|since| last_modified == Some(since))
 }
 
+/// True if the client asks for something only as it was, and it is not: 412.
+pub(crate) fn is_not_met(
+    headers: &HeaderMap,
+    tag: &[u8],
+    last_modified: Option<UnixSeconds>,
+) -> bool {
+    // RFC 9110 §13.1.1: If-Match MUST be compared strongly; `*` is met by whatever is there.
+    if headers.contains_key(IF_MATCH) {
+        let lines = headers.get_all(IF_MATCH).iter();
+        let mut listed = lines.flat_map(|line| line.as_bytes().split(|octet| *octet == b','));
+        return !listed.any(|one| one.trim_ascii() == b"*" || one.trim_ascii() == tag);
+    }
+    // RFC 9110 §13.1.4: If-Unmodified-Since counts only without If-Match.
+    let since = headers
+        .get(IF_UNMODIFIED_SINCE)
+        .and_then(|date| read_date(date.as_bytes()));
+    since
+        .zip(last_modified)
+        .is_some_and(|(since, changed)| changed > since)
+}
+
 /// The Last-Modified of something that is valid from `this_update`: none within that very second or before it.
 ///
-/// RFC 9110 §8.8.2.1: a server must not send one later than now. Within the second it would name two answers, if a status
+/// Within the second it would name two answers, if a status
 /// changes at once after it was signed.
 pub(crate) fn last_modified(this_update: UnixSeconds, now: UnixSeconds) -> Option<UnixSeconds> {
+    // RFC 9110 §8.8.2.1: Last-Modified MUST NOT be later than now.
+    // RFC 9919 §7.2: Last-Modified is thisUpdate.
     (this_update < now).then_some(this_update)
 }
 
@@ -240,6 +264,32 @@ mod tests {
             TAG,
             Some(5)
         ));
+    }
+
+    #[test]
+    fn part_of_another_document_is_sent_to_who_asked_for_this_one() {
+        for (name, value, not_met) in [
+            ("if-match", "\"abc\"", false),
+            ("if-match", "\"x\", \"abc\"", false),
+            ("if-match", "*", false),
+            ("if-match", "\"x\"", true),
+            ("if-match", "W/\"abc\"", true),
+            (
+                "if-unmodified-since",
+                "Thu, 01 Jan 1970 00:00:05 GMT",
+                false,
+            ),
+            ("if-unmodified-since", "Thu, 01 Jan 1970 00:00:04 GMT", true),
+            ("if-unmodified-since", "some day", false),
+        ] {
+            let condition = conditions(&[(name, value)]);
+            assert_eq!(
+                is_not_met(&condition, TAG, Some(5)),
+                not_met,
+                "{name}: {value}"
+            );
+        }
+        assert!(!is_not_met(&conditions(&[]), TAG, Some(5)));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::live::Shelf;
 use crate::process;
 use crate::reload::{Edge, Reload, with_causes};
 use crate::server::Server;
+use crate::tls::{Credentials, CredentialsError};
 
 /// Answers OCSP requests and serves CRLs and issuer certificates from the newest generation in the edge folder.
 /// Holds no key, writes no file.
@@ -52,6 +53,8 @@ enum StartError {
     Config(#[from] ConfigError),
     #[error("the loader's public key cannot be used")]
     Pin(#[from] SealError),
+    #[error("the TLS listener has no certificate")]
+    Tls(#[from] CredentialsError),
     #[error("cannot listen for OCSP on {address}")]
     Ocsp {
         address: std::net::SocketAddr,
@@ -83,7 +86,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let check = args.check;
     let parent = args.exit_with_parent;
-    let (config, pins) = match settle(args) {
+    let (config, pins, credentials) = match settle(args) {
         Ok(settled) => settled,
         Err(error) => {
             eprintln!("error: {}", with_causes(&error));
@@ -97,7 +100,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     log_to_stderr(config.log_json);
     match process::exit_with_parent(parent)
         .map_err(StartError::from)
-        .and_then(|()| serve(&config, pins))
+        .and_then(|()| serve(&config, pins, credentials))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -107,8 +110,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Flags, file and defaults; the pins they name.
-fn settle(args: Args) -> Result<(Config, Vec<PublicKey>), StartError> {
+/// What is served by: settings, pins, the TLS certificate if there is one.
+type Settled = (Config, Vec<PublicKey>, Option<Arc<Credentials>>);
+
+/// Flags, file and defaults; the pins and the TLS certificate they name.
+fn settle(args: Args) -> Result<Settled, StartError> {
     let mut settings = args.settings;
     settings.log_json = args.log_json.then_some(true);
     if let Some(path) = &args.config {
@@ -119,11 +125,19 @@ fn settle(args: Args) -> Result<(Config, Vec<PublicKey>), StartError> {
     for path in &config.pins {
         pins.extend(read_pins(path)?);
     }
-    Ok((config, pins))
+    let credentials = match &config.tls {
+        Some(tls) => Some(Arc::new(Credentials::load(&tls.certificate, &tls.key)?)),
+        None => None,
+    };
+    Ok((config, pins, credentials))
 }
 
 /// From the first look at the edge folder to the last connection's end.
-fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
+fn serve(
+    config: &Config,
+    pins: Vec<PublicKey>,
+    credentials: Option<Arc<Credentials>>,
+) -> Result<(), StartError> {
     process::raise_file_limit(config.max_connections);
 
     // The newest generation first, so that the first client is answered from it. Without one: tryLater until it comes.
@@ -145,10 +159,11 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
             address: admin_address,
             source,
         })?;
-    let server = Server::start(config, &edge).map_err(|source| StartError::Ocsp {
-        address: config.ocsp,
-        source,
-    })?;
+    let server =
+        Server::start(config, &edge, credentials.as_ref()).map_err(|source| StartError::Ocsp {
+            address: config.ocsp,
+            source,
+        })?;
     let (reloading, reload_stops) = mpsc::channel();
     let reload_thread = std::thread::Builder::new()
         .name("reload".to_owned())
@@ -156,12 +171,22 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
             let poll = config.poll;
             move || reload.run(poll, &reload_stops)
         })?;
+    let (watching, watch_stops) = mpsc::channel();
+    if let Some(credentials) = credentials {
+        // Ends with the process; nothing waits for it.
+        std::thread::Builder::new()
+            .name("tls-files".to_owned())
+            .spawn(move || credentials.watch(&watch_stops))?;
+    }
     tracing::info!(
         ocsp = %server.address(),
         admin = %admin_listener.local_addr()?,
         workers = config.workers,
         "listening"
     );
+    if let Some(tls) = server.tls_address() {
+        tracing::info!(%tls, "behind TLS as well");
+    }
 
     // Serve until told to stop.
     let admin = Rc::new(Admin {
@@ -179,6 +204,7 @@ fn serve(config: &Config, pins: Vec<PublicKey>) -> Result<(), StartError> {
     let draining = runtime.spawn_blocking(move || server.drain());
     let cut_off = runtime.block_on(draining).unwrap_or_default();
     drop(reloading);
+    drop(watching);
     let _ = reload_thread.join();
     telling.abort();
     tracing::info!(connections_cut_off = cut_off, "drained");

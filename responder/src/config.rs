@@ -28,6 +28,17 @@ pub struct Settings {
     /// Where OCSP, CRL and issuer certificate requests are answered [default: 127.0.0.1:2560].
     #[arg(long, value_name = "ADDR")]
     pub ocsp: Option<SocketAddr>,
+    /// Where the same is answered behind TLS, if at all: HTTP/2 and HTTP/1.1. Its key proves this host's name and nothing
+    /// else: it is not a PKI key, and no status depends on it.
+    #[arg(long, value_name = "ADDR")]
+    pub tls: Option<SocketAddr>,
+    /// Certificate chain of that listener, PEM, its own certificate first; read again within a second of a change, without
+    /// dropping connections.
+    #[arg(long, value_name = "FILE")]
+    pub tls_certificate: Option<PathBuf>,
+    /// Private key of that certificate, PEM (PKCS#8, PKCS#1 or SEC1).
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
     /// Where metrics, health and readiness are told; apart from the public port, so that strangers cannot read them
     /// [default: 127.0.0.1:2561].
     #[arg(long, value_name = "ADDR")]
@@ -35,8 +46,8 @@ pub struct Settings {
     /// Serving threads; fewer than the cores leaves room for a neighbour [default: one a core].
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
-    /// Connections open at once, all workers together; without it a flood exhausts memory and file descriptors
-    /// [default: 16384].
+    /// Connections open at once, all workers together; without it a flood exhausts memory and file descriptors. Over it,
+    /// connections that rest make room after a second. One in eight may speak HTTP/2 [default: 16384].
     #[arg(long, value_name = "N")]
     pub max_connections: Option<NonZeroUsize>,
     /// Seconds from a request's first octet to its last; without it a client that sends an octet a minute holds a
@@ -120,6 +131,8 @@ pub struct Config {
     pub pins: Vec<PathBuf>,
     /// Public listener.
     pub ocsp: SocketAddr,
+    /// Listener behind TLS.
+    pub tls: Option<Tls>,
     /// Operators' listener.
     pub admin: SocketAddr,
     /// Number of serving threads.
@@ -142,6 +155,31 @@ pub struct Config {
     pub live: Option<Live>,
     /// Log lines as JSON.
     pub log_json: bool,
+}
+
+/// The TLS listener.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Where.
+    pub address: SocketAddr,
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+}
+
+impl Tls {
+    fn check(settings: &Settings) -> Result<Option<Self>, ConfigError> {
+        match (settings.tls, &settings.tls_certificate, &settings.tls_key) {
+            (None, None, None) => Ok(None),
+            (Some(address), Some(certificate), Some(key)) => Ok(Some(Self {
+                address,
+                certificate: certificate.clone(),
+                key: key.clone(),
+            })),
+            _ => Err(ConfigError::TlsIncomplete),
+        }
+    }
 }
 
 /// Why the settings cannot be used.
@@ -195,6 +233,12 @@ pub enum ConfigError {
         "`[issuer.{0}]`: an issuer is named by 32 hexadecimal digits, as `hufu-loader inspect` prints them"
     )]
     NotAnIssuer(String),
+    /// The TLS listener at the address of another.
+    #[error("`tls` is {0}, and so is `ocsp` or `admin`: each needs a port of its own")]
+    TlsAddressTaken(SocketAddr),
+    /// Some of the TLS settings, but not all.
+    #[error("`tls`, `tls-certificate` and `tls-key` go together: give all three or none")]
+    TlsIncomplete,
 }
 
 impl Settings {
@@ -217,6 +261,9 @@ impl Settings {
             edge: self.edge.or(others.edge),
             pin: self.pin.or(others.pin),
             ocsp: self.ocsp.or(others.ocsp),
+            tls: self.tls.or(others.tls),
+            tls_certificate: self.tls_certificate.or(others.tls_certificate),
+            tls_key: self.tls_key.or(others.tls_key),
             admin: self.admin.or(others.admin),
             workers: self.workers.or(others.workers),
             max_connections: self.max_connections.or(others.max_connections),
@@ -250,6 +297,7 @@ impl Settings {
         let workers = self.workers.unwrap_or(cores).get();
         let config = Config {
             live: Live::check(&self, workers)?,
+            tls: Tls::check(&self)?,
             edge: self.edge.ok_or(ConfigError::Missing("edge"))?,
             pins: self
                 .pin
@@ -291,6 +339,12 @@ impl Settings {
         }
         if config.ocsp == config.admin && config.ocsp.port() != 0 {
             return Err(ConfigError::SameAddress(config.ocsp));
+        }
+        if let Some(tls) = &config.tls
+            && tls.address.port() != 0
+            && [config.ocsp, config.admin].contains(&tls.address)
+        {
+            return Err(ConfigError::TlsAddressTaken(tls.address));
         }
         Ok(config)
     }
@@ -366,6 +420,25 @@ mod tests {
             .check()
             .unwrap_err();
         assert!(error.to_string().contains("request-secs"), "{error}");
+    }
+
+    #[test]
+    fn half_of_the_tls_settings_serve_without_tls() {
+        let parsed = |more: &str| parse(&format!("edge = '/e'\npin = ['/p']\n{more}")).unwrap();
+        let all = "tls = '[::1]:443'\ntls-certificate = '/c'\ntls-key = '/k'";
+        assert!(parsed(all).check().unwrap().tls.is_some());
+        for left_out in 0..3 {
+            let lines = all
+                .lines()
+                .enumerate()
+                .filter(|(place, _)| *place != left_out);
+            let some: Vec<&str> = lines.map(|(_, line)| line).collect();
+            let error = parsed(&some.join("\n")).check().unwrap_err();
+            assert!(matches!(error, ConfigError::TlsIncomplete), "{error}");
+        }
+        let taken = format!("{all}\nocsp = '[::1]:443'");
+        let error = parsed(&taken).check().unwrap_err();
+        assert!(matches!(error, ConfigError::TlsAddressTaken(_)), "{error}");
     }
 
     #[test]

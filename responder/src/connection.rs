@@ -29,6 +29,8 @@ pub(crate) struct Connection {
     prefix: RefCell<Bytes>,
     /// Octets of the request line so far; none once its end has been seen.
     line: Cell<Option<usize>>,
+    /// HTTP/2: only its streams know when a request is incomplete (`http::Upload`).
+    streams: Cell<bool>,
 }
 
 impl Connection {
@@ -41,6 +43,7 @@ impl Connection {
             backlog: RefCell::new(unsent),
             prefix: RefCell::default(),
             line: Cell::new(None),
+            streams: Cell::new(false),
         }
     }
 
@@ -81,14 +84,22 @@ impl Connection {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(octets)) => {
                     sent += octets;
-                    // From here on the client's time runs anew.
-                    self.watch.wait(Phase::Idle, self.worker.connections.tick());
+                    // From here on the client's time runs anew; not that of a body that is still coming.
+                    if !self.streams.get() || self.watch.phase() == Phase::Idle {
+                        self.watch.wait(Phase::Idle, self.worker.connections.tick());
+                    }
                 }
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
         }
         Ok(sent)
+    }
+
+    /// From here on it is HTTP/2.
+    pub(crate) fn speaks_in_streams(&self) {
+        self.streams.set(true);
+        self.watch.wait(Phase::Idle, self.worker.connections.tick());
     }
 
     /// Octets that have been read, and are to be read again by hyper.
@@ -118,6 +129,9 @@ impl Connection {
     /// Notes octets that came in; refuses a request line that would fill hyper's buffer, for which hyper would blame the
     /// header fields (431).
     fn note_read(&self, octets: &[u8]) -> io::Result<()> {
+        if self.streams.get() {
+            return Ok(());
+        }
         if self.watch.phase() == Phase::Idle && !octets.is_empty() {
             self.watch
                 .wait(Phase::Receiving, self.worker.connections.tick());

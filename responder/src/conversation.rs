@@ -9,16 +9,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use crate::connection::{Connection, Link};
 use crate::deadlines::{Order, Phase};
+use crate::h2::{Opening, Share, opening};
 use crate::http::Responder;
 use crate::lane::Begun;
 use crate::lane::held::{Held, Turn};
 use crate::metrics::Event;
+use crate::protocol::Http;
 use crate::worker::Worker;
 
 /// The task.
@@ -27,15 +27,15 @@ pub(crate) struct Conversation {
     stage: Stage,
 }
 
-type Http = http1::Connection<TokioIo<Link>, Responder>;
-
 enum Stage {
     /// All that has been asked was simple. hyper has not been made yet: it takes ten times the room.
     Lane(Held),
+    /// These octets may become the preface of HTTP/2.
+    Opening(Vec<u8>),
     /// hyper serves.
-    Http(Box<Http>),
+    Http(Http<Link>),
     /// hyper has been told to end after the request in progress.
-    Draining(Box<Http>),
+    Draining(Http<Link>),
     /// Nothing more is read; what has been written is being sent.
     Closing,
     /// All is sent; so many octets have been thrown away since. A client that is still sending would find its connection
@@ -65,11 +65,8 @@ impl Conversation {
         };
         match end {
             Turn::HandOver => {
-                self.connection.give_back(held.take());
-                let link = TokioIo::new(Link(Rc::clone(&self.connection)));
-                let responder = Responder::new(&self.connection.worker, &self.connection.watch);
-                let http = http_settings().serve_connection(link, responder);
-                self.stage = Stage::Http(Box::new(http));
+                let octets = held.take();
+                self.hand_over(octets);
             }
             Turn::CloseSlowly => {
                 self.connection.watch.linger();
@@ -77,6 +74,42 @@ impl Conversation {
             }
             Turn::Close | Turn::Gone => self.stage = Stage::Closing,
         }
+    }
+
+    /// hyper's part begins with these octets.
+    fn hand_over(&mut self, octets: Vec<u8>) {
+        let connection = &self.connection;
+        let told = opening(&octets);
+        if told == Opening::NotYet && !octets.is_empty() {
+            self.stage = Stage::Opening(octets);
+            return;
+        }
+        let link = Link(Rc::clone(connection));
+        let responder = Responder::new(&connection.worker, &connection.watch);
+        connection.give_back(octets);
+        self.stage = if told == Opening::Http2 {
+            connection.speaks_in_streams();
+            match Share::take(&connection.worker) {
+                Some(share) => Stage::Http(Http::two(link, responder, share)),
+                None => Stage::Closing,
+            }
+        } else {
+            Stage::Http(Http::one(link, responder))
+        };
+    }
+
+    /// Reads on until it is clear whether this is HTTP/2. False if the client has gone.
+    fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        while let Stage::Opening(octets) = &mut self.stage {
+            let mut space = [0; 64];
+            match ready!(self.connection.read_raw(cx, &mut space)) {
+                Ok(0) | Err(_) => return Poll::Ready(false),
+                Ok(read) => octets.extend_from_slice(&space[..read]),
+            }
+            let octets = std::mem::take(octets);
+            self.hand_over(octets);
+        }
+        Poll::Ready(true)
     }
 
     /// Ends what rests; lets what is in progress be the last.
@@ -89,15 +122,16 @@ impl Conversation {
                 return self.leave_lane(Turn::HandOver);
             }
             Stage::Http(mut http) => {
-                Pin::new(&mut *http).graceful_shutdown();
+                http.end_gracefully();
                 Stage::Draining(http)
             }
+            Stage::Opening(_) => Stage::Closing,
             other => other,
         };
     }
 
     /// Notes why hyper ended; says what it could not say.
-    fn end(&self, outcome: &Result<(), hyper::Error>) {
+    fn end(&self, offence: Option<Event>) {
         let connection = &self.connection;
         let counters = &connection.worker.counters;
         if connection.line_is_too_long() {
@@ -105,20 +139,11 @@ impl Conversation {
             let mut cork = connection.worker.cork.borrow_mut();
             cork.extend_from_slice(URI_TOO_LONG);
             connection.watch.linger();
-        } else if outcome.as_ref().is_err_and(hyper::Error::is_parse) {
-            counters.count(Event::BadHttp);
+        } else if let Some(offence) = offence {
+            counters.count(offence);
             connection.watch.linger();
         }
     }
-}
-
-/// hyper as we need it. Deadlines are `deadlines`, gathering is `connection`.
-fn http_settings() -> http1::Builder {
-    let mut http = http1::Builder::new();
-    http.max_buf_size(MAX_BUFFER_OCTETS)
-        .header_read_timeout(None)
-        .half_close(true);
-    http
 }
 
 impl Future for Conversation {
@@ -140,10 +165,13 @@ impl Future for Conversation {
                 end => this.leave_lane(end),
             }
         }
+        if this.poll_opening(cx) == Poll::Ready(false) {
+            return Poll::Ready(());
+        }
         if let Stage::Http(http) | Stage::Draining(http) = &mut this.stage
-            && let Poll::Ready(outcome) = Pin::new(&mut **http).poll(cx)
+            && let Poll::Ready(offence) = http.poll(cx)
         {
-            this.end(&outcome);
+            this.end(offence);
             this.stage = Stage::Closing;
         }
         let connection = &this.connection;
@@ -192,9 +220,6 @@ fn discard(connection: &Connection, thrown_away: &mut usize, cx: &mut Context<'_
     }
     Poll::Ready(())
 }
-
-/// hyper's smallest.
-const MAX_BUFFER_OCTETS: usize = 8 * 1024;
 
 /// Octets read and thrown away after a refusal.
 const MAX_LINGER_OCTETS: usize = 256 * 1024;

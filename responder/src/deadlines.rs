@@ -105,8 +105,10 @@ pub(crate) struct Connections {
     open: RefCell<Vec<Rc<Watch>>>,
     tick: Cell<u32>,
     draining: Cell<bool>,
-    /// The acceptor, while it waits for one of them to end.
-    room: RefCell<Option<Waker>>,
+    /// How many of them speak HTTP/2.
+    http2: Cell<usize>,
+    /// The acceptors, while they wait for one of them to end.
+    room: RefCell<Vec<Waker>>,
 }
 
 impl Connections {
@@ -143,7 +145,7 @@ impl Connections {
         if let Some(moved) = open.get(index) {
             moved.index.set(index);
         }
-        if let Some(waiting) = self.room.take() {
+        for waiting in self.room.borrow_mut().drain(..) {
             waiting.wake();
         }
     }
@@ -153,8 +155,25 @@ impl Connections {
         if self.len() < limit {
             return Poll::Ready(());
         }
-        *self.room.borrow_mut() = Some(cx.waker().clone());
+        let mut room = self.room.borrow_mut();
+        if !room.iter().any(|waker| waker.will_wake(cx.waker())) {
+            room.push(cx.waker().clone());
+        }
         Poll::Pending
+    }
+
+    /// Counts one more that speaks HTTP/2, if fewer than `limit` do.
+    pub(crate) fn begin_http2(&self, limit: usize) -> bool {
+        let may = self.http2.get() < limit;
+        if may {
+            self.http2.set(self.http2.get() + 1);
+        }
+        may
+    }
+
+    /// One of them has closed.
+    pub(crate) fn end_http2(&self) {
+        self.http2.set(self.http2.get().saturating_sub(1));
     }
 
     /// A second has passed: closes what waits for too long. With the limit reached, resting connections make room

@@ -85,7 +85,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                     worker.counters.count(Event::TargetTooLong);
                     refused(StatusCode::URI_TOO_LONG)
                 } else if is_document {
-                    documents::response(worker, path, &parts.headers)
+                    documents::response(worker, &parts.method, path, &parts.headers)
                 } else {
                     worker.counters.count(Event::ByGet);
                     match worker.answer_path(path.as_bytes()) {
@@ -324,7 +324,7 @@ impl Fields for Map<'_> {
 
 /// How requests follow one another on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Framing {
+pub(crate) enum Framing {
     /// HTTP/1: octet after octet. What is not read of one request stands before the next.
     Octets,
     /// HTTP/2: each request is a stream of its own, and the connection says by itself that it ends.

@@ -6,8 +6,10 @@
 //! 1. `listen`, `server`: one listener, runtime and set of connections a core; accepted there, it stays there.
 //! 2. `lane`: the simple request is answered here: at once when its connection is accepted, or turn by turn while it lasts.
 //! 3. `conversation`, `connection`: octets in and out, turn by turn; what a turn wrote is sent at its end. Whatever is not
-//!    simple makes the connection hyper's. `deadlines` closes who keeps it waiting.
-//! 4. `http`, on hyper's way: which octets are the question: the path (`target`) or the body; or a document (`documents`).
+//!    simple makes the connection hyper's (`protocol`), in HTTP/1 or HTTP/2 (`h2`). `deadlines` closes who keeps it waiting.
+//!    Behind TLS (`tls`) a `session` takes the place of lane and conversation.
+//! 4. `http`, on hyper's way: which octets are the question: the path (`target`) or the body; or a document (`documents`),
+//!    whole or in part (`ranges`), in the content coding that suits the client (`negotiation`).
 //! 5. `worker`: this core's view of the newest generation, its clock and buffers.
 //! 6. [`answer`]: the hot path, five steps, no await, lock, log line or allocation. What the packs
 //!    cannot answer, `live` asks the signer's live lane for, on hyper's way and within limits of its own.
@@ -21,6 +23,7 @@ pub mod answer;
 pub mod cli;
 pub mod config;
 pub mod metrics;
+mod negotiation;
 
 mod admin;
 mod body;
@@ -30,16 +33,21 @@ mod conversation;
 mod deadlines;
 mod documents;
 mod exposition;
+mod h2;
 mod histogram;
 mod http;
 mod lane;
 mod listen;
 pub mod live;
 mod process;
+mod protocol;
+mod ranges;
 mod reload;
 mod reply;
 mod server;
+mod session;
 mod target;
+mod tls;
 mod worker;
 
 #[cfg(any(test, feature = "fuzz"))]

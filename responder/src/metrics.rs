@@ -44,6 +44,8 @@ pub(crate) enum Event {
     BodyTooLong,
     TargetTooLong,
     BadHttp,
+    BadHttp2,
+    Http2LimitReached,
     // The live lane.
     LiveAnswered,
     LiveCached,
@@ -56,6 +58,9 @@ pub(crate) enum Event {
     LiveTryLater,
     // Connections.
     Accepted,
+    Http2,
+    Handshake,
+    HandshakeFailed,
     AcceptFailed,
     LimitReached,
     RequestTimeout,
@@ -122,6 +127,8 @@ pub(crate) const FAMILIES: &[Family] = &[
             (Event::BodyTooLong, "body_too_long"),
             (Event::TargetTooLong, "target_too_long"),
             (Event::BadHttp, "syntax"),
+            (Event::BadHttp2, "http2"),
+            (Event::Http2LimitReached, "http2_limit"),
         ],
     },
     Family {
@@ -152,6 +159,21 @@ pub(crate) const FAMILIES: &[Family] = &[
         help: "Connections accepted",
         label: "",
         events: &[(Event::Accepted, "")],
+    },
+    Family {
+        name: "hufu_http2_connections_total",
+        help: "Connections that speak HTTP/2",
+        label: "",
+        events: &[(Event::Http2, "")],
+    },
+    Family {
+        name: "hufu_tls_handshakes_total",
+        help: "TLS handshakes; scanners and clients that do not trust the certificate make failed ones",
+        label: "result",
+        events: &[
+            (Event::Handshake, "done"),
+            (Event::HandshakeFailed, "failed"),
+        ],
     },
     Family {
         name: "hufu_accept_errors_total",

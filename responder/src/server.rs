@@ -26,11 +26,13 @@ use crate::listen;
 use crate::live::{Lane, Shelf};
 use crate::metrics::{Counters, Event};
 use crate::reload::Edge;
+use crate::tls::{self, Credentials};
 use crate::worker::{Current, Policy, Worker};
 
 /// The running workers.
 pub(crate) struct Server {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     drain: watch::Sender<bool>,
     threads: Vec<JoinHandle<usize>>,
     counters: Vec<Arc<Counters>>,
@@ -38,9 +40,23 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds the public address and starts the workers. Nothing runs if the address is taken.
-    pub(crate) fn start(config: &Config, edge: &Edge) -> io::Result<Self> {
+    pub(crate) fn start(
+        config: &Config,
+        edge: &Edge,
+        credentials: Option<&Arc<Credentials>>,
+    ) -> io::Result<Self> {
         let listeners = listen::listeners(config.ocsp, config.workers)?;
         let address = listeners[0].local_addr()?;
+        let mut tls_listeners = match &config.tls {
+            Some(tls) => listen::listeners(tls.address, config.workers).map_err(|error| {
+                io::Error::new(error.kind(), format!("TLS on {}: {error}", tls.address))
+            })?,
+            None => Vec::new(),
+        };
+        let tls_address = tls_listeners
+            .first()
+            .map(TcpListener::local_addr)
+            .transpose()?;
         let policy = Policy {
             max_connections: config.max_connections / config.workers,
             request_secs: config.request_secs,
@@ -52,6 +68,7 @@ impl Server {
         let (drain, drained) = watch::channel(false);
         let mut server = Self {
             address,
+            tls_address,
             drain,
             threads: Vec::new(),
             counters: Vec::new(),
@@ -62,6 +79,7 @@ impl Server {
             let mut start = Start {
                 core: cores.get(index % cores.len().max(1)).copied(),
                 listener,
+                tls: tls_listeners.pop().zip(credentials.cloned()),
                 policy,
                 counters,
                 current: Arc::clone(&edge.current),
@@ -84,6 +102,11 @@ impl Server {
     /// Where it listens: what was asked for, or with port 0 what the kernel chose.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens behind TLS.
+    pub(crate) fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// The cells of all workers.
@@ -112,6 +135,7 @@ type Listener = AsyncFd<TcpListener>;
 struct Start {
     core: Option<usize>,
     listener: TcpListener,
+    tls: Option<(TcpListener, Arc<Credentials>)>,
     policy: Policy,
     counters: Arc<Counters>,
     current: Current,
@@ -147,7 +171,16 @@ async fn serve(mut start: Start) -> usize {
     let listener = AsyncFd::with_interest(start.listener, Interest::READABLE)
         .map(Rc::new)
         .expect("a listening socket can be registered with the runtime that is there");
-    let mut accepting = spawn_local(accept(Rc::clone(&worker), Rc::clone(&listener)));
+    let tls = start.tls.map(|(socket, credentials)| {
+        tls::Listener::new(socket, credentials)
+            .map(Rc::new)
+            .expect("as the listener above")
+    });
+    let mut accepting = spawn_local(accept_all(
+        Rc::clone(&worker),
+        Rc::clone(&listener),
+        tls.clone(),
+    ));
     let mut sweeping = spawn_local(sweep(Rc::clone(&worker)));
 
     if until_told(&mut start.drained, &mut accepting, &mut sweeping).await == End::Lost {
@@ -169,6 +202,9 @@ async fn serve(mut start: Start) -> usize {
         }
     }
     drop(listener);
+    if let Some(tls) = tls {
+        tls.take_waiting(&worker);
+    }
     worker.connections.finish_drain();
     let _ = tokio::time::timeout(start.deadline - grace, all_closed(&worker)).await;
     sweeping.abort();
@@ -196,6 +232,14 @@ async fn until_told(
         _ = accepting => End::Lost,
         _ = sweeping => End::Lost,
     }
+}
+
+/// Accepts for ever on both ports.
+async fn accept_all(worker: Rc<Worker>, plain: Rc<Listener>, tls: Option<Rc<tls::Listener>>) {
+    let Some(tls) = tls else {
+        return accept(worker, plain).await;
+    };
+    tokio::join!(accept(Rc::clone(&worker), plain), tls.accept(&worker));
 }
 
 /// Accepts for ever.

@@ -147,9 +147,13 @@ impl Edge {
             None,
             b"a certificate",
         );
+        let message = document(DocumentKind::Certificate, "test.p7c", None, b"certificates");
         let edition = Edition {
             kept: vec![],
-            added: [pack, crl, certificate].into_iter().chain(delta).collect(),
+            added: [pack, crl, certificate, message]
+                .into_iter()
+                .chain(delta)
+                .collect(),
             replayed: vec![],
             issuers: vec![],
             sealed_at: after(now, generation.valid_for.min(0) - 1),

@@ -164,3 +164,21 @@ fn connections_beyond_the_limit_are_never_served_or_break_the_others() {
     }
     assert!(responder.metric("hufu_connection_limit_reached_total") >= 1.0);
 }
+
+#[test]
+fn client_that_never_reads_its_list_or_has_vanished_holds_a_connection() {
+    let mut edge = Edge::new();
+    edge.publish(&crate::edge::Generation {
+        crl: vec![b'l'; 20_000_000],
+        ..Default::default()
+    });
+    let responder = Running::start_with(&edge, &["--idle-secs", "1"]);
+    let mut wire = responder.connect();
+    // To the responder, one that has lost its network looks the same: nothing is acknowledged any more.
+    wire.send("GET /crl/test.crl HTTP/1.1\r\nHost: x\r\n\r\n");
+    crate::process::wait_for("the connection to be given up", || {
+        let idle = responder.metric("hufu_connection_timeouts_total{in=\"idle\"}");
+        let open = responder.metric("hufu_connections_open");
+        (idle == 1.0 && open == 0.0).then_some(())
+    });
+}

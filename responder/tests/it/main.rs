@@ -10,8 +10,10 @@ mod edge;
 mod process;
 
 mod conditions;
+mod crowd;
 mod documents;
 mod forms;
+mod http2;
 mod lane;
 mod lifecycle;
 mod limits;

@@ -252,6 +252,13 @@ impl Wire {
         })
     }
 
+    /// Reads at least so many octets, to be looked at later.
+    pub(crate) fn read_some(&mut self, octets: usize) {
+        while self.unread.len() < octets {
+            assert_ne!(self.fill(), 0, "closed too early");
+        }
+    }
+
     /// True if the other side has closed, in good order, without another octet.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.unread.is_empty() && self.fill() == 0

@@ -75,12 +75,12 @@ fn replaced_generation_stays_mapped() {
     }
     wait_for("the old maps to go", || {
         let maps = fs::read_to_string(format!("/proc/{}/maps", responder.pid())).unwrap();
-        // One pack, one CRL, one certificate, each once.
+        // One pack, one CRL, one certificate, one message of certificates, each once.
         (maps
             .lines()
             .filter(|line| line.contains("/objects/"))
             .count()
-            == 3)
+            == 4)
             .then_some(())
     });
 }
