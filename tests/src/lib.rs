@@ -19,6 +19,7 @@ pub mod judge;
 pub mod office;
 pub mod pki;
 pub mod process;
+pub mod served;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -216,6 +216,18 @@ impl Office {
         self.responder_at(edge, free_address(), free_address())
     }
 
+    /// The same, with further flags.
+    ///
+    /// # Panics
+    /// With its log, if it does not become ready.
+    #[track_caller]
+    #[must_use]
+    pub fn responder_with(&self, edge: &Path, flags: &[&str]) -> Responder {
+        let (ocsp, admin) = (free_address(), free_address());
+        let program = self.start_responder_with(edge, ocsp, admin, flags);
+        ready(program, ocsp, admin)
+    }
+
     /// The same at these addresses.
     ///
     /// # Panics
@@ -223,21 +235,23 @@ impl Office {
     #[track_caller]
     #[must_use]
     pub fn responder_at(&self, edge: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Responder {
-        let mut program = self.start_responder(edge, ocsp, admin);
-        program.until("/readyz says 200", Duration::from_secs(60), || {
-            http::get(admin, "/readyz").is_ok_and(|response| response.status == 200)
-        });
-        Responder {
-            program,
-            ocsp,
-            admin,
-        }
+        ready(self.start_responder(edge, ocsp, admin), ocsp, admin)
     }
 
     /// Starts one at these addresses, and does not wait.
     #[track_caller]
     #[must_use]
     pub fn start_responder(&self, edge: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Running {
+        self.start_responder_with(edge, ocsp, admin, &[])
+    }
+
+    fn start_responder_with(
+        &self,
+        edge: &Path,
+        ocsp: SocketAddr,
+        admin: SocketAddr,
+        flags: &[&str],
+    ) -> Running {
         let mut responder = command("hufu-responder", ["--workers", "1"]);
         responder
             .arg("--edge")
@@ -245,7 +259,21 @@ impl Office {
             .arg("--pin")
             .arg(self.pin());
         responder.args(["--ocsp", &ocsp.to_string(), "--admin", &admin.to_string()]);
+        responder.args(flags);
         Running::start(&responder, &self.data.join("responder.log"))
+    }
+}
+
+/// Waits until it is.
+#[track_caller]
+fn ready(mut program: Running, ocsp: SocketAddr, admin: SocketAddr) -> Responder {
+    program.until("/readyz says 200", Duration::from_secs(60), || {
+        http::get(admin, "/readyz").is_ok_and(|response| response.status == 200)
+    });
+    Responder {
+        program,
+        ocsp,
+        admin,
     }
 }
 
