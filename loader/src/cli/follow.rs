@@ -15,6 +15,7 @@ use crate::durable::FsDisk;
 use crate::follow::nudge::Nudges;
 use crate::follow::{Followed, Follower, Limits};
 use crate::metrics::FollowMetrics;
+use crate::nudge::FolderWatch;
 use crate::scrub::{Scrubbed, Scrubber};
 use crate::seal::{PublicKey, read_pins};
 use crate::store::Store;
@@ -139,12 +140,16 @@ fn number(follower: &Follower<'_>) -> u64 {
     follower.number().unwrap_or_default()
 }
 
-/// How often the store is asked: at random intervals about the setting, sooner when nudged, later while it is wrong.
+/// How often the store is asked: at random intervals about the setting, sooner when nudged or when the kernel tells of a
+/// new name in its folder, later while it is wrong.
 struct Pace {
     every: Duration,
     jitter_percent: u64,
     random: u64,
     nudges: Option<Nudges>,
+    /// Of a store that is a folder: its pointer is renamed into it.
+    watch: FolderWatch,
+    store: Option<PathBuf>,
 }
 
 impl Pace {
@@ -166,18 +171,26 @@ impl Pace {
             // Zero would stay zero.
             random: seed | 1,
             nudges,
+            watch: FolderWatch::new(),
+            store: match &args.store {
+                Place::Folder(store) => Some(store.clone()),
+                _ => None,
+            },
         })
     }
 
     fn sleep(&mut self) {
         let pause = self.jittered(self.every);
+        if let Some(store) = &self.store {
+            self.watch.add(store);
+        }
         self.sleep_for(pause);
     }
 
     fn sleep_for(&self, pause: Duration) {
         match &self.nudges {
             Some(nudges) => nudges.sleep(pause),
-            None => std::thread::sleep(pause),
+            None => self.watch.wait(pause),
         }
     }
 
