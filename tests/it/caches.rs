@@ -147,7 +147,10 @@ fn keeps_what_it_may_and_nothing_else(program: Program) {
     let cached = Cached::start(program, &[]);
 
     // Every target arrives whole, escaped or not, and is asked of the responder once.
-    let target = served.target(&served.revoked);
+    let targets = served.good.iter().map(|serial| served.target(serial));
+    let target = targets
+        .max_by_key(|target| target.matches("%2F").count())
+        .unwrap();
     assert!(
         target.contains("%2F"),
         "a question without a slash tries nothing"
@@ -164,8 +167,7 @@ fn keeps_what_it_may_and_nothing_else(program: Program) {
             let again = cached.get(target, &[&format!("X-Name: {name}")]);
             assert!(served_from_cache(&again), "{program:?}: {again:?}");
             assert_eq!(again.body, first.body);
-            let status = Answer::read(&again.body).single().status;
-            assert!(matches!(status, Status::Revoked(..)), "{status:?}");
+            assert_eq!(Answer::read(&again.body).single().status, Status::Good);
             for name in ["cache-control", "expires", "last-modified"] {
                 assert_eq!(again.header(name), first.header(name), "{name}");
             }
