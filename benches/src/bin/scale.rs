@@ -82,7 +82,9 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let prefix = &base.shared().variants.first().ok_or("no variant")?.prefix;
     let hits = Questions::drawn(args.seed, 0, records);
     if hits.found(&snapshot, prefix) != QUESTIONS {
-        return Err("a serial of the population is not found: is --seed the one it was made from?".into());
+        return Err(
+            "a serial of the population is not found: is --seed the one it was made from?".into(),
+        );
     }
     let hit = best(|| hits.ask(&snapshot, prefix));
     let misses = Questions::drawn(args.seed, 1 << 50, records);

@@ -14,7 +14,7 @@ use super::armour::DerInput;
 use super::certificate::{Certificate, CertificateError};
 use super::crl::{JudgedList, Judging, judge_read};
 use super::list::{ListError, ListRead, ListReader, outline_of};
-use super::listed::{LISTED_OCTETS, SettleError};
+use super::listed::{LISTED_OCTETS, SettleError, Settled};
 use super::refusal::CrlRefusal;
 pub use super::report::{RecurringSerial, Report};
 use super::trust::WeakPolicy;
@@ -125,14 +125,24 @@ pub fn import_crl_with(
     let _lock = staged::lock(request.data)?;
     let mut pending = Pending::begin(request.data, &id, Form::Crl)?;
     let input = Counted::new(file, octets, means.progress);
-    let sorter = Sorter::begin(means.disk, &means.sorting, LISTED_OCTETS)?;
-    let read = read_into(request.crl, input, &mut pending, sorter, &issuer)?;
+    let bench = Bench {
+        disk: means.disk,
+        sorting: &means.sorting,
+        issuer: &issuer,
+    };
+    let mut read = bench.read_into(request.crl, input, &mut pending)?;
+    let is_plain = read.is_plain()?;
     let mut judged = judge_read(read, &issuer, &request.judging).map_err(refused)?;
-    match judged.settle() {
-        Ok(()) => {}
-        Err(SettleError::Fault(fault)) => return Err(refused(fault.into())),
-        Err(SettleError::Sort(error)) => return Err(error.into()),
-        Err(SettleError::Twice { .. }) => unreachable!("only lines are numbered"),
+    if is_plain {
+        judged.settled.revoked = judged.entries;
+    } else {
+        judged.settled = bench.settle(&pending, &judged.blake3)?;
+        match judged.settle() {
+            Ok(()) => {}
+            Err(SettleError::Fault(fault)) => return Err(refused(fault.into())),
+            Err(SettleError::Sort(error)) => return Err(error.into()),
+            Err(SettleError::Twice { .. }) => unreachable!("only lines are numbered"),
+        }
     }
     refuse_backwards(request.data, &id, &mut judged).map_err(refused)?;
     let options = Options {
@@ -149,30 +159,68 @@ pub fn import_crl_with(
     ))
 }
 
-/// Reads a list, and writes it as DER to where it is staged on the way.
-fn read_into(
-    path: &Path,
-    input: impl Read,
-    pending: &mut Pending,
-    sorter: Sorter<'_>,
-    issuer: &Certificate,
-) -> Result<ListRead, ImportError> {
-    let input = BufReader::with_capacity(READ_OCTETS, input);
-    let mut copied = Copied::new(DerInput::new(input, PemLabel::Crl), pending.list());
-    let nobody = &mut |_| ();
-    let reader = ListReader::new(sorter, random_key(), &issuer.key, nobody);
-    let read = reader.read(&mut copied);
-    if let Some(source) = copied.failed {
-        return Err(pending.unwritable(source).into());
+/// What a list is read with.
+struct Bench<'a> {
+    disk: &'a dyn Disk,
+    sorting: &'a Sorting,
+    issuer: &'a Certificate,
+}
+
+impl Bench<'_> {
+    /// Reads a list, and writes it as DER to where it is staged on the way. Of its entries only hashes are kept: in nearly
+    /// every list each serial stands once, and there is nothing to settle.
+    fn read_into(
+        &self,
+        path: &Path,
+        input: impl Read,
+        pending: &mut Pending,
+    ) -> Result<ListRead, ImportError> {
+        let input = BufReader::with_capacity(READ_OCTETS, input);
+        let mut copied = Copied::new(DerInput::new(input, PemLabel::Crl), pending.list());
+        let hashes = Sorter::begin(self.disk, self.sorting, HASH_OCTETS)?;
+        let nobody = &mut |_| ();
+        let read = self
+            .reader(nobody)?
+            .hashes_only(hashes)
+            .read(&mut copied);
+        if let Some(source) = copied.failed {
+            return Err(pending.unwritable(source).into());
+        }
+        read.map_err(|error| match error {
+            ListError::Sort(error) => error.into(),
+            ListError::Decode(error) => refused_at(path, error.into()),
+            ListError::Io(source) => match broken_armour(&source) {
+                Some(rule) => refused_at(path, rule.at(0).into()),
+                None => unreadable(path, source),
+            },
+        })
     }
-    read.map_err(|error| match error {
-        ListError::Sort(error) => error.into(),
-        ListError::Decode(error) => refused_at(path, error.into()),
-        ListError::Io(source) => match broken_armour(&source) {
-            Some(rule) => refused_at(path, rule.at(0).into()),
-            None => unreadable(path, source),
-        },
-    })
+
+    /// Reads the copy again, now with its entries: some serial recurs, or is cleared.
+    fn settle(&self, pending: &Pending, blake3: &[u8; 32]) -> Result<Settled, ImportError> {
+        let path = pending.list_path();
+        let list = File::open(&path).map_err(|source| unreadable(&path, source))?;
+        let nobody = &mut |_| ();
+        let read = self.reader(nobody)?.read(list);
+        let read = read.map_err(|error| match error {
+            ListError::Sort(error) => error.into(),
+            ListError::Decode(error) => refused_at(&path, error.into()),
+            ListError::Io(source) => unreadable(&path, source),
+        })?;
+        if read.blake3 != *blake3 {
+            return Err(StagedError::Changed { path }.into());
+        }
+        Ok(Settled::new(read.sorted))
+    }
+
+    fn reader<'b>(
+        &'b self,
+        progress: &'b mut dyn FnMut(u64),
+    ) -> Result<ListReader<'b, 'b>, SortError> {
+        let sorter = Sorter::begin(self.disk, self.sorting, LISTED_OCTETS)?;
+        let key = random_key();
+        Ok(ListReader::new(sorter, key, &self.issuer.key, progress))
+    }
 }
 
 fn refused_at(path: &Path, source: CrlRefusal) -> ImportError {
@@ -371,3 +419,4 @@ const MOST_OCTETS: u64 = 2 << 30;
 /// No certificate comes near; text may stand around it.
 const MOST_CERTIFICATE_OCTETS: u64 = 1 << 20;
 const READ_OCTETS: usize = 256 << 10;
+const HASH_OCTETS: usize = 8;

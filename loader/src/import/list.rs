@@ -23,8 +23,10 @@ pub struct ListRead {
     pub outline: Outline,
     /// What was signed.
     pub signed: Message,
-    /// Its entries in order of (hash, serial, date).
+    /// Its entries in order of (hash, serial, date); none if only hashes were asked for.
     pub sorted: Sorted,
+    /// The hashes of its serials in order, if only they were asked for.
+    pub hashes: Option<Sorted>,
     /// How many there are.
     pub entries: u64,
     /// How many say removeFromCRL.
@@ -53,6 +55,8 @@ pub enum ListError {
 pub struct ListReader<'a, 'd> {
     /// Takes the entries.
     pub sorter: Sorter<'d>,
+    /// Takes the hashes of serials instead, if it is there: enough to tell whether any recurs, at a fraction of the cost.
+    pub hashes: Option<Sorter<'d>>,
     /// Hashes the serials.
     pub key: SerialHashKey,
     /// The key that should have signed it: some algorithms hash it before the message.
@@ -73,10 +77,20 @@ impl<'a, 'd> ListReader<'a, 'd> {
     ) -> Self {
         Self {
             sorter,
+            hashes: None,
             key,
             signer,
             held: HELD_OCTETS,
             progress,
+        }
+    }
+
+    /// The same, keeping nothing of an entry but its serial's hash.
+    #[must_use]
+    pub fn hashes_only(self, hashes: Sorter<'d>) -> Self {
+        Self {
+            hashes: Some(hashes),
+            ..self
         }
     }
 
@@ -108,6 +122,7 @@ impl<'a, 'd> ListReader<'a, 'd> {
             outline: Outline::new(&places, &before, &tail)?,
             signed: signed.finish(),
             sorted: self.sorter.finish()?,
+            hashes: self.hashes.map(Sorter::finish).transpose()?,
             entries: tally.entries,
             removals: tally.removals,
             fault: tally.fault,
@@ -136,7 +151,13 @@ impl<'a, 'd> ListReader<'a, 'd> {
                             break;
                         }
                         tally.count(&entry);
-                        listed(&self.key, &entry).push_to(&mut self.sorter)?;
+                        match &mut self.hashes {
+                            None => listed(&self.key, &entry).push_to(&mut self.sorter)?,
+                            Some(hashes) => {
+                                let hash = self.key.hash(entry.serial.content());
+                                hashes.push(&hash.to_be_bytes())?;
+                            }
+                        }
                         at += length;
                     }
                     Ok(None) if octets.len() == left && at < left => {
@@ -161,6 +182,25 @@ impl<'a, 'd> ListReader<'a, 'd> {
             }
         }
         Ok(())
+    }
+}
+
+impl ListRead {
+    /// Whether each serial stands there once and none is cleared, by the hashes alone. Two serials of one hash count as
+    /// one that recurs: then the entries are looked at.
+    pub fn is_plain(&mut self) -> Result<bool, SortError> {
+        let Some(hashes) = &mut self.hashes else {
+            return Ok(false);
+        };
+        let mut last = None;
+        while let Some(hash) = hashes.next_record()? {
+            let hash: Option<[u8; 8]> = hash.first_chunk().copied();
+            if hash == last {
+                return Ok(false);
+            }
+            last = hash;
+        }
+        Ok(self.removals == 0)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Records are octet strings of one width, ordered as such; a pack's order is theirs when the hash stands first, big
 //! endian. What is sorted is not the records but sixteen octets for each, the first eight and its number: they move
-//! faster, and the records are gathered once, on their way out.
+//! faster, and the records are gathered once, on their way out. Records that are nothing but a key are sorted themselves.
 
 use std::cmp::Ordering;
 use std::io;
@@ -12,6 +12,7 @@ use super::merge::{Merge, Sorted};
 use super::run::{Run, RunWriter, remove_leftovers};
 use super::{LEAST_MEMORY, SortError, Sorting};
 use crate::durable::{At as _, Disk, DiskError};
+use zerocopy::IntoBytes as _;
 
 /// Takes records in any order.
 pub struct Sorter<'d> {
@@ -28,6 +29,8 @@ pub struct Sorter<'d> {
 pub(super) struct Buffer {
     octets: Vec<u8>,
     keys: Vec<(u64, u32)>,
+    /// In place of both, where a record is its key: as numbers until they are sorted, then big endian.
+    bare: Vec<u64>,
     width: usize,
     most: usize,
 }
@@ -54,7 +57,12 @@ impl<'d> Sorter<'d> {
             });
         }
         // A quarter is for the buffers of runs that are merged while records are still coming.
-        let most = sorting.memory / 4 * 3 / (width + size_of::<(u64, u32)>());
+        let beside = if width == KEY_OCTETS {
+            0
+        } else {
+            size_of::<(u64, u32)>()
+        };
+        let most = sorting.memory / 4 * 3 / (width + beside);
         Ok(Self {
             disk,
             folder: sorting.folder.clone(),
@@ -93,7 +101,7 @@ impl<'d> Sorter<'d> {
             self.buffer.sort();
             return Ok(Sorted::in_memory(self.buffer, self.count));
         }
-        if !self.buffer.keys.is_empty() {
+        if self.buffer.len() > 0 {
             self.write_away()?;
         }
         self.buffer = Buffer::new(self.width, 0);
@@ -121,7 +129,7 @@ impl<'d> Sorter<'d> {
     fn write_away(&mut self) -> Result<(), SortError> {
         self.buffer.sort();
         let mut writer = self.new_run()?;
-        for place in 0..self.buffer.keys.len() {
+        for place in 0..self.buffer.len() {
             let record = self.buffer.get(place).expect("below the length");
             if let Err(error) = writer.push(record) {
                 return Err(self.unwritable(error, writer.octets()));
@@ -219,16 +227,26 @@ impl<'d> Sorter<'d> {
 impl Buffer {
     /// Room is asked for once and touched as it fills: what a small sort does not need is never there.
     fn new(width: usize, most: usize) -> Self {
+        let (bare, keyed) = if width == KEY_OCTETS {
+            (most, 0)
+        } else {
+            (0, most)
+        };
         Self {
-            octets: Vec::with_capacity(most * width),
-            keys: Vec::with_capacity(most),
+            octets: Vec::with_capacity(keyed * width),
+            keys: Vec::with_capacity(keyed),
+            bare: Vec::with_capacity(bare),
             width,
             most,
         }
     }
 
+    fn len(&self) -> usize {
+        self.keys.len() + self.bare.len()
+    }
+
     fn is_full(&self) -> bool {
-        self.keys.len() >= self.most
+        self.len() >= self.most
     }
 
     #[inline]
@@ -241,12 +259,20 @@ impl Buffer {
         let key = record
             .first_chunk()
             .expect("a record is as long as its key");
+        if self.width == KEY_OCTETS {
+            self.bare.push(u64::from_be_bytes(*key));
+            return;
+        }
         let number = u32::try_from(self.keys.len()).expect("the buffer holds fewer than 2^32");
         self.keys.push((u64::from_be_bytes(*key), number));
         self.octets.extend_from_slice(record);
     }
 
     fn sort(&mut self) {
+        self.bare.sort_unstable();
+        for key in &mut self.bare {
+            *key = key.to_be();
+        }
         let (octets, width) = (&self.octets, self.width);
         let record = |number: u32| &octets[number as usize * width..][..width];
         self.keys.sort_unstable_by(|one, other| {
@@ -261,6 +287,9 @@ impl Buffer {
     /// The `place`-th record in order, once sorted.
     #[inline]
     pub(super) fn get(&self, place: usize) -> Option<&[u8]> {
+        if self.width == KEY_OCTETS {
+            return self.bare.get(place).map(|key| key.as_bytes());
+        }
         let &(_, number) = self.keys.get(place)?;
         self.octets
             .get(number as usize * self.width..)?
@@ -270,6 +299,7 @@ impl Buffer {
     fn clear(&mut self) {
         self.octets.clear();
         self.keys.clear();
+        self.bare.clear();
     }
 }
 

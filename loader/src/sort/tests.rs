@@ -75,6 +75,21 @@ fn many_runs_on_many_levels_come_out_of_order_or_lose_a_record() {
 }
 
 #[test]
+fn keys_alone_come_out_otherwise_than_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let sorting = Sorting::in_folder(folder.path()).within(LEAST_MEMORY);
+    // 6,144 a run: one that fits memory, and many.
+    for count in [6_000, 100_000] {
+        let mut all = records(count, 8, 5);
+        // Keys that meet are all kept.
+        all.extend(records(100, 8, 5));
+        let out = sorted(&FsDisk, &sorting, &all).unwrap();
+        all.sort();
+        assert_eq!(out, all);
+    }
+}
+
+#[test]
 fn what_fits_memory_touches_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let sorting = Sorting::in_folder(folder.path().join("work"));

@@ -13,6 +13,7 @@ pub struct Pending {
     temp: PathBuf,
     target: PathBuf,
     list: File,
+    form: Form,
     is_committed: bool,
 }
 
@@ -35,6 +36,7 @@ impl Pending {
             staged,
             temp,
             list,
+            form,
             is_committed: false,
         })
     }
@@ -42,6 +44,11 @@ impl Pending {
     /// Where the list's octets go.
     pub fn list(&mut self) -> &mut File {
         &mut self.list
+    }
+
+    /// Where the list lies until it is swapped in.
+    pub fn list_path(&self) -> PathBuf {
+        self.temp.join(self.form.file())
     }
 
     /// An error of the system's about the list that is coming in.

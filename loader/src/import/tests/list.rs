@@ -41,6 +41,7 @@ fn in_passing(authority: &Authority, crl: impl Read, held: usize) -> Result<Said
     let sorting = Sorting::in_folder(folder.path()).within(LEAST_MEMORY);
     let reader = ListReader {
         sorter: Sorter::begin(&FsDisk, &sorting, LISTED_OCTETS).unwrap(),
+        hashes: None,
         key: HASH_KEY,
         signer: &authority.certificate.key,
         held,
