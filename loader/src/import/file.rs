@@ -179,10 +179,7 @@ impl Bench<'_> {
         let mut copied = Copied::new(DerInput::new(input, PemLabel::Crl), pending.list());
         let hashes = Sorter::begin(self.disk, self.sorting, HASH_OCTETS)?;
         let nobody = &mut |_| ();
-        let read = self
-            .reader(nobody)?
-            .hashes_only(hashes)
-            .read(&mut copied);
+        let read = self.reader(nobody)?.hashes_only(hashes).read(&mut copied);
         if let Some(source) = copied.failed {
             return Err(pending.unwritable(source).into());
         }
