@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +19,7 @@ pub(crate) struct Running {
     pub(crate) ocsp: SocketAddr,
     pub(crate) admin: SocketAddr,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -43,7 +44,7 @@ impl Running {
         );
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
-        thread::spawn({
+        let reader = thread::spawn({
             let log = Arc::clone(&log);
             move || {
                 for line in lines.map_while(Result::ok) {
@@ -67,6 +68,7 @@ impl Running {
             admin: field(&listening, "admin="),
             child,
             log,
+            reader: Some(reader),
         }
     }
 
@@ -98,8 +100,13 @@ impl Running {
         kill_process(pid, signal).unwrap();
     }
 
+    /// Waits until it has ended and everything it said has been read.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_for("the process to end", || self.child.0.try_wait().unwrap())
+        let status = wait_for("the process to end", || self.child.0.try_wait().unwrap());
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        status
     }
 
     pub(crate) fn connect(&self) -> Wire {
@@ -161,9 +168,9 @@ fn field(line: &str, name: &str) -> SocketAddr {
     rest.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Polls until there is something, ten seconds at most.
+/// Polls until there is something, for longer than a busy machine needs.
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
@@ -172,6 +179,9 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Two cores may be shared by a build and every other test.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection.
 pub(crate) struct Wire {
