@@ -153,7 +153,16 @@ impl<S: Store> Rounds<'_, S> {
     ) -> Result<(), ServeError> {
         let mut at_fault = BTreeSet::new();
         loop {
+            let told = report.adoptions.len();
             self.adopt(disbelieved, way, report);
+            if told > 0 {
+                // Between two shards only what is new is told: everything was before the first.
+                let again = report.adoptions.split_off(told);
+                let news = again
+                    .into_iter()
+                    .filter(|outcome| outcome.written().is_some());
+                report.adoptions.extend(news);
+            }
             if (way.stop)() {
                 return Ok(());
             }
