@@ -19,6 +19,7 @@
 //! lost and none goes in twice.
 
 mod report;
+mod workplace;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -28,24 +29,21 @@ use wire::time::UnixSeconds;
 
 pub use report::{PassReport, Refused, Taken};
 
-use report::{kind_name, refused};
+use report::refused;
+use workplace::{Prepared, Workplace};
 
-use crate::build::{Built, build, build_document};
 use crate::digest::Digest;
 use crate::draft::{Draft, TierError};
 use crate::durable::{Disk, DiskError};
 use crate::error::sentence;
 use crate::home::Home;
-use crate::import::admit::{AdmitError, Candidate, Gate};
+use crate::import::admit::AdmitError;
 use crate::import::batch::{BatchReader, BatchRefusal};
-use crate::manifest::DocumentNote;
-use crate::object::Sealed;
 use crate::pack::WriteError;
 use crate::publish::{PublishError, Publisher};
 use crate::seal::PublicKey;
 use crate::sort::{DEFAULT_MEMORY, SortError, Sorting};
 use crate::spool::{Rank, Waiting, acknowledge, set_aside, waiting};
-use crate::store::Store;
 
 /// How long a seal is good, and when it is renewed.
 #[derive(Debug, Clone, Copy)]
@@ -406,82 +404,6 @@ impl<'d> Line<'d> {
             .sealed_at
             .saturating_add(self.terms.reseal_after_secs)
             || now < current.sealed_at
-    }
-}
-
-/// What judging and building need: nothing that publishing changes.
-struct Workplace<'d> {
-    disk: &'d dyn Disk,
-    store: Store,
-    data: PathBuf,
-    signer: PublicKey,
-    sorting: Sorting,
-}
-
-/// A batch that was judged, with its packs and documents built.
-struct Prepared {
-    built: Built,
-    documents: Vec<Sealed>,
-    note: Taken,
-}
-
-impl Workplace<'_> {
-    /// Judges and builds one batch that is to go into `draft`.
-    fn build(
-        &self,
-        batch: &Waiting,
-        draft: &Draft,
-        now: UnixSeconds,
-        progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Prepared, AdmitError> {
-        let (disk, store) = (self.disk, &self.store);
-        let gate = Gate {
-            disk,
-            sorting: &self.sorting,
-            data: &self.data,
-            signer: &self.signer,
-            now,
-        };
-        let floor = draft.floor(batch.issuer);
-        let mut candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
-        draft.pass_over_older(store, &mut candidate);
-        draft.check(store, &candidate)?;
-        let records = candidate.header.record_count;
-        let built = build(disk, store, candidate, &gate, &mut |read| {
-            progress(read, records);
-        })?;
-        let seal = |(document, note): &(wire::batch::Document, DocumentNote)| {
-            build_document(disk, store, batch.issuer, document, note).map_err(WriteError::from)
-        };
-        let documents = &built.admitted.documents;
-        let documents = documents.iter().map(seal).collect::<Result<_, _>>()?;
-        let header = &built.admitted.header;
-        let note = Taken {
-            issuer: batch.issuer.to_string(),
-            number: batch.number,
-            kind: kind_name(header.kind),
-            revision: header.revision,
-            records,
-            verified: built.admitted.witnessed,
-        };
-        Ok(Prepared {
-            built,
-            documents,
-            note,
-        })
-    }
-}
-
-impl Prepared {
-    fn into_draft(
-        self,
-        draft: &mut Draft,
-        disk: &dyn Disk,
-        batch: Waiting,
-    ) -> Result<(Waiting, Taken, Digest), DiskError> {
-        let digest = self.built.admitted.digest;
-        draft.take(disk, self.built, self.documents)?;
-        Ok((batch, self.note, digest))
     }
 }
 
