@@ -3,6 +3,7 @@
 //! - [`ask`]: a client that asks about one certificate again and again.
 //! - [`contenders`]: the servers that are compared.
 //! - [`crl`]: synthetic CRLs.
+//! - [`flood`]: steady loads and how long each answer took.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
 //! - [`line`]: signer, loader, follower and responder, as production runs them.
 //! - [`memory`]: anonymous and mapped memory, apart.
@@ -16,6 +17,7 @@
 pub mod ask;
 pub mod contenders;
 pub mod crl;
+pub mod flood;
 pub mod issuer;
 pub mod line;
 pub mod load;

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::{ConfigRefused, SignerError};
+use crate::live::settings::{LiveConfig, LiveSettings};
 use crate::settings::{Settings, SettingsConfig};
 
 /// What the file says.
@@ -17,26 +18,33 @@ use crate::settings::{Settings, SettingsConfig};
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct ConfigFile {
     signing: SettingsConfig,
+    live: LiveConfig,
 }
 
 /// Reads and checks the file; without one, the defaults.
 pub fn read(path: Option<&Path>) -> Result<Settings, SignerError> {
-    let Some(path) = path else {
-        return Ok(Settings::default());
+    read_both(path).map(|(settings, _)| settings)
+}
+
+/// The same, with what the live lane is told.
+pub fn read_both(path: Option<&Path>) -> Result<(Settings, LiveSettings), SignerError> {
+    let text = match path {
+        None => String::new(),
+        Some(path) => fs::read_to_string(path).map_err(|source| SignerError::File {
+            path: path.to_owned(),
+            source,
+        })?,
     };
-    let text = fs::read_to_string(path).map_err(|source| SignerError::File {
-        path: path.to_owned(),
-        source,
-    })?;
     check(&text).map_err(|source| SignerError::Config {
-        path: path.to_owned(),
+        path: path.unwrap_or(Path::new("")).to_owned(),
         source,
     })
 }
 
-fn check(text: &str) -> Result<Settings, ConfigRefused> {
+fn check(text: &str) -> Result<(Settings, LiveSettings), ConfigRefused> {
     let file: ConfigFile = toml::from_str(text)?;
-    Ok(Settings::new(file.signing)?)
+    let live = LiveSettings::new(&file.live)?;
+    Ok((Settings::new(file.signing)?, live))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crate::ca::CaError;
 use crate::key::KeyError;
+use crate::live::LiveError;
+use crate::live::settings::LiveRefused;
 use crate::ra::rule::SubmissionRefused;
 use crate::registry::RegistryError;
 use crate::serve::ServeError;
@@ -28,6 +30,9 @@ pub enum SignerError {
     /// A key failed.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The live lane failed.
+    #[error(transparent)]
+    Live(#[from] LiveError),
     /// Serving failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
@@ -79,6 +84,9 @@ pub enum ConfigRefused {
     /// Values that cannot stand together.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// Values the live lane cannot work with.
+    #[error(transparent)]
+    Live(#[from] LiveRefused),
 }
 
 /// An error and its sources in one line, each told once: `transparent` errors repeat what they hold.

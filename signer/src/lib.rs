@@ -10,6 +10,7 @@ pub mod durable;
 pub mod error;
 pub mod home;
 pub mod key;
+pub mod live;
 pub mod metrics;
 pub mod office;
 pub mod ra;

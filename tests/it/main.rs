@@ -25,6 +25,7 @@ mod gnutls_ocsp;
 mod http2;
 mod http_forms;
 mod hufu_up;
+mod live_lane;
 mod long_lists;
 mod metrics;
 mod openssl_ocsp;

@@ -9,8 +9,10 @@ import java.security.Security;
 import java.security.spec.ECGenParameterSpec;
 import java.util.Base64;
 import java.util.Date;
+import java.util.HexFormat;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import org.bouncycastle.asn1.ASN1OctetString;
 import org.bouncycastle.asn1.ocsp.OCSPObjectIdentifiers;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
@@ -128,6 +130,12 @@ public final class Judge {
             keyHash != null && MessageDigest.isEqual(keyHash, MessageDigest.getInstance("SHA-1").digest(key)),
             "the responder is not named by its key");
         System.out.println("algorithm " + basic.getSignatureAlgorithmID().getAlgorithm());
+        Extension nonce = basic.getExtension(OCSPObjectIdentifiers.id_pkix_ocsp_nonce);
+        if (nonce != null) {
+            must(!nonce.isCritical(), "the nonce is critical");
+            byte[] octets = ASN1OctetString.getInstance(nonce.getParsedValue()).getOctets();
+            System.out.println("nonce " + HexFormat.of().formatHex(octets));
+        }
         for (SingleResp single : basic.getResponses()) {
             System.out.println("serial " + single.getCertID().getSerialNumber().toString(16));
             AlgorithmIdentifier hash = single.getCertID().toASN1Primitive().getHashAlgorithm();

@@ -25,6 +25,8 @@ pub struct Demo {
     pub admin: SocketAddr,
     /// Where `signer serve`, `loader run` and `loader follow` tell metrics.
     pub metrics: [SocketAddr; 3],
+    /// Where the live lane is.
+    pub live: SocketAddr,
     /// The program; it ends with this value.
     pub up: Running,
 }
@@ -92,6 +94,7 @@ impl Demo {
             ocsp,
             admin,
             metrics,
+            live,
             up: Running::start(&up, &data.join("up.log")),
         };
         demo.wait_until_ready();

@@ -55,6 +55,8 @@ pub enum Hash {
     Sha1,
     /// 2.16.840.1.101.3.4.2.1
     Sha256,
+    /// 2.16.840.1.101.3.4.2.3
+    Sha512,
     /// 1.2.156.10197.1.401
     Sm3,
 }
@@ -66,6 +68,9 @@ impl Hash {
             Self::Sha256 => &[
                 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
             ],
+            Self::Sha512 => &[
+                0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x03,
+            ],
             Self::Sm3 => &[0x06, 0x08, 0x2A, 0x81, 0x1C, 0xCF, 0x55, 0x01, 0x83, 0x11],
         }
     }
@@ -76,6 +81,7 @@ impl Hash {
                 .as_ref()
                 .to_vec(),
             Self::Sha256 => digest::digest(&digest::SHA256, octets).as_ref().to_vec(),
+            Self::Sha512 => digest::digest(&digest::SHA512, octets).as_ref().to_vec(),
             Self::Sm3 => sm3::Sm3::digest(octets).to_vec(),
         }
     }
@@ -158,6 +164,8 @@ pub struct Basic {
     pub produced_at: u64,
     /// In the order of the request.
     pub singles: Vec<Single>,
+    /// responseExtensions: identifier and value, none of them critical.
+    pub extensions: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 /// An OCSPResponse.
@@ -207,6 +215,16 @@ impl Answer {
 }
 
 impl Basic {
+    /// The nonce in it.
+    ///
+    /// # Panics
+    /// If it is not an OCTET STRING.
+    #[must_use]
+    pub fn nonce(&self) -> Option<Vec<u8>> {
+        let (_, value) = self.extensions.iter().find(|(oid, _)| oid == NONCE)?;
+        Some(Element::only(value).content.to_vec())
+    }
+
     fn read(octets: &[u8]) -> Self {
         let mut basic = Element::only(octets).inside();
         let tbs = basic.next().expect("tbsResponseData");
@@ -238,6 +256,10 @@ impl Basic {
             .inside()
             .map(|single| Single::read(single.content))
             .collect();
+        let extensions = data
+            .next_if(0xA1)
+            .map(|list| read_extensions(list.content))
+            .unwrap_or_default();
         Self {
             tbs: tbs.whole.to_vec(),
             algorithm,
@@ -246,6 +268,7 @@ impl Basic {
             key_hash,
             produced_at,
             singles,
+            extensions,
         }
     }
 }
@@ -331,4 +354,20 @@ mod tests {
             assert_eq!(request(&[&id], None), theirs, "{digest}");
         }
     }
+}
+
+/// 1.3.6.1.5.5.7.48.1.2
+const NONCE: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02];
+
+/// Identifiers and values; a critical one would be read as having a BOOLEAN for its value, and fail.
+fn read_extensions(content: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let list = Element::only(content).inside();
+    list.map(|extension| {
+        let mut parts = extension.inside();
+        let oid = parts.next().expect("extnID").content.to_vec();
+        let value = parts.next().expect("extnValue");
+        assert_eq!(value.tag, 0x04, "a critical extension");
+        (oid, value.content.to_vec())
+    })
+    .collect()
 }

@@ -266,17 +266,21 @@ impl Recorded {
             }
             (None, None) => format!("http://{ocsp}"),
         };
+        let live = up
+            .live
+            .or(before.map(|b| b.live))
+            .unwrap_or_else(|| default(2562));
+        if !live.ip().is_loopback() {
+            return Err(UpError::LiveOffLoopback { address: live });
+        }
         Ok(Self {
             public_url,
             ocsp,
+            live,
             admin: up
                 .admin
                 .or(before.map(|b| b.admin))
                 .unwrap_or_else(|| default(2561)),
-            live: up
-                .live
-                .or(before.map(|b| b.live))
-                .unwrap_or_else(|| default(2562)),
             metrics: up.metrics.or(before.map(|b| b.metrics)).unwrap_or_default(),
         })
     }

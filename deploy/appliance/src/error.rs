@@ -39,6 +39,12 @@ pub(crate) enum UpError {
     #[error("--ocsp {address} listens on every address, which certificates cannot name: say --public-url http://NAME:{} too", address.port())]
     UnspecifiedAddress { address: SocketAddr },
 
+    #[error(
+        "--live {address} could be reached from other machines, and whoever reaches it makes us sign: name a loopback address. \
+         Run apart, `hufu signer live` listens elsewhere with --tls-cert, --tls-key and --client-ca"
+    )]
+    LiveOffLoopback { address: SocketAddr },
+
     #[error("{option} {address}: port 0 would be another port on every start; name one")]
     PortZero {
         option: &'static str,

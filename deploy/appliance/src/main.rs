@@ -1,6 +1,6 @@
 //! The `hufu` program: all of Hufu in one binary.
 //!
-//! `hufu up` founds a demo, then keeps four children running: itself again as `hufu signer serve`, `hufu loader run`,
+//! `hufu up` founds a demo, then keeps five children running: itself again as `hufu signer serve`, `hufu signer live`, `hufu loader run`,
 //! `hufu loader follow` and `hufu responder`. This crate is glue only: what a child does is in the crate of that name.
 //!
 //! In the order of a start: [`options`] (command line) → [`data`] (the folder, its lock, what was recorded) → [`ports`] →

@@ -42,7 +42,7 @@ pub(crate) struct Up {
     /// Where metrics, health and readiness are served [default: 127.0.0.1:2561].
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
-    /// The live lane's address: recorded, nothing listens there yet [default: 127.0.0.1:2562].
+    /// Where the live lane listens, on this machine only: it signs what is not signed ahead [default: 127.0.0.1:2562].
     #[arg(long, value_name = "ADDR")]
     pub(crate) live: Option<SocketAddr>,
     /// Where signer, loader and follower tell metrics: three ports in a row from here on, or `off`
@@ -52,6 +52,9 @@ pub(crate) struct Up {
     /// What certificates say about where to ask; fixed when the demo is founded [default: http://<--ocsp address>].
     #[arg(long, value_name = "URL")]
     pub(crate) public_url: Option<String>,
+    /// What becomes of a nonce: `ignore` (the pre-signed answer, without it) or `live` (signed anew with it).
+    #[arg(long, value_name = "POLICY", default_value = "ignore", value_parser = ["ignore", "live"])]
+    pub(crate) nonce: String,
     /// Serving threads of the responder [default: one a core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) workers: Option<u16>,

@@ -70,6 +70,10 @@ impl<'a> Places<'a> {
                 self.get(),
             ),
             (
+                "with a nonce, as OpenSSL asks unless told not to: without `hufu up --nonce live` it warns that the answer has none",
+                self.with_nonce(),
+            ),
+            (
                 "SM2 (openssl ocsp cannot judge it; this script can, with openssl dgst)",
                 format!("{demo}/verify-sm2 sm2-good {ocsp}\n{demo}/verify-sm2 sm2-revoked {ocsp}"),
             ),
@@ -97,6 +101,10 @@ impl<'a> Places<'a> {
                 self.revoke(),
             ),
             (
+                "two certificates in one request: signed live, by `hufu signer live`",
+                self.two(),
+            ),
+            (
                 "another authority's CRL, served as OCSP under a responder you trust explicitly",
                 self.foreign(),
             ),
@@ -121,6 +129,18 @@ impl<'a> Places<'a> {
         format!(
             "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/{certificate} -CAfile {demo}/p256-chain.pem \
              -no_nonce -url {ocsp}"
+        )
+    }
+
+    fn with_nonce(&self) -> String {
+        self.ask("p256-good.pem").replace(" -no_nonce", "")
+    }
+
+    fn two(&self) -> String {
+        let Self { demo, ocsp, .. } = self;
+        format!(
+            "openssl ocsp -issuer {demo}/p256-issuer.pem -cert {demo}/p256-good.pem -cert {demo}/p256-revoked.pem \
+             -CAfile {demo}/p256-chain.pem -no_nonce -url {ocsp}"
         )
     }
 

@@ -12,11 +12,10 @@ use crate::scrape::Teller;
 use crate::step::say;
 
 /// Binds each port that will be listened on, all at once (which also proves them distinct), and lets go again.
-///
-/// The live lane's port is recorded only, so it is not asked for.
 pub(crate) fn prove_free(addresses: &Addresses) -> Result<(), UpError> {
     let _ocsp = bind("--ocsp", addresses.ocsp)?;
     let _admin = bind("--admin", addresses.admin)?;
+    let _live = bind("--live", addresses.live)?;
     let tellers = [Teller::Signer, Teller::Loader, Teller::Follower];
     let told = tellers
         .into_iter()
@@ -68,10 +67,12 @@ mod tests {
     use super::*;
 
     fn addresses(ocsp: SocketAddr, admin: SocketAddr) -> Addresses {
+        // Let go of at once: nobody else is handed it in the moment that a test lasts.
+        let live = TcpListener::bind("127.0.0.1:0").unwrap();
         Addresses {
             ocsp,
             admin,
-            live: "127.0.0.1:1".parse().unwrap(),
+            live: live.local_addr().unwrap(),
             metrics: crate::scrape::Scrape::Off,
         }
     }

@@ -117,12 +117,14 @@ fn later_start(
 fn children(data: &Data, up: &Up, settings: &Recorded) -> Vec<Child> {
     let (root, now) = (data.root(), Instant::now());
     let mut responder = words(
-        "responder --edge {} --pin {} --ocsp {} --admin {}",
+        "responder --edge {} --pin {} --ocsp {} --admin {} --live {} --nonce {}",
         &[
             &root.join("edge"),
             &root.join("loader/seal.pub"),
             &settings.ocsp.to_string(),
             &settings.admin.to_string(),
+            &settings.live.to_string(),
+            &up.nonce,
         ],
     );
     if let Some(workers) = up.workers {
@@ -134,6 +136,14 @@ fn children(data: &Data, up: &Up, settings: &Recorded) -> Vec<Child> {
     let follower = found::follow_words(root);
     vec![
         Child::new("signer serve", told(signer, Teller::Signer), now),
+        Child::new(
+            "signer live",
+            words(
+                "signer live --data {} --listen {}",
+                &[&root, &settings.live.to_string()],
+            ),
+            now,
+        ),
         Child::new("loader run", told(loader, Teller::Loader), now),
         Child::new("loader follow", told(follower, Teller::Follower), now),
         Child::new(RESPONDER, responder, now),

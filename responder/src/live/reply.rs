@@ -91,3 +91,91 @@ fn last_eight(signature: &[u8]) -> u64 {
 
 /// Stands for the pack in the tags of live answers.
 const LIVE: u64 = u64::from_be_bytes(*b"hufulive");
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use wire::algorithm::SignatureAlgorithm;
+    use wire::cert_id::cert_id;
+    use wire::request::build_request;
+    use wire::response::{
+        ExtendedRevoke, Said, SeveralParts, TRY_LATER, UNAUTHORIZED, assemble_several,
+        write_several,
+    };
+
+    use super::*;
+
+    const NOW: UnixSeconds = 1_800_000_000;
+    const PREFIX: &[u8] = &[0x30, 0, 4, 0, 4, 0];
+    const NONCE: &[u8] = &[4, 2, 0xAA, 0xBB];
+
+    /// A reply about this serial with this nonce, from that revision, valid until.
+    fn reply(serial: u8, nonce: Option<&[u8]>, revision: u64, next_update: UnixSeconds) -> Reply {
+        let id = cert_id(PREFIX, &[serial]);
+        let said = [Said {
+            cert_id: &id,
+            status: SingleStatus::Good,
+            this_update: NOW,
+            next_update,
+            archive_cutoff: None,
+        }];
+        let parts = SeveralParts {
+            key_hash: &[0; 20],
+            produced_at: NOW,
+            said: &said,
+            nonce,
+            extended_revoke: ExtendedRevoke::Absent,
+        };
+        let mut tbs = Vec::new();
+        write_several(&parts, &mut tbs).unwrap();
+        let algorithm = SignatureAlgorithm::Ed25519;
+        let octets = assemble_several(&tbs, algorithm, &[7; 64], &[]).unwrap();
+        Reply {
+            octets: Bytes::from(octets),
+            revision,
+            was_kept: false,
+        }
+    }
+
+    fn judged(reply: &Reply, nonce: Option<&[u8]>) -> Result<Fresh, Failure> {
+        let request = build_request(PREFIX, &[5], nonce);
+        judge(&OcspRequest::parse(&request).unwrap(), reply, 10, NOW)
+    }
+
+    #[test]
+    fn answer_from_before_what_the_packs_say_is_given() {
+        let end = NOW + 60;
+        assert!(judged(&reply(5, None, 10, end), None).is_ok());
+        let old = judged(&reply(5, None, 9, end), None);
+        assert_eq!(old, Err(Failure::OldRevision));
+    }
+
+    #[test]
+    fn answer_to_another_question_is_given() {
+        let end = NOW + 60;
+        let with_nonce = judged(&reply(5, Some(NONCE), 10, end), Some(&[0xAA, 0xBB])).unwrap();
+        // What is for one client is not kept for others.
+        assert_eq!(with_nonce.keep(), Keep::No);
+        for (reply, nonce) in [
+            (reply(6, None, 10, end), None),
+            (reply(5, None, 10, end), Some(&[0xAA, 0xBB][..])),
+            (reply(5, Some(NONCE), 10, end), Some(&[0xAA, 0xBC][..])),
+            (reply(5, Some(NONCE), 10, end), None),
+            (reply(5, None, 10, NOW), None),
+        ] {
+            assert_eq!(judged(&reply, nonce), Err(Failure::Unfit));
+        }
+    }
+
+    #[test]
+    fn error_of_the_lane_is_given_in_place_of_the_pre_signed_answer() {
+        let said = |octets: &'static [u8]| Reply {
+            octets: Bytes::from_static(octets),
+            revision: 10,
+            was_kept: false,
+        };
+        assert_eq!(judged(&said(&UNAUTHORIZED), None), Err(Failure::Refused));
+        assert_eq!(judged(&said(&TRY_LATER), None), Err(Failure::Unfit));
+        assert_eq!(judged(&said(b"gibberish"), None), Err(Failure::Unfit));
+    }
+}

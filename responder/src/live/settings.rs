@@ -194,3 +194,56 @@ const RATE_A_WORKER: u64 = 4_000;
 const MAX_QUEUE: u64 = 16_384;
 const MAX_DEADLINE_MILLIS: u64 = 10_000;
 const MAX_RATE: u64 = 10_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Option<Live>, ConfigError> {
+        let settings: Settings = toml::from_str(text).unwrap();
+        Live::check(&settings, 2)
+    }
+
+    #[test]
+    fn live_answers_are_asked_for_without_a_lane() {
+        assert!(check("").unwrap().is_none());
+        assert!(check("nonce = 'ignore'").unwrap().is_none());
+        let id = "00112233445566778899aabbccddeeff";
+        for text in [
+            "nonce = 'live'".to_owned(),
+            format!("[issuer.{id}]\nnonce = 'live'"),
+            format!("[issuer.{id}]\nunknown-serials = 'live'"),
+        ] {
+            assert!(
+                matches!(check(&text), Err(ConfigError::NeedsLive(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn lane_on_another_machine_is_asked_in_the_clear() {
+        let refused = check("live = '192.0.2.1:2562'").unwrap_err();
+        assert!(
+            matches!(refused, ConfigError::LiveInTheClear(_)),
+            "{refused}"
+        );
+        let half = check("live = '127.0.0.1:2562'\nlive-ca = 'x.pem'").unwrap_err();
+        assert!(matches!(half, ConfigError::LiveInTheClear(_)), "{half}");
+    }
+
+    #[test]
+    fn policy_of_one_issuer_is_everybodys() {
+        let (own, other) = ("00112233445566778899aabbccddeeff", IssuerId([7; 16]));
+        let live = check(&format!(
+            "live = '127.0.0.1:1'\n[issuer.{own}]\nnonce = 'live'"
+        ));
+        let policies = live.unwrap().unwrap().policies;
+        assert!(policies.any_nonce_goes_live());
+        let own = policies.of(IssuerId::from_hex(own).unwrap());
+        assert_eq!(own.nonce, NoncePolicy::Live);
+        assert_eq!(policies.of(other).nonce, NoncePolicy::Ignore);
+        let wrong = check("live = '127.0.0.1:1'\n[issuer.abc]\nnonce = 'live'").unwrap_err();
+        assert!(matches!(wrong, ConfigError::NotAnIssuer(_)), "{wrong}");
+    }
+}

@@ -57,6 +57,17 @@ pub(super) fn current<S: Store>(office: &Office<S>, by: By<'_>) -> Result<Respon
     }
 }
 
+/// The local responder as it stands, to sign with beside `serve`, which alone makes and replaces it.
+///
+/// # Errors
+/// [`CaError`], see there.
+pub(crate) fn signing<S: Store>(
+    office: &Office<S>,
+    now: UnixSeconds,
+) -> Result<Option<Responder>, CaError> {
+    stored(office, SETTING, now)
+}
+
 /// The responder kept under that name, if it is valid yet.
 fn stored<S: Store>(
     office: &Office<S>,

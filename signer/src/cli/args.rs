@@ -65,6 +65,9 @@ pub(super) enum Verb {
     /// Keep signing whatever changes or falls due, until stopped
     #[command(after_help = SERVE)]
     Serve(ServeArgs),
+    /// Answer live what is not signed ahead: nonces, several certificates, other forms of CertID
+    #[command(after_help = LIVE)]
+    Live(LiveArgs),
     /// Verify the CRLs of other authorities that the loader staged, and sign their answers
     #[command(after_help = ADOPT)]
     Adopt(PassArgs),
@@ -222,6 +225,27 @@ pub(super) struct ServeArgs {
     /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2564 [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     pub(super) metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LiveArgs {
+    /// Where responders ask; off loopback with --tls-cert, --tls-key and --client-ca only
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:2562")]
+    pub(super) listen: std::net::SocketAddr,
+    /// The certificate of this port, PEM, and what is above it
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// The authority of the responders that may ask, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(super) client_ca: Option<PathBuf>,
+    /// Check the configuration, the registry and the keys, then stop
+    #[arg(long)]
+    pub(super) check: bool,
     #[command(flatten)]
     pub(super) data: Data,
 }
@@ -403,6 +427,20 @@ Example:
   hufu signer serve --data hufu-data
 
 A revocation is in the spool within a fraction of a second; responses and CRLs are signed again at half of their life.";
+
+const LIVE: &str = "\
+Example, beside `hufu signer serve`:
+  hufu signer live --data hufu-data
+  hufu responder --live 127.0.0.1:2562 --nonce live --edge hufu-data/edge --pin hufu-data/loader/seal.pub
+
+On a machine of its own it asks responders for a certificate:
+  hufu signer live --data hufu-data --listen 10.0.0.5:2562 --tls-cert lane.pem --tls-key lane.key --client-ca edges.pem
+
+Statuses are read from the registry for each answer; metrics are at /metrics of the same port. The table [live] of the
+configuration file has the limits, and what is said of serials that were never issued:
+  [live]
+  queue = 256
+  never-issued = \"unauthorized\"      # or unknown, extended-revoke; for one issuer: [live.issuers.<id>]";
 
 const ADOPT: &str = "\
 Example:

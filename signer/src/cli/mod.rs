@@ -6,6 +6,7 @@
 mod args;
 mod export;
 mod list;
+mod live;
 mod open;
 mod publish;
 mod revoke;
@@ -70,6 +71,7 @@ fn verb(cli: &Cli) -> Outcome {
         Verb::Crl(args) => publish::crl(&cli.common, args, now),
         Verb::Sign(args) => publish::sign(&cli.common, args),
         Verb::Serve(args) => publish::serve(&cli.common, args),
+        Verb::Live(args) => live::live(&cli.common, args),
         Verb::Adopt(args) => publish::adopt(&cli.common, args),
         Verb::List(args) => list::list(args),
         Verb::Show(args) => show::show(args),

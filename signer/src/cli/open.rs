@@ -11,6 +11,7 @@ use crate::error::SignerError;
 use crate::home::Home;
 use crate::office::Office;
 use crate::registry::{Blocking, SqliteStore};
+use crate::settings::Settings;
 
 /// The registry of a data folder that is founded.
 pub(super) fn registry(data: &Path) -> Result<Blocking<SqliteStore>, SignerError> {
@@ -21,6 +22,19 @@ pub(super) fn registry(data: &Path) -> Result<Blocking<SqliteStore>, SignerError
     Ok(Blocking::open(
         || async move { SqliteStore::open(&file).await },
     )?)
+}
+
+/// The office of a data folder that is founded, to read and to sign with: its registry is not written to.
+pub(super) fn reading_office(
+    settings: Settings,
+    data: &Path,
+) -> Result<Office<SqliteStore>, SignerError> {
+    let file = Home::new(data).signer().join(REGISTRY);
+    if !file.exists() {
+        return Err(SignerError::NotFounded(data.to_owned()));
+    }
+    let registry = Blocking::open(|| async move { SqliteStore::open_to_read(&file).await })?;
+    Ok(Office::new(Home::new(data), registry, settings)?)
 }
 
 /// The whole office of a data folder that is founded.

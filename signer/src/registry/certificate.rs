@@ -160,6 +160,30 @@ pub struct Statuses {
     pub rows: Vec<StatusRow>,
 }
 
+/// What the live lane asks about one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveStatus {
+    /// Serial.
+    pub serial: Serial,
+    /// What OCSP says of it, if it was issued.
+    pub status: CertStatus,
+    /// Where it is in its life.
+    pub state: CertificateState,
+    /// notAfter.
+    pub not_after: UnixSeconds,
+}
+
+/// Statuses of single certificates at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveStatuses {
+    /// The newest revision.
+    pub revision: Revision,
+    /// The revision at which a certificate of the authority last changed.
+    pub changed_at: Revision,
+    /// Those that are known, in no order.
+    pub rows: Vec<LiveStatus>,
+}
+
 /// A certificate with what people ask about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {

@@ -38,7 +38,7 @@ pub use authority::{Authority, AuthorityId, IssuerId, NewAuthority};
 pub use blocking::Blocking;
 pub use certificate::{
     Certificate, CertificateFilter, CertificateId, CertificateKind, CertificateState, Issued,
-    OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
+    LiveStatus, LiveStatuses, OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
 };
 pub use error::RegistryError;
 pub use listing::{DeltaSince, ListQuery, Listed, Listing, Part};
@@ -229,6 +229,20 @@ pub trait Store: Send + Sync + 'static {
         &self,
         authority: AuthorityId,
     ) -> impl Future<Output = Answer<Vec<StatusRow>>> + Send;
+
+    /// The newest revision, and that at which a certificate of this authority last changed. Asked for each live answer that
+    /// might be kept.
+    fn live_revision(
+        &self,
+        authority: AuthorityId,
+    ) -> impl Future<Output = Answer<(Revision, Revision)>> + Send;
+
+    /// What is known of some certificates, reserved ones too, in one consistent view.
+    fn live_statuses(
+        &self,
+        authority: AuthorityId,
+        serials: &[Serial],
+    ) -> impl Future<Output = Answer<LiveStatuses>> + Send;
 
     /// One certificate by serial.
     fn certificate(

@@ -105,6 +105,17 @@ pub(super) const NAMED_PARTITION: &str = "SELECT crl_partition, not_after FROM c
 /// Whether certificates that end after name the list of all.
 pub(super) const NAMED_WHOLE: &str = "SELECT count(*) FROM (SELECT 1 FROM certificate
     WHERE authority = $1 AND kind <> 'ocsp-signer' AND crl_partition IS NULL AND not_after >= $2 LIMIT 1) AS one";
+/// The newest revision, and that at which a certificate of the authority last changed.
+pub(super) const LIVE_REVISION: &str = "SELECT newest,
+    coalesce((SELECT max(revision) FROM certificate WHERE authority = $1), 0) AS changed_at
+    FROM revision WHERE only_row = 1";
+/// The same, and single certificates: an authority, an authority, a list of serials, a limit follow.
+pub(super) const LIVE_STATUSES_BEGIN: &str =
+    "SELECT r.newest, coalesce((SELECT max(revision) FROM certificate WHERE authority = ";
+pub(super) const LIVE_STATUSES_JOIN: &str =
+    "), 0) AS changed_at, c.serial, c.state, c.revoked_at, c.reason, c.not_after
+    FROM revision r LEFT JOIN certificate c ON c.authority = ";
+pub(super) const LIVE_STATUSES_END: &str = ") WHERE r.only_row = 1 LIMIT ";
 /// Begins a selection of certificates; conditions are appended.
 pub(super) const CERTIFICATES: &str = "SELECT c.id, c.authority, a.alias, c.serial, c.kind, c.state, c.item,
     i.submission, i.name, s.kind AS subject_kind, c.not_before, c.not_after, c.revoked_at, c.reason, c.revision, c.key_file, o.der,

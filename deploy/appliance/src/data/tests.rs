@@ -12,6 +12,7 @@ fn up(public_url: Option<&str>, ocsp: Option<&str>) -> Up {
         live: None,
         metrics: None,
         public_url: public_url.map(str::to_owned),
+        nonce: "ignore".to_owned(),
         workers: None,
     }
 }

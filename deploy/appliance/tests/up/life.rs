@@ -67,7 +67,8 @@ fn parent_killed_outright_takes_its_children_along() {
     let mut appliance = Appliance::start(&folder.path().join("data"));
     appliance.ready();
     let children = appliance.children();
-    assert_eq!(children.len(), 4, "signer, loader, follower, responder");
+    let who = "signer, live lane, loader, follower, responder";
+    assert_eq!(children.len(), 5, "{who}");
     appliance.end_by(Signal::KILL);
     until("all children gone", || {
         children.iter().all(|child| gone(*child))
@@ -104,9 +105,9 @@ fn killed_child_comes_back() {
     for child in &before {
         kill_process(*child, Signal::KILL).unwrap();
     }
-    until("four new children", || {
+    until("five new children", || {
         let now = appliance.children();
-        now.len() == 4 && now.iter().all(|child| !before.contains(child))
+        now.len() == 5 && now.iter().all(|child| !before.contains(child))
     });
     appliance.ready();
     assert!(appliance.ask("good").contains("Response verify OK"));

@@ -34,8 +34,9 @@ fn everything_printed_to_paste_works_as_pasted() {
             "{expected:?} is missing from\n{pasted}"
         );
     }
-    // POST good and revoked, GET, own form good and revoked, the foreign CRL: none unverified.
-    assert_eq!(pasted.matches("Response verify OK").count(), 6, "{pasted}");
+    // POST good, revoked and with a nonce, GET, own form good and revoked, two at once, the foreign CRL: none unverified.
+    assert_eq!(pasted.matches("Response verify OK").count(), 8, "{pasted}");
+    assert!(pasted.contains("WARNING: no nonce in response"), "{pasted}");
     assert!(!pasted.contains("error:"), "{pasted}");
 }
 
@@ -62,7 +63,7 @@ fn first_answers_of_the_readme_work_as_pasted() {
             .arg(block)
             .current_dir(appliance.data.join("demo")),
     );
-    assert_eq!(pasted.matches("Response verify OK").count(), 3, "{pasted}");
+    assert_eq!(pasted.matches("Response verify OK").count(), 4, "{pasted}");
     assert_eq!(pasted.matches("Verified OK").count(), 2, "{pasted}");
     assert!(
         pasted.contains("p256-revoked.pem: revoked") && pasted.contains("\nready\n"),

@@ -151,11 +151,14 @@ pub(crate) fn up(data: &Path, ocsp: SocketAddr, admin: SocketAddr) -> Command {
     // As people type it: from the folder above.
     command.current_dir(data.parent().unwrap());
     let name = data.file_name().unwrap();
+    let [live, _] = free_ports();
     command.arg("up").arg("--data").arg(name).args([
         "--ocsp",
         &ocsp.to_string(),
         "--admin",
         &admin.to_string(),
+        "--live",
+        &live.to_string(),
         // Appliances beside one another would want the same ports.
         "--metrics",
         "off",

@@ -7,6 +7,7 @@
 mod authority;
 mod certificate;
 mod listing;
+mod live;
 mod revoke;
 mod row;
 mod serving;
@@ -30,9 +31,9 @@ use self::row::{loaded, stored};
 use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
     By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
-    Item, ListQuery, Listing, NewAuthority, NewSubmission, OcspSigner, RefusedRow, RegistryError,
-    Reservation, Reserved, Revision, Revocation, StatusRow, Store, Submission, SubmissionNumber,
-    Submitted, TurnAway, TurnedAway, sql,
+    Item, ListQuery, Listing, LiveStatuses, NewAuthority, NewSubmission, OcspSigner, RefusedRow,
+    RegistryError, Reservation, Reserved, Revision, Revocation, StatusRow, Store, Submission,
+    SubmissionNumber, Submitted, TurnAway, TurnedAway, sql,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -87,6 +88,24 @@ impl SqliteStore {
     /// itself before long, so a failure is none.
     fn nudge(&self) {
         let _ = std::fs::write(&self.nudge, b"\n");
+    }
+
+    /// Opens the file to read: it must be there, its schema is left as it is, and what would write is refused by SQLite.
+    pub async fn open_to_read(file: &Path) -> Answer<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .read_only(true)
+            .busy_timeout(BUSY)
+            .statement_cache_capacity(256);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY);
+        let readers = pool.connect_with(options).await?;
+        Ok(Self {
+            writer: readers.clone(),
+            readers,
+            nudge: file.with_extension(NUDGE),
+        })
     }
 
     /// Closes all connections, folding the write-ahead log into the file.
@@ -292,6 +311,18 @@ impl Store for SqliteStore {
 
     async fn unrevised(&self, authority: AuthorityId) -> Answer<Vec<StatusRow>> {
         reading!(self, status::unrevised, authority)
+    }
+
+    async fn live_revision(&self, authority: AuthorityId) -> Answer<(Revision, Revision)> {
+        reading!(self, live::revision, authority)
+    }
+
+    async fn live_statuses(
+        &self,
+        authority: AuthorityId,
+        serials: &[Serial],
+    ) -> Answer<LiveStatuses> {
+        reading!(self, live::statuses, authority, serials)
     }
 
     async fn certificate(

@@ -1,0 +1,84 @@
+//! The signing threads. What waits for them is bounded by the lane's queue; what nobody waits for any more is not signed.
+
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::book::Signatory;
+use crate::error::sentence;
+
+/// A response to be signed.
+struct Job {
+    tbs: Vec<u8>,
+    signatory: Arc<Signatory>,
+    done: oneshot::Sender<Option<Bytes>>,
+}
+
+/// Where responses are laid down to be signed.
+pub(super) struct Desk(SyncSender<Job>);
+
+impl Desk {
+    /// Starts the threads; they end with the desk.
+    pub(super) fn open(threads: usize, queue: usize) -> io::Result<Self> {
+        let (jobs, waiting) = sync_channel(queue);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for number in 0..threads {
+            let waiting = Arc::clone(&waiting);
+            std::thread::Builder::new()
+                .name(format!("sign-{number}"))
+                .spawn(move || work(&waiting))?;
+        }
+        Ok(Self(jobs))
+    }
+
+    /// Has a response signed; none if the desk is full or the key refuses.
+    pub(super) async fn sign(&self, tbs: Vec<u8>, signatory: Arc<Signatory>) -> Option<Bytes> {
+        let (done, signed) = oneshot::channel();
+        let job = Job {
+            tbs,
+            signatory,
+            done,
+        };
+        match self.0.try_send(job) {
+            Ok(()) => signed.await.ok().flatten(),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
+        }
+    }
+}
+
+fn work(waiting: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = {
+            let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.recv()
+        };
+        let Ok(job) = job else {
+            return;
+        };
+        // Past its deadline: whoever asked has been told so.
+        if job.done.is_closed() {
+            continue;
+        }
+        let signed = signed(&job);
+        let _ = job.done.send(signed);
+    }
+}
+
+fn signed(job: &Job) -> Option<Bytes> {
+    let responder = &job.signatory.responder;
+    let signature = match responder.key.sign(&job.tbs) {
+        Ok(signature) => signature,
+        Err(error) => {
+            let cause = sentence(&error);
+            tracing::error!(%cause, "a response cannot be signed");
+            return None;
+        }
+    };
+    let algorithm = responder.key.algorithm();
+    let certs = &job.signatory.certs;
+    let response = wire::response::assemble_several(&job.tbs, algorithm, &signature, certs).ok()?;
+    Some(Bytes::from(response))
+}

@@ -1,0 +1,105 @@
+//! Another authority's list as the lane reads it: from the staged folder, judged anew, kept in memory.
+
+use wire::cert_id::IssuerId;
+use wire::crl::Crl;
+use wire::serial::Serial;
+use wire::status::CertStatus;
+use wire::time::UnixSeconds;
+
+use crate::adopt::Refusal;
+use crate::adopt::judge::judge;
+use crate::adopt::staged::{Form, Options, Staged, StagedError};
+use crate::batch::Row;
+use crate::home::Home;
+use crate::registry::{Foreign, Revision};
+use crate::text::hex;
+
+/// A list that was adopted and that we have read ourselves.
+pub(super) struct List {
+    /// The revision of its adoption.
+    pub(super) revision: Revision,
+    /// thisUpdate.
+    pub(super) this_update: UnixSeconds,
+    /// Until when it speaks; none if it does not say, or is replayed.
+    pub(super) until: Option<UnixSeconds>,
+    /// Whether it is replayed.
+    pub(super) is_replayed: bool,
+    /// Whether what it does not name is good.
+    pub(super) names_all_revoked: bool,
+    pub(super) name_der: Vec<u8>,
+    pub(super) key_bits: Vec<u8>,
+    options: Options,
+    /// In order of serials.
+    rows: Vec<Row>,
+}
+
+impl List {
+    /// Reads the list of an adoption; refused if another one lies there.
+    pub(super) fn read(
+        home: &Home,
+        row: &Foreign,
+        partitions_complete: bool,
+        now: UnixSeconds,
+    ) -> Result<Self, Refusal> {
+        let adopted = &row.adoption;
+        let folder = home.staged().join(hex(&adopted.issuer));
+        let options = Options::read(&folder)?;
+        if !is_of(&options, row) {
+            return Err(StagedError::OtherList(folder).into());
+        }
+        let staged = Staged::read(&folder, &options)?;
+        let judged = judge(
+            IssuerId(adopted.issuer),
+            &staged.issuer,
+            &staged.list,
+            &options,
+            now,
+        )?;
+        // RFC 5280 §5.2.5: a list whose IDP restricts it says nothing of what lies outside of its scope.
+        let is_complete = match options.form {
+            Form::Crl => {
+                let crl = Crl::parse(&staged.list).map_err(Refusal::Unreadable)?;
+                let point = &crl.extensions.distribution_point;
+                !point.as_ref().is_some_and(|point| point.is_restricting())
+            }
+            // They name the good as well: who is not in them was never issued, as far as anybody here knows.
+            Form::Index | Form::Csv => false,
+        };
+        Ok(Self {
+            revision: row.revision,
+            this_update: judged.this_update,
+            until: judged.next_update.filter(|_| options.as_of.is_none()),
+            is_replayed: options.as_of.is_some(),
+            names_all_revoked: is_complete || partitions_complete && options.form == Form::Crl,
+            name_der: judged.name_der,
+            key_bits: judged.key_bits,
+            options,
+            rows: judged.rows,
+        })
+    }
+
+    /// Whether this is what that adoption adopted.
+    pub(super) fn repeats(&self, row: &Foreign) -> bool {
+        self.revision == row.revision && is_of(&self.options, row)
+    }
+
+    /// What it says of a certificate, if it names it.
+    pub(super) fn status(&self, serial: &Serial) -> Option<CertStatus> {
+        let found = self.rows.binary_search_by(|row| row.serial.cmp(serial));
+        found
+            .ok()
+            .and_then(|at| self.rows.get(at))
+            .map(|row| row.status)
+    }
+}
+
+/// Whether these are the options of the list that was adopted; the adoption of an unsigned one names its time of trust.
+fn is_of(options: &Options, row: &Foreign) -> bool {
+    let adopted = &row.adoption;
+    options.crl_blake3 == adopted.crl_blake3
+        && options.as_of == adopted.as_of
+        && options.allow_weak == adopted.allow_weak
+        && options.trusted.is_none_or(|(since, until)| {
+            adopted.this_update == since && adopted.next_update == Some(until)
+        })
+}

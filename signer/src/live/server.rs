@@ -1,0 +1,132 @@
+//! The port: accept, shake hands where TLS is on, read a request, answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use wire::request::MAX_REQUEST_OCTETS;
+
+use super::lane::{Lane, Reply};
+use crate::registry::Store;
+
+/// Serves for ever.
+pub(super) async fn serve<S: Store>(
+    lane: Arc<Lane<S>>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let Ok((socket, _)) = listener.accept().await else {
+            // Out of descriptors: trying again at once would only burn the core that has to free them.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (lane, tls) = (Arc::clone(&lane), tls.clone());
+        tokio::spawn(async move {
+            lane.metrics.connections.inc();
+            converse(&lane, socket, tls).await;
+            lane.metrics.connections.dec();
+            drop(place);
+        });
+    }
+}
+
+async fn converse<S: Store>(lane: &Arc<Lane<S>>, socket: TcpStream, tls: Option<TlsAcceptor>) {
+    // Answers are one segment: waiting for more of it would add a delay to each.
+    let _ = socket.set_nodelay(true);
+    let Some(tls) = tls else {
+        return speak(lane, socket).await;
+    };
+    match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
+        Ok(Ok(stream)) => speak(lane, stream).await,
+        Ok(Err(error)) => tracing::warn!(%error, "a client of the live lane was turned away"),
+        Err(_) => {}
+    }
+}
+
+async fn speak<S: Store>(
+    lane: &Arc<Lane<S>>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) {
+    let service = service_fn(|request| {
+        let lane = Arc::clone(lane);
+        async move { Ok::<_, Infallible>(respond(&lane, request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(IDLE)
+        .max_buf_size(MAX_BUFFER_OCTETS);
+    // A responder that goes away is not news.
+    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond<S: Store>(lane: &Lane<S>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    match (request.method(), request.uri().path()) {
+        (&Method::POST, "/ocsp") => {
+            let body = Limited::new(request.into_body(), MAX_REQUEST_OCTETS).collect();
+            match tokio::time::timeout(BODY, body).await {
+                Ok(Ok(body)) => match lane.answer(&body.to_bytes()).await {
+                    Ok(reply) => answered(&reply),
+                    Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, Bytes::new()),
+                },
+                Ok(Err(_)) => plain(StatusCode::PAYLOAD_TOO_LARGE, Bytes::new()),
+                Err(_) => plain(StatusCode::REQUEST_TIMEOUT, Bytes::new()),
+            }
+        }
+        (&Method::GET, "/metrics") => {
+            let depth = lane.queue - lane.places.available_permits();
+            let text = lane.metrics.text(depth, lane.cache.len());
+            let mut response = plain(StatusCode::OK, Bytes::from(text));
+            response.headers_mut().insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("text/plain; version=0.0.4"),
+            );
+            response
+        }
+        (_, "/ocsp" | "/metrics") => plain(StatusCode::METHOD_NOT_ALLOWED, Bytes::new()),
+        _ => plain(StatusCode::NOT_FOUND, Bytes::new()),
+    }
+}
+
+fn answered(reply: &Reply) -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::OK, reply.octets.clone());
+    let headers = response.headers_mut();
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/ocsp-response"),
+    );
+    headers.insert("hufu-revision", HeaderValue::from(reply.revision));
+    if reply.is_kept {
+        headers.insert("hufu-kept", HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn plain(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+}
+
+/// Responders have some dozens each.
+const MAX_CONNECTIONS: usize = 4_096;
+const MAX_BUFFER_OCTETS: usize = 16 * 1024;
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const BODY: Duration = Duration::from_secs(5);
+/// How long a connection may rest between requests; responders keep theirs as long as they can.
+const IDLE: Duration = Duration::from_secs(600);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
