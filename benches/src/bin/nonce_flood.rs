@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use hufu_benches::flood::{Load, Outcome};
-use hufu_benches::requests::{Carriage, get_path, http_request};
+use hufu_benches::requests::{Carriage, Method, http_request};
 use hufu_benches::server::{Server, ask, cores};
 use hufu_loader::seal::read_pins;
 use hufu_loader::snapshot::Snapshot;
@@ -232,8 +232,8 @@ fn requests(data: &Path) -> Result<(Messages, Messages), Box<dyn Error>> {
         };
         for record in pack.records() {
             let serial = record.serial_content();
-            let path = get_path(&build_request(&variant.prefix, serial, None));
-            plain.push(http_request(&path, Carriage::KeepAlive).into_bytes());
+            let question = build_request(&variant.prefix, serial, None);
+            plain.push(http_request(&question, Method::Get, Carriage::KeepAlive));
             let request = build_request(&variant.prefix, serial, Some(b"sixteen octets!!"));
             let mut post = format!(
                 "POST / HTTP/1.1\r\nHost: ocsp\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
