@@ -171,5 +171,5 @@ pub fn build_document(
         expires: note.expires,
         octets: &document.octets,
     };
-    seal_document(disk, store, &document)
+    seal_document(disk, store, &document).map(|sealed| sealed.with_list(note.list.clone()))
 }

@@ -4,6 +4,7 @@
 //! DIR/loader/seal.key       Ed25519, PKCS#8, mode 0600: seals generations; the only private key here
 //! DIR/loader/seal.pub       what edges pin: our key, and those that sealed before it
 //! DIR/loader/batch.pub      the signer's batch key, pinned at `init` (or at first use from DIR/signer/batch.pub)
+//! DIR/loader/expired/      serials that left a list because their certificates expired, named by the manifest
 //! DIR/loader/work           runs of a sort, without names; empty when nothing is sorted
 //! DIR/spool/<issuer-id>/    batches in, acknowledgements out, refused ones set aside
 //! DIR/store/                what is published
@@ -98,6 +99,11 @@ impl Home {
     /// `DIR/loader/work`: where what memory does not hold is sorted.
     pub fn work(&self) -> PathBuf {
         self.loader().join("work")
+    }
+
+    /// `DIR/loader/expired`: what left lists because it expired.
+    pub fn expired(&self) -> PathBuf {
+        self.loader().join("expired")
     }
 
     fn loader(&self) -> PathBuf {

@@ -38,6 +38,8 @@ pub mod durable;
 mod encode;
 pub mod error;
 #[cfg(feature = "publish")]
+pub mod expired;
+#[cfg(feature = "publish")]
 pub mod follow;
 #[cfg(feature = "publish")]
 pub mod home;

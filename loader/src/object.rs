@@ -8,7 +8,7 @@ use wire::time::UnixSeconds;
 use crate::digest::Digest;
 use crate::durable::{At, Audience, Disk, DiskError};
 use crate::encode::{EncodedFile, encode};
-use crate::manifest::{DocumentNote, IssuerHex, ObjectEntry, Role};
+use crate::manifest::{DocumentNote, IssuerHex, ListMark, ObjectEntry, Role};
 use crate::store::Store;
 
 /// A whole file in `tmp/`, flushed to the device, its hash known. Made only by the pack writer and [`seal_document`].
@@ -41,6 +41,15 @@ impl Sealed {
             },
             encoded: Vec::new(),
         }
+    }
+
+    /// With what the maker of a list knows of it.
+    #[cfg(feature = "publish")]
+    pub(crate) fn with_list(mut self, list: Option<Box<ListMark>>) -> Sealed {
+        if let Role::Crl(note) = &mut self.entry.role {
+            note.list = list;
+        }
+        self
     }
 
     /// Where it lies until published.
@@ -113,6 +122,7 @@ pub fn seal_document(
         last_modified: document.last_modified,
         expires: document.expires,
         encodings: encoded.iter().map(|form| form.note).collect(),
+        list: None,
     };
     let role = match document.kind {
         DocumentKind::Crl => Role::Crl(note),

@@ -36,6 +36,7 @@ use crate::digest::Digest;
 use crate::draft::{Draft, TierError};
 use crate::durable::{Disk, DiskError};
 use crate::error::sentence;
+use crate::expired;
 use crate::home::Home;
 use crate::import::admit::AdmitError;
 use crate::import::batch::{BatchReader, BatchRefusal};
@@ -417,6 +418,9 @@ pub fn open<'d>(disk: &'d dyn Disk, data: &Path, terms: Terms) -> Result<Line<'d
     let home = Home::at(data);
     let keys = home.keys(disk, None)?;
     let publisher = Publisher::open(disk, home.store(), keys.seal, &keys.older_seals)?;
+    if let Some(manifest) = publisher.current() {
+        expired::sweep(disk, &home, manifest);
+    }
     Ok(Line::new(home, publisher, keys.batch, terms))
 }
 

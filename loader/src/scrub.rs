@@ -36,6 +36,10 @@ struct Reading {
 /// What a step found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and damage is rare"
+)]
 pub enum Scrubbed {
     /// Nothing wrong so far.
     Sound,

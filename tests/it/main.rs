@@ -12,6 +12,7 @@ mod caches;
 mod conformance;
 mod corpus;
 mod crash;
+mod crl_forms;
 mod crl_judges;
 mod dashboard;
 mod documents;

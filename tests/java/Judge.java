@@ -6,10 +6,20 @@ import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.MessageDigest;
 import java.security.Security;
+import java.security.cert.CertPathValidator;
+import java.security.cert.CertStore;
+import java.security.cert.CertificateFactory;
+import java.security.cert.CollectionCertStoreParameters;
+import java.security.cert.PKIXParameters;
+import java.security.cert.TrustAnchor;
+import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
+import java.util.ArrayList;
 import java.util.Base64;
 import java.util.Date;
 import java.util.HexFormat;
+import java.util.List;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.bouncycastle.asn1.ASN1OctetString;
@@ -29,6 +39,7 @@ import org.bouncycastle.cert.ocsp.CertificateStatus;
 import org.bouncycastle.cert.ocsp.OCSPResp;
 import org.bouncycastle.cert.ocsp.RevokedStatus;
 import org.bouncycastle.cert.ocsp.SingleResp;
+import org.bouncycastle.jcajce.PKIXExtendedParameters;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.openssl.PEMParser;
 import org.bouncycastle.operator.ContentVerifierProvider;
@@ -47,6 +58,7 @@ public final class Judge {
             case "request" -> request(arguments[1]);
             case "make-request" -> makeRequest(arguments[1], arguments[2], arguments[3]);
             case "ocsp" -> ocsp(arguments[1], arguments[2]);
+            case "path" -> path(arguments);
             default -> throw new IllegalArgumentException(arguments[0]);
         }
     }
@@ -80,6 +92,48 @@ public final class Judge {
             entries.put(entry.getSerialNumber(), seconds(entry.getRevocationDate()) + " " + why);
         }
         entries.forEach((serial, said) -> System.out.println("revoked " + serial.toString(16) + " " + said));
+    }
+
+    /**
+     * Whether a certificate is valid by these lists (DER): BouncyCastle's validator, which uses deltas, then the JDK's own.
+     * An issuer's certificate is the anchor. Says valid, revoked, or undecided and why.
+     */
+    private static void path(String[] arguments) throws Exception {
+        for (String provider : new String[] {"BC", "SUN"}) {
+            System.out.println(provider + " " + judgement(provider, arguments));
+        }
+    }
+
+    private static String judgement(String provider, String[] arguments) {
+        try {
+            var factory = provider.equals("BC")
+                ? CertificateFactory.getInstance("X.509", "BC") : CertificateFactory.getInstance("X.509");
+            var leaf = (X509Certificate) factory.generateCertificate(Files.newInputStream(Path.of(arguments[1])));
+            var issuer = (X509Certificate) factory.generateCertificate(Files.newInputStream(Path.of(arguments[2])));
+            var lists = new ArrayList<Object>();
+            for (int at = 3; at < arguments.length; at++) {
+                lists.add(factory.generateCRL(Files.newInputStream(Path.of(arguments[at]))));
+            }
+            var store = CertStore.getInstance("Collection", new CollectionCertStoreParameters(lists));
+            var parameters = new PKIXParameters(Set.of(new TrustAnchor(issuer, null)));
+            parameters.setRevocationEnabled(true);
+            parameters.addCertStore(store);
+            var path = factory.generateCertPath(List.of(leaf));
+            if (provider.equals("BC")) {
+                var extended = new PKIXExtendedParameters.Builder(parameters).setUseDeltasEnabled(true).build();
+                CertPathValidator.getInstance("PKIX", "BC").validate(path, extended);
+            } else {
+                CertPathValidator.getInstance("PKIX", "SUN").validate(path, parameters);
+            }
+            return "valid";
+        } catch (Exception fault) {
+            String why = "";
+            for (Throwable cause = fault; cause != null; cause = cause.getCause()) {
+                why += " / " + cause;
+            }
+            return (why.toLowerCase().contains("revocation after") || why.contains("CertificateRevokedException")
+                || why.contains("has been revoked") ? "revoked" : "undecided") + why.replace('\n', ' ');
+        }
     }
 
     /** A CSR is signed by the key it asks for. */

@@ -1,7 +1,9 @@
 //! The next generation while it is put together: what stays of the current one, and what comes.
 //!
-//! Next door: `tiers.rs` keeps an issuer's deltas few, `shared.rs` judges files that several issuers bring.
+//! Next door: `tiers.rs` keeps an issuer's deltas few, `shared.rs` judges files that several issuers bring,
+//! `agreement.rs` whether lists and packs say the same.
 
+mod agreement;
 mod shared;
 mod tiers;
 

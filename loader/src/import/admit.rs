@@ -26,7 +26,8 @@ use super::trust::{WeakPolicy, recognise};
 use super::witness::Witness;
 use crate::digest::Digest;
 use crate::durable::Disk;
-use crate::manifest::{DocumentNote, is_plain_name};
+use crate::expired;
+use crate::manifest::{DocumentNote, ListMark, is_plain_name};
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
 use crate::sort::{SortError, Sorter, Sorting};
@@ -442,11 +443,18 @@ fn check_documents(
                     last_modified: certificate.not_before,
                     expires: None,
                     encodings: Vec::new(),
+                    list: None,
                 }
             }
             DocumentKind::CertificateBundle => check_bundle(&document.octets).map_err(refuse)?,
         };
-        checked.push((document, note));
+        let list = document.list.as_ref().map(|list| {
+            Box::new(ListMark {
+                revision: list.revision,
+                expired: expired::mark(&list.expired),
+            })
+        });
+        checked.push((document, DocumentNote { list, ..note }));
     }
     Ok(checked)
 }
@@ -462,6 +470,7 @@ fn check_bundle(octets: &[u8]) -> Result<DocumentNote, String> {
         last_modified,
         expires: None,
         encodings: Vec::new(),
+        list: None,
     })
 }
 
@@ -489,6 +498,7 @@ fn check_crl<'a>(
                     last_modified: crl.this_update,
                     expires: crl.next_update,
                     encodings: Vec::new(),
+                    list: None,
                 });
             }
             Err(error) => why = error.to_string(),

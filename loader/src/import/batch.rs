@@ -142,6 +142,12 @@ pub enum BatchRefusal {
         /// What is wrong.
         why: String,
     },
+    /// Its lists and the packs, or its packs and the lists, say different things.
+    #[error("lists and packs contradict each other: {why}")]
+    Contradiction {
+        /// The first place.
+        why: String,
+    },
     /// It repeats a CRL that is not staged here.
     #[error(
         "it repeats a CRL that is not staged here: {why}; import the list on this machine, then adopt it again"

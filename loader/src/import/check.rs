@@ -14,6 +14,8 @@ use wire::serial::{Serial, SerialHashKey};
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
 
+use super::listed::say_the_same;
+
 /// A serial that stood in the list more than once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recurrence {
@@ -167,7 +169,8 @@ impl EntryIndex {
     ) -> Result<Option<u32>, EntryFault> {
         for pair in entries.windows(2) {
             let (one, other) = (&pair[0].1, &pair[1].1);
-            if one.revoked_at == other.revoked_at && one.reason != other.reason {
+            if one.revoked_at == other.revoked_at && !say_the_same(status_of(one), status_of(other))
+            {
                 return Err(EntryFault::Contradiction {
                     serial: one.serial,
                     at: one.revoked_at,

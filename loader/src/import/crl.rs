@@ -65,7 +65,7 @@ pub fn judge<'a>(
         .verify(algorithm, judging.weak, crl.tbs, crl.signature)?;
     note_weakness(algorithm, issuer, &mut odd);
     check_dates(&crl, issuer, judging, &mut odd)?;
-    check_scope(&crl, &mut odd)?;
+    check_scope(&crl, Wanted::Complete, &mut odd)?;
     let index = EntryIndex::build(&crl, key)?;
     note_entries(
         index.removals as u64,
@@ -114,7 +114,7 @@ pub fn judge_read(
         .verify_heard(algorithm, judging.weak, &read.signed, crl.signature)?;
     note_weakness(algorithm, issuer, &mut odd);
     check_dates(&crl, issuer, judging, &mut odd)?;
-    check_scope(&crl, &mut odd)?;
+    check_scope(&crl, Wanted::Complete, &mut odd)?;
     if let Some(fault) = read.fault {
         return Err(fault.into());
     }
@@ -144,7 +144,7 @@ impl JudgedList {
 }
 
 /// RFC 5280 §6.3.3 (b)(1) and (f): same name, and a certificate that may sign CRLs.
-fn check_issuer(
+pub(super) fn check_issuer(
     crl: &Crl<'_>,
     issuer: &Certificate,
     odd: &mut Vec<String>,
@@ -193,7 +193,7 @@ fn note_weakness(algorithm: ForeignAlgorithm, issuer: &Certificate, odd: &mut Ve
     }
 }
 
-fn check_dates(
+pub(super) fn check_dates(
     crl: &Crl<'_>,
     issuer: &Certificate,
     judging: &Judging,
@@ -257,16 +257,31 @@ fn check_dates(
     Ok(())
 }
 
-/// Complete, direct lists only; what a list leaves out by its scope is noted (RFC 5280 §5.2.4, §5.2.5).
-fn check_scope(crl: &Crl<'_>, odd: &mut Vec<String>) -> Result<(), CrlRefusal> {
+/// Which form of list is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// One that says everything in its scope.
+    Complete,
+    /// One that says what changed since another.
+    Delta,
+}
+
+/// Direct lists of the wanted form only; what a list leaves out by its scope is noted (RFC 5280 §5.2.4, §5.2.5).
+pub(super) fn check_scope(
+    crl: &Crl<'_>,
+    wanted: Wanted,
+    odd: &mut Vec<String>,
+) -> Result<(), CrlRefusal> {
     let extensions = &crl.extensions;
     if let Some(oid) = extensions.unknown_critical {
         return Err(CrlRefusal::UnknownCritical {
             oid: super::trust::oid_text(oid),
         });
     }
-    if crl.is_delta() {
-        return Err(CrlRefusal::Delta);
+    match (wanted, crl.is_delta()) {
+        (Wanted::Complete, true) => return Err(CrlRefusal::Delta),
+        (Wanted::Delta, false) => return Err(CrlRefusal::NoDelta),
+        _ => {}
     }
     if extensions.number.is_none() {
         odd.push("it has no CRL number (RFC 5280 §5.2.3 wants one)".to_owned());

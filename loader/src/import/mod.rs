@@ -5,6 +5,7 @@
 //! | [`file`](mod@file), [`report`] | `import --crl`: two files in, one staged folder and a report out |
 //! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
 //! | [`unsigned`], [`lines`] | `import --index`, `import --csv`: lists without a signature, for the operator's word |
+//! | [`delta`] | what a delta list changes, and of which full list |
 //! | [`armour`], [`list`] | a list read once from front to back, however long |
 //! | [`check`], [`listed`] | what must hold between a list's entries; in memory, and from a sort |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
@@ -25,6 +26,7 @@ pub mod batch;
 pub mod certificate;
 pub mod check;
 pub mod crl;
+pub mod delta;
 pub mod file;
 pub mod guard;
 pub mod lines;

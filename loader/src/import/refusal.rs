@@ -83,6 +83,9 @@ pub enum CrlRefusal {
         "it is a delta list (deltaCRLIndicator) and says nothing without its base; import the CA's complete list"
     )]
     Delta,
+    /// A delta was asked for.
+    #[error("it is no delta list: it has no deltaCRLIndicator (RFC 5280 §5.2.4)")]
+    NoDelta,
     /// An indirect list.
     #[error(
         "it is an indirect list (entries of several issuers); only lists a CA signs for its own certificates are read"

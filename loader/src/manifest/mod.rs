@@ -121,6 +121,30 @@ pub struct DocumentNote {
     /// The same document in content codings, each a file of its own. Manifests before there were any say nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encodings: Vec<EncodedNote>,
+    /// Of a list of the signer's own registry: what it is held against. Manifests of the first edition lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Box<ListMark>>,
+}
+
+/// What the maker of a list knows of it that the list does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListMark {
+    /// The registry revision it shows.
+    pub revision: u64,
+    /// The revoked serials that left it because their certificates expired, if there are any that are still answered for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired: Option<ExpiredMark>,
+}
+
+/// Serials that left a list; they lie beside the store, under this hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpiredMark {
+    /// BLAKE3 of their file.
+    pub blake3: Digest,
+    /// How many.
+    pub serials: u64,
 }
 
 /// An issuer whose CRL was judged by an earlier clock (`--as-of`).

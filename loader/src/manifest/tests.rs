@@ -12,6 +12,7 @@ fn manifest() -> Manifest {
             last_modified: 1,
             expires: None,
             encodings: Vec::new(),
+            list: None,
         }),
     };
     Manifest {

@@ -9,6 +9,8 @@ use crate::build::{Built, build, build_document};
 use crate::digest::Digest;
 use crate::draft::Draft;
 use crate::durable::{Disk, DiskError};
+use crate::expired;
+use crate::home::Home;
 use crate::import::admit::{AdmitError, Candidate, Gate};
 use crate::manifest::DocumentNote;
 use crate::object::Sealed;
@@ -59,11 +61,19 @@ impl Workplace<'_> {
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);
         })?;
+        let home = Home::at(&self.data);
         let seal = |(document, note): &(wire::batch::Document, DocumentNote)| {
+            // What the note names lies there before the note does.
+            if let Some(list) = &document.list {
+                expired::keep(disk, &home, &list.expired)?;
+            }
             build_document(disk, store, batch.issuer, document, note).map_err(WriteError::from)
         };
         let documents = &built.admitted.documents;
-        let documents = documents.iter().map(seal).collect::<Result<_, _>>()?;
+        let documents: Vec<Sealed> = documents.iter().map(seal).collect::<Result<_, _>>()?;
+        draft
+            .check_agreement(disk, &home, &built, &documents)
+            .map_err(WriteError::from)??;
         let header = &built.admitted.header;
         let note = Taken {
             issuer: batch.issuer.to_string(),

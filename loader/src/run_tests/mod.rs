@@ -2,6 +2,7 @@
 
 mod crash;
 mod foreign;
+mod lists;
 mod order;
 mod pass;
 mod proof;

@@ -68,7 +68,7 @@ fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
     for pair in group.windows(2) {
         if let [one, other] = pair
             && one.at == other.at
-            && one.reason != other.reason
+            && plain(one.reason) != plain(other.reason)
         {
             return Err(Refusal::Contradiction(one.serial));
         }
@@ -87,6 +87,11 @@ fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
         Some(row) if row.status.time().is_none() => Err(Refusal::TooLate(row.serial)),
         row => Ok(row),
     }
+}
+
+/// RFC 5280 §5.3.1: unspecified should be said by leaving the reason out, so both say the same.
+fn plain(reason: Option<RevocationReason>) -> Option<RevocationReason> {
+    reason.filter(|reason| *reason != RevocationReason::Unspecified)
 }
 
 /// Octets of an entry with a four-octet serial and nothing else: an upper bound on how many there are.
@@ -163,6 +168,11 @@ mod tests {
         assert!(
             status(group(&[(1, None), (1, None)])).is_some(),
             "the same said twice is no contradiction"
+        );
+        let unspecified = Some(RevocationReason::Unspecified);
+        assert!(
+            status(group(&[(1, None), (1, unspecified)])).is_some(),
+            "unspecified is said by leaving the reason out"
         );
     }
 }

@@ -1,0 +1,133 @@
+//! A batch whose lists or packs contradict what they would stand beside is set aside before anything is published.
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use wire::crl::Crl;
+
+use super::Draft;
+use crate::build::Built;
+use crate::durable::{Disk, DiskError};
+use crate::home::Home;
+use crate::import::batch::BatchRefusal;
+use crate::import::certificate::{Certificate, NameMatch};
+use crate::manifest::{ObjectEntry, Role};
+use crate::object::Sealed;
+use crate::pack::Pack;
+use crate::store::Store;
+use crate::verify::answers::Answers;
+use crate::verify::contradiction::Eve;
+use crate::verify::view::Published;
+
+impl Draft {
+    /// Holds what came with a batch against what the draft holds. Its files are removed if it is refused.
+    pub fn check_agreement(
+        &self,
+        disk: &dyn Disk,
+        home: &Home,
+        built: &Built,
+        documents: &[Sealed],
+    ) -> Result<Result<(), BatchRefusal>, DiskError> {
+        let Some(why) = self.contradiction(home, built, documents) else {
+            return Ok(Ok(()));
+        };
+        let temps: Vec<PathBuf> = built
+            .packs
+            .iter()
+            .chain(documents)
+            .flat_map(|sealed| sealed.temps().map(Path::to_owned))
+            .collect();
+        self.remove_unused(disk, &temps)?;
+        Ok(Err(BatchRefusal::Contradiction { why }))
+    }
+
+    fn contradiction(&self, home: &Home, built: &Built, documents: &[Sealed]) -> Option<String> {
+        let issuer = built.admitted.header.issuer_id;
+        let brings_list = |sealed: &Sealed| matches!(sealed.entry().role, Role::Crl(_));
+        let brings_base = |sealed: &Sealed| matches!(sealed.entry().role, Role::Base(_));
+        if !documents.iter().any(brings_list) && !built.packs.iter().any(brings_base) {
+            return None;
+        }
+        let store = home.store();
+        let (new_packs, mut packs) = self.packs(&store, built)?;
+        packs.sort_by_key(|pack| Reverse((pack.age(), pack.is_delta())));
+        let newest = packs.first()?;
+        // Other authorities' lists were held against their batch, record by record.
+        if newest.crl_blake3().is_some() {
+            return None;
+        }
+        let certificate = Certificate::from_der(&newest.shared().issuer_certificate).ok()?;
+        let came: Vec<String> = documents.iter().map(|d| d.entry().name.clone()).collect();
+        let own = |entry: &ObjectEntry, path: &Path| published(entry, path, &certificate);
+        let mut lists: Vec<Published> = documents
+            .iter()
+            .filter_map(|sealed| own(sealed.entry(), sealed.temp()))
+            .collect();
+        let mut before = None;
+        for (entry, path) in self.with_paths(&store) {
+            if entry.issuer.0 != issuer || !matches!(entry.role, Role::Crl(_)) {
+                continue;
+            }
+            let Some(list) = own(entry, &path) else {
+                continue;
+            };
+            if !came.contains(&list.name) {
+                lists.push(list);
+            } else if is_whole(&list) {
+                before = Some(list);
+            }
+        }
+        let all: Vec<&Pack> = packs.iter().collect();
+        let bases = all
+            .iter()
+            .copied()
+            .filter(|pack| !pack.is_delta() && new_packs.contains(&pack.path().to_owned()));
+        let eve = Eve {
+            home,
+            key: *newest.hash_key(),
+            came,
+            before,
+            answers: Answers::of(&all),
+            bases: bases.collect(),
+            deltas: all.iter().copied().filter(|pack| pack.is_delta()).collect(),
+            lists,
+        };
+        eve.contradiction()
+    }
+
+    /// The paths of the packs that came, and all packs. None if one cannot be opened: the rehearsal will say so.
+    fn packs(&self, store: &Store, built: &Built) -> Option<(Vec<PathBuf>, Vec<Pack>)> {
+        let issuer = built.admitted.header.issuer_id;
+        let new: Vec<PathBuf> = built.packs.iter().map(|s| s.temp().to_owned()).collect();
+        let is_pack = |entry: &ObjectEntry| matches!(entry.role, Role::Base(_) | Role::Delta(_));
+        let there = self
+            .with_paths(store)
+            .filter(|(entry, _)| entry.issuer.0 == issuer && is_pack(entry))
+            .map(|(_, path)| path);
+        let paths = new.iter().cloned().chain(there);
+        let packs = paths
+            .map(|path| Pack::open(&path).ok())
+            .collect::<Option<_>>()?;
+        Some((new, packs))
+    }
+}
+
+/// A list that this issuer signed.
+fn published(entry: &ObjectEntry, path: &Path, certificate: &Certificate) -> Option<Published> {
+    let Role::Crl(note) = &entry.role else {
+        return None;
+    };
+    let octets = std::fs::read(path).ok()?;
+    let crl = Crl::parse(&octets).ok()?;
+    let is_own = certificate.subject_is(crl.issuer) != NameMatch::Different;
+    is_own.then(|| Published {
+        name: entry.name.clone(),
+        mark: note.list.as_deref().cloned(),
+        octets: octets.clone(),
+    })
+}
+
+fn is_whole(list: &Published) -> bool {
+    Crl::parse(&list.octets)
+        .is_ok_and(|crl| !crl.is_delta() && crl.extensions.distribution_point.is_none())
+}

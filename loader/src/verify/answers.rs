@@ -1,0 +1,109 @@
+//! What an issuer's packs answer, as a responder would, and how two statuses are compared.
+
+use std::collections::HashSet;
+
+use wire::serial::Serial;
+use wire::status::{CertStatus, RevocationReason};
+
+use crate::pack::index::Needle;
+use crate::pack::{Find, Pack};
+use crate::staged::rfc3339;
+
+/// An issuer's packs, newest first, a delta as new as a base before it.
+#[derive(Clone, Copy)]
+pub struct Answers<'p>(&'p [&'p Pack]);
+
+impl<'p> Answers<'p> {
+    /// Of packs in that order.
+    pub fn of(packs: &'p [&'p Pack]) -> Self {
+        Self(packs)
+    }
+
+    /// What is answered for a serial, and by which pack.
+    pub fn find(&self, serial: &Serial) -> Option<(&'p Pack, CertStatus)> {
+        let needle = Needle::new(self.0.first()?.hash_key(), serial.content())?;
+        for pack in self.0 {
+            if let Find::Here(record) = pack.find(&needle) {
+                return record.status().ok().map(|status| (*pack, status));
+            }
+            // The base of its shard is whole: older deltas are not asked.
+            let (shards, shard) = pack.shards();
+            if !pack.is_delta() && needle.shard(shards).0 == shard {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Every serial answered `revoked`, and by which pack.
+    pub fn revoked(&self) -> Vec<(Serial, &'p Pack, CertStatus)> {
+        self.revoked_in(self.0)
+    }
+
+    /// The same of those that stand in some of the packs.
+    pub fn revoked_in(&self, packs: &[&'p Pack]) -> Vec<(Serial, &'p Pack, CertStatus)> {
+        let mut seen = HashSet::new();
+        let mut revoked = Vec::new();
+        for pack in packs {
+            for record in pack.records() {
+                let Ok(CertStatus::Revoked { .. }) = record.status() else {
+                    continue;
+                };
+                let Ok(serial) = Serial::from_padded(record.serial_padded()) else {
+                    continue;
+                };
+                if let Some((pack, status @ CertStatus::Revoked { .. })) = self.find(&serial)
+                    && seen.insert(serial)
+                {
+                    revoked.push((serial, pack, status));
+                }
+            }
+        }
+        revoked
+    }
+}
+
+/// Whether both say the same. No reason and the reason `unspecified` are one: RFC 5280 §5.3.1 wants it left out of lists.
+pub fn same(one: CertStatus, other: CertStatus) -> bool {
+    let plain = |status| match status {
+        CertStatus::Revoked {
+            at,
+            reason: Some(RevocationReason::Unspecified),
+        } => CertStatus::Revoked { at, reason: None },
+        status => status,
+    };
+    plain(one) == plain(other)
+}
+
+/// Only a hold ever ends, by release or by revocation for another reason, or begins anew.
+pub fn may_follow(listed: CertStatus, answered: CertStatus) -> bool {
+    let CertStatus::Revoked {
+        at: held_at,
+        reason: Some(RevocationReason::CertificateHold),
+    } = listed
+    else {
+        return false;
+    };
+    match answered {
+        CertStatus::Good => true,
+        CertStatus::Revoked { at, reason } => {
+            reason != Some(RevocationReason::CertificateHold) || at > held_at
+        }
+        CertStatus::Absent => false,
+    }
+}
+
+/// For people.
+pub fn status_text(status: CertStatus) -> String {
+    match status {
+        CertStatus::Good => "good".to_owned(),
+        CertStatus::Absent => "absent".to_owned(),
+        CertStatus::Revoked { at, reason } => {
+            format!(
+                "revoked {} ({})",
+                rfc3339(at),
+                reason.map_or("no reason", RevocationReason::name)
+            )
+        }
+    }
+}
