@@ -306,6 +306,22 @@ impl Single {
     }
 }
 
+/// 1.3.6.1.5.5.7.48.1.2
+const NONCE: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02];
+
+/// Identifiers and values; a critical one would be read as having a BOOLEAN for its value, and fail.
+fn read_extensions(content: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let list = Element::only(content).inside();
+    list.map(|extension| {
+        let mut parts = extension.inside();
+        let oid = parts.next().expect("extnID").content.to_vec();
+        let value = parts.next().expect("extnValue");
+        assert_eq!(value.tag, 0x04, "a critical extension");
+        (oid, value.content.to_vec())
+    })
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,20 +370,4 @@ mod tests {
             assert_eq!(request(&[&id], None), theirs, "{digest}");
         }
     }
-}
-
-/// 1.3.6.1.5.5.7.48.1.2
-const NONCE: &[u8] = &[0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x02];
-
-/// Identifiers and values; a critical one would be read as having a BOOLEAN for its value, and fail.
-fn read_extensions(content: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let list = Element::only(content).inside();
-    list.map(|extension| {
-        let mut parts = extension.inside();
-        let oid = parts.next().expect("extnID").content.to_vec();
-        let value = parts.next().expect("extnValue");
-        assert_eq!(value.tag, 0x04, "a critical extension");
-        (oid, value.content.to_vec())
-    })
-    .collect()
 }

@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Found the demo on the first start, then run signer, loader and responder (what `hufu` alone does).
-    Up(Up),
+    Up(Box<Up>),
     /// The back office: forms in, certificates, CRLs and pre-signed responses out (= hufu-signer).
     Signer,
     /// Imports, packs, seals, publishes and follows (= hufu-loader).
@@ -64,7 +64,7 @@ impl Cli {
     /// `up` is the only command of our own.
     pub(crate) fn into_up(self) -> Up {
         match self.command {
-            Some(Command::Up(up)) => up,
+            Some(Command::Up(up)) => *up,
             _ => self.up,
         }
     }
