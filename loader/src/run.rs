@@ -139,22 +139,32 @@ impl<'d> Line<'d> {
         std::iter::once(spool.clone()).chain(issuers).collect()
     }
 
-    /// Steps until nothing waits that can be taken. `progress` is told of a batch's records read and how many it has. After
-    /// an error nothing has happened that the next pass would not find and go on from.
+    /// Takes all that waits into one generation, however long it takes: for `publish`, behind which nobody waits. `progress`
+    /// is told of a batch's records read and how many it has. After an error nothing has happened that the next pass would
+    /// not find and go on from.
     pub fn pass(
         &mut self,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
-        loop {
-            let step = self.step(now, progress)?;
-            let is_quiet = step.is_quiet();
-            report.add(step);
-            if is_quiet {
-                return Ok(report);
-            }
-        }
+        let done = self.try_pass(now, progress, &mut report);
+        self.swept(done).map(|()| report)
+    }
+
+    fn try_pass(
+        &mut self,
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
+        let ranks = self.waiting_by_rank(report)?;
+        let ranked = |(rank, batches): (Rank, Vec<Waiting>)| {
+            batches.into_iter().map(move |batch| (rank, batch))
+        };
+        let all = ranks.into_iter().flat_map(ranked).collect();
+        self.take_together(all, now, progress, report)?;
+        self.reseal_if_due(now, report)
     }
 
     /// One generation at most: of what waits the most urgent. There may be more.
@@ -165,11 +175,15 @@ impl<'d> Line<'d> {
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
         let done = self.try_step(now, progress, &mut report);
+        self.swept(done).map(|()| report)
+    }
+
+    fn swept<T>(&mut self, done: Result<T, RunError>) -> Result<T, RunError> {
         if done.is_err() {
             // Half-built packs are of no use; if they cannot be removed now, the next start does it.
             let _ = self.publisher.remove_leftovers();
         }
-        done.map(|()| report)
+        done
     }
 
     fn try_step(
@@ -178,15 +192,7 @@ impl<'d> Line<'d> {
         progress: &mut dyn FnMut(u64, u64),
         report: &mut PassReport,
     ) -> Result<(), RunError> {
-        self.publisher.settle()?;
-        let mut ranks: BTreeMap<Rank, Vec<Waiting>> = BTreeMap::new();
-        for batch in waiting(&self.home.spool())? {
-            if self.acknowledge_late(&batch)? {
-                report.acknowledged_late += 1;
-            } else {
-                ranks.entry(Rank::of(&batch)).or_default().push(batch);
-            }
-        }
+        let mut ranks = self.waiting_by_rank(report)?;
         if ranks.len() > 1 && self.changes_in_a_row >= CHANGES_IN_A_ROW {
             // Whoever revokes without pause must not keep lists and base packs out until they end.
             ranks.remove(&Rank::Change);
@@ -201,7 +207,28 @@ impl<'d> Line<'d> {
                 return Ok(());
             }
         }
-        report.resealed = self.reseal_is_due(now);
+        self.reseal_if_due(now, report)
+    }
+
+    /// What waits, the most urgent first; what an earlier run had published is acknowledged.
+    fn waiting_by_rank(
+        &mut self,
+        report: &mut PassReport,
+    ) -> Result<BTreeMap<Rank, Vec<Waiting>>, RunError> {
+        self.publisher.settle()?;
+        let mut ranks: BTreeMap<Rank, Vec<Waiting>> = BTreeMap::new();
+        for batch in waiting(&self.home.spool())? {
+            if self.acknowledge_late(&batch)? {
+                report.acknowledged_late += 1;
+            } else {
+                ranks.entry(Rank::of(&batch)).or_default().push(batch);
+            }
+        }
+        Ok(ranks)
+    }
+
+    fn reseal_if_due(&mut self, now: UnixSeconds, report: &mut PassReport) -> Result<(), RunError> {
+        report.resealed = report.generation.is_none() && self.reseal_is_due(now);
         if report.resealed {
             let draft = Draft::of(self.publisher.current());
             report.generation = Some(self.publish(draft, now)?);
@@ -226,14 +253,25 @@ impl<'d> Line<'d> {
             if rank != Rank::Change && !chosen.is_empty() && octets > self.portion.octets {
                 break;
             }
-            chosen.push(batch);
+            chosen.push((rank, batch));
         }
         if rank == Rank::Base && octets > self.portion.octets && chosen.len() == 1 {
-            return self.take_long(&chosen[0], now, progress, report);
+            return self.take_long(&chosen[0].1, now, progress, report);
         }
+        self.take_together(chosen, now, progress, report)
+    }
+
+    /// Takes these, in this order, into one generation.
+    fn take_together(
+        &mut self,
+        chosen: Vec<(Rank, Waiting)>,
+        now: UnixSeconds,
+        progress: &mut dyn FnMut(u64, u64),
+        report: &mut PassReport,
+    ) -> Result<(), RunError> {
         let mut draft = Draft::of(self.publisher.current());
         let mut taken = Vec::new();
-        for batch in chosen {
+        for (rank, batch) in chosen {
             // Within a kind numbers only rise: what comes behind a batch put off would shut it out for good.
             if report.puts_off(batch.issuer, rank) {
                 continue;

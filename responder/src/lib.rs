@@ -50,9 +50,6 @@ mod target;
 mod tls;
 mod worker;
 
-#[cfg(any(test, feature = "fuzz"))]
-pub use lane::fuzz::fuzz_head;
-
 /// The fuzz body of the express lane's reader, for the target in `fuzz/`.
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
 pub use lane::fuzz::fuzz_head;

@@ -7,27 +7,26 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use wire::batch::{Document, DocumentKind, Header, Kind, Source};
+use wire::batch::{Document, Header, Kind, Source};
 use wire::cert_id::IssuerId;
-use wire::crl::Crl;
 use wire::record::RecordRef;
 use wire::time::UnixSeconds;
 
 use super::agree::{Agreement, WalkError};
 use super::batch::{BatchReader, BatchRefusal};
-use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
+use super::certificate::Certificate;
 use super::crl::{CLOCK_LEEWAY, Judging, judge_read};
+use super::documents::check_documents;
 use super::guard::{Place, RecordGuard};
 use super::lines::{LinesError, LinesReader};
 use super::list::{ListError, ListReader};
 use super::listed::{LISTED_OCTETS, NUMBERED_OCTETS, SettleError, Settled};
 use super::responder::{Responders, latest_end};
-use super::trust::{WeakPolicy, recognise};
+use super::trust::WeakPolicy;
 use super::witness::Witness;
 use crate::digest::Digest;
 use crate::durable::Disk;
-use crate::expired;
-use crate::manifest::{DocumentNote, ListMark, is_plain_name};
+use crate::manifest::DocumentNote;
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
 use crate::sort::{SortError, Sorter, Sorting};
@@ -401,108 +400,4 @@ fn not_staged(why: &dyn std::fmt::Display) -> BatchRefusal {
     BatchRefusal::NotStaged {
         why: why.to_string(),
     }
-}
-
-/// Documents are served as they are, so they are read here once: a CRL must verify, a certificate must be one.
-fn check_documents(
-    documents: Vec<Document>,
-    issuer: &Certificate,
-) -> Result<Vec<(Document, DocumentNote)>, BatchRefusal> {
-    let is_one_certificate = |document: &&Document| {
-        matches!(
-            document.kind,
-            DocumentKind::IssuerCertificate | DocumentKind::OtherCertificate
-        )
-    };
-    let certificates: Vec<Certificate> = documents
-        .iter()
-        .filter(is_one_certificate)
-        .filter_map(|document| Certificate::from_der(&document.octets).ok())
-        .collect();
-    let mut checked = Vec::with_capacity(documents.len());
-    for document in documents {
-        let refuse = |why: String| BatchRefusal::Document {
-            name: document.name.clone(),
-            why,
-        };
-        if !is_plain_name(&document.name) {
-            return Err(refuse(
-                "its name is not plain letters, digits, '.', '_' and '-'".to_owned(),
-            ));
-        }
-        let note = match document.kind {
-            DocumentKind::Crl => check_crl(
-                &document.octets,
-                std::iter::once(issuer).chain(&certificates),
-            )
-            .map_err(refuse)?,
-            DocumentKind::IssuerCertificate | DocumentKind::OtherCertificate => {
-                let certificate = Certificate::from_der(&document.octets)
-                    .map_err(|error| refuse(error.to_string()))?;
-                DocumentNote {
-                    last_modified: certificate.not_before,
-                    expires: None,
-                    encodings: Vec::new(),
-                    list: None,
-                }
-            }
-            DocumentKind::CertificateBundle => check_bundle(&document.octets).map_err(refuse)?,
-        };
-        let list = document.list.as_ref().map(|list| {
-            Box::new(ListMark {
-                revision: list.revision,
-                expired: expired::mark(&list.expired),
-            })
-        });
-        checked.push((document, DocumentNote { list, ..note }));
-    }
-    Ok(checked)
-}
-
-/// Certificates only, each of them readable; as old as the youngest.
-fn check_bundle(octets: &[u8]) -> Result<DocumentNote, String> {
-    let mut last_modified = 0;
-    for der in wire::certs_only::parse(octets).map_err(|error| error.to_string())? {
-        let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
-        last_modified = certificate.not_before.max(last_modified);
-    }
-    Ok(DocumentNote {
-        last_modified,
-        expires: None,
-        encodings: Vec::new(),
-        list: None,
-    })
-}
-
-fn check_crl<'a>(
-    octets: &[u8],
-    certificates: impl Iterator<Item = &'a Certificate>,
-) -> Result<DocumentNote, String> {
-    let crl = Crl::parse(octets).map_err(|error| error.to_string())?;
-    let algorithm = recognise(crl.algorithm).map_err(|error| error.to_string())?;
-    let mut why = "no certificate of its issuer that may sign lists came with the batch".to_owned();
-    for certificate in certificates
-        .filter(|certificate| certificate.subject_is(crl.issuer) != NameMatch::Different)
-        .filter(|certificate| {
-            certificate.authority != Authority::EndEntity
-                && certificate.crl_signing != CrlSigning::Forbidden
-        })
-    {
-        // Whether weak algorithms are read was decided when the list was staged; here only octets are compared.
-        match certificate
-            .key
-            .verify(algorithm, WeakPolicy::Allow, crl.tbs, crl.signature)
-        {
-            Ok(()) => {
-                return Ok(DocumentNote {
-                    last_modified: crl.this_update,
-                    expires: crl.next_update,
-                    encodings: Vec::new(),
-                    list: None,
-                });
-            }
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(why)
 }

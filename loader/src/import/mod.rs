@@ -27,6 +27,7 @@ pub mod certificate;
 pub mod check;
 pub mod crl;
 pub mod delta;
+mod documents;
 pub mod file;
 pub mod guard;
 pub mod lines;

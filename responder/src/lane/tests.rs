@@ -1,3 +1,5 @@
+//! The lane's reader against malformed and doubtful heads, and its answers split in every way.
+
 use std::path::Path;
 use std::sync::Arc;
 

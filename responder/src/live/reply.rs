@@ -106,7 +106,8 @@ mod tests {
     use super::*;
 
     const NOW: UnixSeconds = 1_800_000_000;
-    const PREFIX: &[u8] = &[0x30, 0, 4, 0, 4, 0];
+    /// SHA-1 without parameters, of a name and a key of no octets.
+    const PREFIX: &[u8] = &[0x30, 7, 6, 5, 0x2B, 0x0E, 3, 2, 0x1A, 4, 0, 4, 0];
     const NONCE: &[u8] = &[4, 2, 0xAA, 0xBB];
 
     /// A reply about this serial with this nonce, from that revision, valid until.

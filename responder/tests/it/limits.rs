@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::edge::{Edge, request};
 use crate::forms::{get, post};
-use crate::process::{Running, Says};
+use crate::process::{Running, Says, wait_for};
 
 #[test]
 fn body_of_any_length_is_read() {
@@ -155,14 +155,18 @@ fn connections_beyond_the_limit_are_never_served_or_break_the_others() {
     let edge = Edge::filled();
     let responder = Running::start_with(&edge, &["--workers", "1", "--max-connections", "4"]);
     let mut wires: Vec<_> = (0..12).map(|_| responder.connect()).collect();
-    // Four at a time: those that rest make room for those that wait.
     for wire in &mut wires {
         wire.send(post(&request(1000)));
     }
+    // None of those that have been answered goes before the limit has been felt.
+    wait_for("the limit to be reached", || {
+        (responder.metric("hufu_connection_limit_reached_total") >= 1.0).then_some(())
+    });
+    assert_eq!(responder.metric("hufu_connections_open"), 4.0);
+    // Those that go make room for those that wait.
     for mut wire in wires {
         assert_eq!(wire.read().says(), Says::Good);
     }
-    assert!(responder.metric("hufu_connection_limit_reached_total") >= 1.0);
 }
 
 #[test]

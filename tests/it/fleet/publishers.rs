@@ -175,11 +175,18 @@ fn a_publisher_restored_from_a_backup_takes_over_by_three_commands_and_not_by_it
     assert_eq!(number(&edge.join("current")), Some(3));
     let _ = accept("4").ok();
     assert_eq!(number(&edge.join("current")), Some(4));
+    // What the backup lacks the signer had seen acknowledged: it signs all anew, and the lists, which told of revocations
+    // that the packs did not have, are taken when these have them.
+    let _ = fleet.office.signer(&["sign", "--all"]).ok();
+    let _ = fleet.office.loader(&["publish"]);
+    let _ = fleet.office.signer(&["sign", "--all"]).ok();
+    let _ = fleet.office.loader(&["publish"]).ok();
     // From then on as ever.
+    let before = number(&fleet.office.store().join("current")).unwrap();
     fleet.revoke_and_publish(2);
     let _ = fleet.push().ok();
     let _ = fleet.follow(&edge).ok();
-    assert_eq!(number(&edge.join("current")), Some(5));
+    assert_eq!(number(&edge.join("current")), Some(before + 1));
 }
 
 #[test]
