@@ -5,7 +5,7 @@
 //! - [`crl`]: synthetic CRLs.
 //! - [`flood`]: steady loads and how long each answer took.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
-//! - [`line`]: signer, loader, follower and responder, as production runs them.
+//! - [`mod@line`]: signer, loader, follower and responder, as production runs them.
 //! - [`memory`]: anonymous and mapped memory, apart.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.

@@ -21,13 +21,13 @@
 //!
 //! The responder links this crate without the feature `publish` and gets the read half: it can write no file.
 
-#[cfg(feature = "publish")]
+#[cfg(feature = "cli")]
 pub mod admin;
-#[cfg(feature = "publish")]
+#[cfg(feature = "cli")]
 pub mod bucket;
 #[cfg(feature = "publish")]
 pub mod build;
-#[cfg(feature = "publish")]
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod digest;
 #[cfg(feature = "publish")]
@@ -50,7 +50,7 @@ pub mod inspect;
 pub mod manifest;
 #[cfg(feature = "publish")]
 pub mod merge;
-#[cfg(feature = "publish")]
+#[cfg(feature = "cli")]
 pub mod metrics;
 pub mod nudge;
 #[cfg(feature = "publish")]

@@ -134,7 +134,7 @@ impl Store {
     }
 
     /// Reads a manifest that a trusted one names as its previous: the hash proves it, whoever sealed it.
-    #[cfg(feature = "publish")]
+    #[cfg(feature = "cli")]
     pub(crate) fn read_linked(&self, previous: Previous) -> Result<Manifest, StoreError> {
         let path = self.manifest(previous.number);
         let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;

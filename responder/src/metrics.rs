@@ -4,7 +4,7 @@
 //! metrics are scraped (`exposition`). Nothing is looked up by label and no cache line is written by two cores. What all
 //! of it costs an answer is measured in `benches/benches/metrics.rs`.
 //!
-//! A new counter is two lines: an [`Event`], and its place in [`FAMILIES`]; `docs/METRICS.md` says what it means.
+//! A new counter is two lines: an `Event`, and its place in `FAMILIES`; `docs/METRICS.md` says what it means.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
