@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hufu_tests::http::{self, Connection, Response};
 use hufu_tests::office::Responder;
@@ -16,7 +16,7 @@ use hufu_tests::served::{Served, curl};
 
 /// A cache before a responder of its own.
 struct Cached {
-    _cache: Running,
+    cache: Running,
     responder: Responder,
     address: SocketAddr,
     folder: tempfile::TempDir,
@@ -44,7 +44,7 @@ impl Cached {
             http::get(address, "/nonsense").is_ok_and(|response| response.status == 200)
         });
         Self {
-            _cache: cache,
+            cache,
             responder,
             address,
             folder,
@@ -82,6 +82,19 @@ fn configuration(name: &str, replaced: &[(&str, String)]) -> String {
         text = text.replace(old, new);
     }
     text
+}
+
+impl Drop for Cached {
+    /// Killed outright, nginx leaves its workers behind.
+    fn drop(&mut self) {
+        if self.cache.ended().is_none() {
+            self.cache.signal("TERM");
+            let end = Instant::now() + Duration::from_secs(10);
+            while self.cache.ended().is_none() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
 }
 
 fn nginx(folder: &Path, address: SocketAddr, responder: SocketAddr) -> Command {

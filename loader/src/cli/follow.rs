@@ -308,7 +308,7 @@ Examples:
   A bucket, with keys that may only read, asked every ten seconds and whenever the publisher nudges:
     export AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=…
     hufu-loader follow --store s3://status/city --edge /var/lib/hufu/edge --pin /etc/hufu/seal.pub \\
-      --every 10000 --nudge 0.0.0.0:2565 --disk-budget 4096
+      --every 10000 --nudge 0.0.0.0:2570 --disk-budget 4096
   The same store behind a content delivery network:
     hufu-loader follow --store https://cdn.example/city --edge /var/lib/hufu/edge --pin /etc/hufu/seal.pub
 

@@ -274,7 +274,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   hufu-loader run --data hufu-data
   hufu-loader run --data hufu-data --valid-for 7200 --reseal-after 3600
-  hufu-loader run --data hufu-data --publish-to s3://status/city --nudge http://edge-1:2565/ --nudge http://edge-2:2565/
+  hufu-loader run --data hufu-data --publish-to s3://status/city --nudge http://edge-1:2570/ --nudge http://edge-2:2570/
   hufu-loader run --data hufu-data --metrics 127.0.0.1:2565 &
   curl -s http://127.0.0.1:2565/metrics
 
