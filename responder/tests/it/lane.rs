@@ -214,7 +214,7 @@ impl Trace {
     fn begin(responder: &Running) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let strace = Command::new("strace")
-            .args(["-f", "-qq", "-s", "0", "-e", CALLS, "-o"])
+            .args(["-ff", "-qq", "-s", "0", "-e", CALLS, "-o"])
             .arg(folder.path().join("calls"))
             .args(["-p", &responder.pid().to_string()])
             .stderr(Stdio::null())
@@ -238,23 +238,26 @@ impl Trace {
         let pid = Pid::from_raw(self.strace.id() as i32).unwrap();
         kill_process(pid, Signal::INT).unwrap();
         self.strace.wait().unwrap();
-        let text = fs::read_to_string(self.folder.path().join("calls")).unwrap();
-        let lines: Vec<(&str, &str)> = text
+        // A file a thread: in one for all, a call that another thread's interrupts is written as two lines.
+        let mut threads = fs::read_dir(self.folder.path())
+            .unwrap()
+            .map(|thread| fs::read_to_string(thread.unwrap().path()).unwrap());
+        let worker = threads
+            .find(|calls| calls.contains("accept4"))
+            .expect("one thread accepts");
+        worker
             .lines()
-            .filter_map(|line| line.split_once(char::is_whitespace))
-            .map(|(thread, call)| (thread, call.trim_start()))
-            .collect();
-        let (worker, _) = *lines
-            .iter()
-            .find(|(_, call)| call.starts_with("accept4"))
-            .unwrap_or_else(|| panic!("{text}"));
-        lines
-            .into_iter()
-            .filter(|(thread, call)| *thread == worker && !call.contains("EAGAIN"))
-            .filter_map(|(_, call)| call.split_once('('))
+            .filter(|call| finished(call))
+            .filter_map(|call| call.split_once('('))
             .map(|(name, _)| name.to_owned())
             .collect()
     }
+}
+
+/// Whether strace wrote the result of `call`, and it is not an error: a call in which strace leaves ends `<detached ...>`.
+fn finished(call: &str) -> bool {
+    let (_, result) = call.rsplit_once(" = ").unwrap_or_default();
+    result.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// Not `fcntl`, which checks of debug builds call before a descriptor is closed or registered.
