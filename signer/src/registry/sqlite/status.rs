@@ -27,23 +27,30 @@ pub(super) async fn each(
             .fetch_one(&mut *view)
             .await?,
     );
-    // Where the page before ended: at first after every row of revision `since`, or before them all.
-    let mut last = (since.map_or(-1, stored), i64::MAX);
+    let mut after = since.map_or(-1, stored);
+    // Where a full page ended, for the rest of its last revision.
+    let mut within: Option<i64> = None;
     loop {
-        let rows = sqlx::query(sql::STATUS_PAGE)
-            .bind(authority.0)
-            .bind(last.0)
-            .bind(last.1)
-            .bind(PAGE)
-            .fetch_all(&mut *view)
-            .await?;
+        let rows = match within {
+            None => sqlx::query(sql::STATUS_PAGE),
+            Some(_) => sqlx::query(sql::STATUS_PAGE_REST),
+        };
+        let rows = rows.bind(authority.0).bind(after).bind(PAGE);
+        let rows = match within {
+            None => rows,
+            Some(id) => rows.bind(id),
+        };
+        let rows = rows.fetch_all(&mut *view).await?;
         for row in &rows {
             each(status_row(row)?);
         }
+        let full = stored(rows.len() as u64) == PAGE;
         match rows.last() {
-            Some(row) if stored(rows.len() as u64) == PAGE => {
-                last = (row.try_get("revision")?, row.try_get("id")?);
+            Some(row) if full => {
+                after = row.try_get("revision")?;
+                within = Some(row.try_get("id")?);
             }
+            _ if within.is_some() => within = None,
             _ => return Ok(newest),
         }
     }
