@@ -14,17 +14,54 @@ use crate::server::{Server, ask};
 /// # Errors
 /// When it does not start.
 pub fn start_hufu(population: &Population) -> std::io::Result<(Server, SocketAddr)> {
+    let hufu = Hufu::of(population)?;
+    Ok((hufu.start()?, hufu.admin))
+}
+
+/// A responder that can be started again and again at the same addresses.
+pub struct Hufu {
+    command: Command,
+    /// Where it answers.
+    pub ocsp: SocketAddr,
+    /// Where it tells its metrics.
+    pub admin: SocketAddr,
+}
+
+impl Hufu {
+    /// One of one worker over this population.
+    ///
+    /// # Errors
+    /// When the program has not been built, or no port is free.
+    pub fn of(population: &Population) -> std::io::Result<Self> {
+        let [ocsp, admin] = two_addresses()?;
+        let mut command = Command::new(sibling("hufu-responder")?);
+        command.arg("--edge").arg(&population.edge);
+        command.arg("--pin").arg(&population.pin);
+        command.args(["--ocsp", &ocsp.to_string()]);
+        command.args(["--admin", &admin.to_string(), "--workers", "1"]);
+        Ok(Self {
+            command,
+            ocsp,
+            admin,
+        })
+    }
+
+    /// Starts it on the servers' core.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(&self) -> std::io::Result<Server> {
+        Server::start(&self.command, self.ocsp)
+    }
+}
+
+fn two_addresses() -> std::io::Result<[SocketAddr; 2]> {
     let ocsp = free_address()?;
     // Held while the second is chosen, or it would be the same.
     let held = TcpListener::bind(ocsp)?;
     let admin = free_address()?;
     drop(held);
-    let mut command = Command::new(sibling("hufu-responder")?);
-    command.arg("--edge").arg(&population.edge);
-    command.arg("--pin").arg(&population.pin);
-    command.args(["--ocsp", &ocsp.to_string()]);
-    command.args(["--admin", &admin.to_string(), "--workers", "1"]);
-    Ok((Server::start(&command, ocsp)?, admin))
+    Ok([ocsp, admin])
 }
 
 /// A bare loop of this mode, which sends `response`.
@@ -67,9 +104,10 @@ pub fn start_nginx(folder: &Path, response: &[u8]) -> std::io::Result<Server> {
         .iter()
         .map(|what| format!("  {what}_temp_path {}/tmp;\n", root.display()))
         .collect();
+    // With --full there are 2,000 connections, and each has a descriptor.
     // `user` means something to root only, and warns everybody else.
     let configuration = format!(
-        "daemon off;\nuser root;\nworker_processes 1;\npid {root}/nginx.pid;\nerror_log {root}/logs/error.log crit;\n\
+        "daemon off;\nuser root;\nworker_processes 1;\nworker_rlimit_nofile 8192;\npid {root}/nginx.pid;\nerror_log {root}/logs/error.log crit;\n\
          events {{ worker_connections 4096; }}\n\
          http {{\n{temporary}  access_log off; server_tokens off; sendfile on; tcp_nodelay on; keepalive_requests 1000000000;\n\
          \x20 etag off; max_ranges 0; if_modified_since off;\n\

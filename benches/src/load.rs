@@ -16,6 +16,9 @@ pub struct Shape {
     pub seconds: u32,
 }
 
+/// Seconds that wrk may take longer than it is told: its own timeout, and a slow start.
+const GRACE_SECS: u32 = 60;
+
 /// Drives `address` with the requests of `script` and returns the number of answers.
 ///
 /// # Errors
@@ -25,6 +28,10 @@ pub fn drive(address: SocketAddr, script: &Path, shape: Shape) -> std::io::Resul
         .args([
             "-c",
             &cores()?.1,
+            // A run that does not end is an error, not a comparison that stands still.
+            "timeout",
+            "--kill-after=5",
+            &(shape.seconds + GRACE_SECS).to_string(),
             "wrk",
             "-t1",
             &format!("-c{}", shape.connections),
@@ -46,7 +53,8 @@ pub fn drive(address: SocketAddr, script: &Path, shape: Shape) -> std::io::Resul
     match (figure("answers "), figure("failed ")) {
         (Some(answers @ 1..), Some(0)) => Ok(answers),
         _ => Err(std::io::Error::other(format!(
-            "wrk against {address} did not get good answers only:\n{said}{}",
+            "wrk against {address} did not get good answers only ({}):\n{said}{}",
+            output.status,
             String::from_utf8_lossy(&output.stderr)
         ))),
     }

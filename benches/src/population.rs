@@ -9,12 +9,16 @@
 //! loader's own external sort, signed and written in passing. `records.rs` beside this file fills them in.
 
 mod records;
+mod sequel;
+
+pub use sequel::Sequel;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hufu_loader::durable::FsDisk;
+use hufu_loader::manifest::ObjectEntry;
 use hufu_loader::object::Sealed;
 use hufu_loader::pack::{PackSpec, PackWriter, Scope};
 use hufu_loader::publish::{Edition, Publisher};
@@ -83,6 +87,11 @@ pub struct Population {
     pub octets_per_record: f64,
     /// The most anonymous memory that was seen on the way; octets.
     pub peak_anonymous: u64,
+    plan: Plan,
+    issuer: Issuer,
+    /// The key that sealed it, PKCS#8.
+    seal: Vec<u8>,
+    objects: Vec<ObjectEntry>,
 }
 
 /// Seconds a window lasts; long enough for any bench.
@@ -105,7 +114,7 @@ impl Population {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let issuer = Issuer::generate(now)?;
         let edge = folder.join("edge");
-        let (seal, _) = SealKey::generate()?;
+        let (seal, seal_octets) = SealKey::generate()?;
         let pin = folder.join("seal.pub");
         fs::create_dir_all(folder)?;
         fs::write(
@@ -132,6 +141,7 @@ impl Population {
                 added.push(works.tier(tier as u64, plan.records * thousandths / 1000)?);
             }
         }
+        let objects = added.iter().map(|sealed| sealed.entry().clone()).collect();
         publisher.publish(&Edition {
             kept: Vec::new(),
             added,
@@ -153,6 +163,10 @@ impl Population {
             pack_octets,
             octets_per_record,
             peak_anonymous: works.peak.octets(),
+            plan: *plan,
+            issuer,
+            seal: seal_octets,
+            objects,
         })
     }
 }

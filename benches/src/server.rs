@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// The core every server runs on, and the one the client has: the first two this process may use.
@@ -26,6 +26,32 @@ pub fn cores() -> std::io::Result<(String, String)> {
         _ => Err(std::io::Error::other("two cores are needed")),
     }
 }
+
+/// Lets this process, and the servers and clients that it starts, open as many files as the system allows: with 2,000
+/// connections each of them needs more than the 1,024 that are usual. A server that cannot accept would spin, and the
+/// figures mean nothing.
+///
+/// # Errors
+/// When that is still fewer than `connections` need.
+pub fn raise_file_limit(connections: u32) -> std::io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    // Failing that, what there is may be enough.
+    let _ = setrlimit(Resource::Nofile, raised);
+    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    if most < u64::from(connections) + OTHER_FILES {
+        return Err(std::io::Error::other(format!(
+            "{most} open files are allowed: too few for {connections} connections; raise `ulimit -n`"
+        )));
+    }
+    Ok(())
+}
+
+/// Files that are no connections.
+const OTHER_FILES: u64 = 100;
 
 /// A running server; killed when dropped.
 pub struct Server {
@@ -101,6 +127,13 @@ pub fn ask(address: SocketAddr, request: &[u8]) -> std::io::Result<Vec<u8>> {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Server {
+    /// Kills it at once, as a crash would; when this returns it is gone.
+    pub fn kill(&mut self) {
         // Children first: an nginx worker outlives a master that is killed.
         for pid in process_tree(self.child.id())
             .unwrap_or_default()

@@ -68,9 +68,9 @@ enum StartError {
     #[error("the system refuses what the program needs to run")]
     System(#[from] std::io::Error),
     #[error(
-        "a serving thread has ended; this is a defect, and the supervisor should start the program anew"
+        "a thread has ended that serves or takes new generations; this is a defect, and the supervisor should start the program anew"
     )]
-    WorkerLost,
+    ThreadLost,
 }
 
 /// Runs the program with these arguments; the first is its name. Returns when it has been told to stop and has drained,
@@ -138,7 +138,8 @@ fn serve(
     pins: Vec<PublicKey>,
     credentials: Option<Arc<Credentials>>,
 ) -> Result<(), StartError> {
-    process::raise_file_limit(config.max_connections);
+    let live_queue = config.live.as_ref().map_or(0, |live| live.queue);
+    process::raise_file_limit(config.max_connections + live_queue);
 
     // The newest generation first, so that the first client is answered from it. Without one: tryLater until it comes.
     let edge = Arc::new(Edge::with(config.live.as_ref().map(Shelf::new)));
@@ -193,11 +194,13 @@ fn serve(
         edge: Arc::clone(&edge),
         counters: server.counters(),
         max_connections: config.max_connections,
-        live_queue: config.live.as_ref().map_or(0, |live| live.queue),
+        live_queue,
         clock: unix_now,
     });
     let telling = runtime.spawn_local(admin::serve(admin, admin_listener));
-    let served = runtime.block_on(until_stopped(&mut stop, &server));
+    let served = runtime.block_on(until_stopped(&mut stop, || {
+        server.lost_a_worker() || reload_thread.is_finished()
+    }));
 
     // Stop in the opposite order; operators see "draining" until the end.
     edge.draining.store(true, Ordering::Relaxed);
@@ -211,7 +214,9 @@ fn serve(
     served
 }
 
-async fn until_stopped(stop: &mut StopSignals, server: &Server) -> Result<(), StartError> {
+/// Until a signal comes, or a thread is `lost` that it cannot do without: one that serves, or the one that takes new
+/// generations, without which the last one would be served until it is stale.
+async fn until_stopped(stop: &mut StopSignals, lost: impl Fn() -> bool) -> Result<(), StartError> {
     loop {
         tokio::select! {
             name = stop.next() => {
@@ -219,8 +224,8 @@ async fn until_stopped(stop: &mut StopSignals, server: &Server) -> Result<(), St
                 return Ok(());
             }
             () = tokio::time::sleep(Duration::from_secs(1)) => {
-                if server.lost_a_worker() {
-                    return Err(StartError::WorkerLost);
+                if lost() {
+                    return Err(StartError::ThreadLost);
                 }
             }
         }

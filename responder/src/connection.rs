@@ -10,8 +10,10 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -31,6 +33,8 @@ pub(crate) struct Connection {
     line: Cell<Option<usize>>,
     /// HTTP/2: only its streams know when a request is incomplete (`http::Upload`).
     streams: Cell<bool>,
+    /// The socket takes no more until the client has read.
+    is_stuck: Cell<bool>,
 }
 
 impl Connection {
@@ -44,6 +48,7 @@ impl Connection {
             prefix: RefCell::default(),
             line: Cell::new(None),
             streams: Cell::new(false),
+            is_stuck: Cell::new(false),
         }
     }
 
@@ -92,6 +97,9 @@ impl Connection {
                 Poll::Ready(Err(error)) => return Err(error),
                 Poll::Pending => break,
             }
+        }
+        if !octets.is_empty() {
+            self.is_stuck.set(sent < octets.len());
         }
         Ok(sent)
     }
@@ -150,6 +158,15 @@ impl Connection {
     /// True once a request line has been refused for its length.
     pub(crate) fn line_is_too_long(&self) -> bool {
         self.line.get().is_some_and(|line| line >= MAX_LINE_OCTETS)
+    }
+
+    /// Before a connection is given up: octets that its client does not take are not left to the kernel, which would keep
+    /// them, megabytes of a list, for minutes after the close.
+    pub(crate) fn let_go(&self) {
+        if self.is_stuck.get() {
+            // Without it the kernel's own limits hold.
+            let _ = SockRef::from(&*self.socket.borrow()).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// Tells a client that reads to the end that there is no more.

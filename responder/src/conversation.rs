@@ -81,6 +81,10 @@ impl Conversation {
         let connection = &self.connection;
         let told = opening(&octets);
         if told == Opening::NotYet && !octets.is_empty() {
+            if connection.watch.phase() == Phase::Idle {
+                let tick = connection.worker.connections.tick();
+                connection.watch.wait(Phase::Receiving, tick);
+            }
             self.stage = Stage::Opening(octets);
             return;
         }
@@ -112,22 +116,34 @@ impl Conversation {
         Poll::Ready(true)
     }
 
-    /// Ends what rests; lets what is in progress be the last.
-    fn drain(&mut self) {
-        self.stage = match std::mem::replace(&mut self.stage, Stage::Closing) {
-            Stage::Lane(held) if held.is_empty() => Stage::Closing,
+    /// Ends what rests; lets what is in progress be the last. What has come is read first: told to end before it has seen
+    /// a request, hyper would close at once, and a socket that is closed with octets unread is reset.
+    fn drain(&mut self, cx: &mut Context<'_>) {
+        match &mut self.stage {
             Stage::Lane(held) => {
-                self.stage = Stage::Lane(held);
-                // Told to end before it has seen a request, hyper would close at once: that is for the next turn.
-                return self.leave_lane(Turn::HandOver);
+                let end = match held.turn(&self.connection, cx) {
+                    Poll::Ready(end) => end,
+                    Poll::Pending if held.is_empty() => Turn::Close,
+                    Poll::Pending => Turn::HandOver,
+                };
+                self.leave_lane(end);
             }
-            Stage::Http(mut http) => {
-                http.end_gracefully();
-                Stage::Draining(http)
-            }
-            Stage::Opening(_) => Stage::Closing,
-            other => other,
-        };
+            Stage::Http(http) => match http.poll(cx) {
+                Poll::Ready(offence) => {
+                    self.end(offence);
+                    self.stage = Stage::Closing;
+                }
+                Poll::Pending => {
+                    http.end_gracefully();
+                    let http = std::mem::replace(&mut self.stage, Stage::Closing);
+                    if let Stage::Http(http) = http {
+                        self.stage = Stage::Draining(http);
+                    }
+                }
+            },
+            Stage::Opening(_) => self.stage = Stage::Closing,
+            Stage::Draining(_) | Stage::Closing | Stage::Lingering(_) => {}
+        }
     }
 
     /// Notes why hyper ended; says what it could not say.
@@ -155,8 +171,11 @@ impl Future for Conversation {
         this.connection.worker.read_clock();
         this.connection.watch.remember(cx);
         match this.connection.watch.order() {
-            Order::Close => return Poll::Ready(()),
-            Order::Drain => this.drain(),
+            Order::Close => {
+                this.connection.let_go();
+                return Poll::Ready(());
+            }
+            Order::Drain => this.drain(cx),
             Order::Serve => {}
         }
         if let Stage::Lane(held) = &mut this.stage {
@@ -229,37 +248,64 @@ const URI_TOO_LONG: &[u8] =
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
     use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
-    use crate::config::PastValidUntil;
-    use crate::metrics::Counters;
-    use crate::worker::{Current, Policy};
+    use crate::lane::greet;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_io().build().unwrap()
+    }
+
+    /// Two ends of a connection; the second does not block.
+    fn connected() -> (std::net::TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        (client, socket)
+    }
+
+    #[test]
+    fn request_that_comes_while_the_worker_drains_is_closed_unanswered() {
+        for request in [
+            "GET /MFEw HTTP/1.1\r\n\r\n",
+            "GET /crl/none.crl HTTP/1.1\r\n\r\n",
+            "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n0",
+        ] {
+            let worker = Rc::new(Worker::empty());
+            let runtime = runtime();
+            let _inside = runtime.enter();
+            let (mut client, socket) = connected();
+            client.write_all(request.as_bytes()).unwrap();
+            // As the last ones out of the listener: greeted, and told to end before they have had a turn.
+            worker.connections.begin_drain();
+            let greeted = loop {
+                std::thread::sleep(Duration::from_millis(1));
+                if socket.peek(&mut [0]).is_ok() {
+                    break greet(&worker, socket.into());
+                }
+            };
+            worker.connections.finish_drain();
+            runtime.block_on(greeted.expect("its last words are hyper's"));
+            let mut said = String::new();
+            client.read_to_string(&mut said).unwrap();
+            assert!(said.starts_with("HTTP/1."), "{request}: {said:?}");
+            assert!(said.contains("connection: close") || said.starts_with("HTTP/1.0"));
+        }
+    }
 
     #[test]
     fn octets_of_a_turn_that_panicked_are_sent_to_another_client() {
-        let policy = Policy {
-            max_connections: 1,
-            request_secs: 1,
-            idle_secs: 1,
-            max_age_secs: 1,
-            past_valid_until: PastValidUntil::Serve,
-        };
-        let counters = Arc::new(Counters::default());
-        let worker = Rc::new(Worker::new(
-            policy,
-            Arc::clone(&counters),
-            Current::default(),
-        ));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .unwrap();
+        let worker = Rc::new(Worker::empty());
+        let counters = Arc::clone(&worker.counters);
+        let runtime = runtime();
         let _inside = runtime.enter();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        socket.set_nonblocking(true).unwrap();
+        let (_client, socket) = connected();
         let socket = TcpStream::from_std(socket).unwrap();
         let turn = Conversation::new(&worker, socket, Begun::default());
 

@@ -36,6 +36,12 @@ pub(crate) fn metrics(admin: &Admin) -> Result<String, prometheus::Error> {
     );
     histogram::append(
         &mut text,
+        "hufu_live_duration_seconds",
+        "How long the live lane was waited for, a new connection to it included, whatever came of it",
+        admin.counters.iter().map(|counters| counters.exchanges()),
+    );
+    histogram::append(
+        &mut text,
         "hufu_change_visible_seconds",
         "For each generation with a higher revision: from when the signer read the registry (whole seconds) to serving it",
         [admin.edge.visible()],

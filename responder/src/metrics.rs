@@ -7,7 +7,7 @@
 //! A new counter is two lines: an `Event`, and its place in `FAMILIES`; `docs/METRICS.md` says what it means.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::CertIdForm;
@@ -216,6 +216,7 @@ pub struct Counters {
     /// Well-formed questions that got no signed answer, by form; the last one counts forms we do not know.
     refused_forms: [AtomicU64; FORMS + 1],
     durations: Histogram,
+    exchanges: Histogram,
     open: AtomicU64,
     live: AtomicU64,
 }
@@ -227,6 +228,7 @@ impl Default for Counters {
             variants: [const { AtomicU64::new(0) }; FORMS * ALGORITHMS],
             refused_forms: [const { AtomicU64::new(0) }; FORMS + 1],
             durations: Histogram::new(DURATION_BOUNDS),
+            exchanges: Histogram::new(EXCHANGE_BOUNDS),
             open: AtomicU64::new(0),
             live: AtomicU64::new(0),
         }
@@ -274,6 +276,16 @@ impl Counters {
     /// How long answers took.
     pub(crate) fn durations(&self) -> &Histogram {
         &self.durations
+    }
+
+    /// Notes how long the live lane was waited for, whatever came of it. Only the owning core may call it.
+    pub(crate) fn note_exchange(&self, time: Duration) {
+        self.exchanges.observe(time);
+    }
+
+    /// How long the live lane was waited for.
+    pub(crate) fn exchanges(&self) -> &Histogram {
+        &self.exchanges
     }
 
     /// Counts one. Only the owning core may call it: load and store, no locked addition.
@@ -364,6 +376,23 @@ const DURATION_BOUNDS: &[u64] = &[
     25_000_000,
     100_000_000,
     1_000_000_000,
+];
+
+/// Upper bounds of the time of an exchange with the live lane, nanoseconds: from one signature to the longest deadline.
+const EXCHANGE_BOUNDS: &[u64] = &[
+    250_000,
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    10_000_000_000,
 ];
 
 #[cfg(test)]

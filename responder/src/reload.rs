@@ -1,9 +1,11 @@
-//! A new generation: noticed, opened aside, touched, swapped in; off the serving threads.
+//! A new generation: noticed, opened aside, touched, swapped in; off the serving threads. (The first is touched while it
+//! serves: a restart waits for no disk.)
 //!
 //! `hufu-loader follow` moves the pointer in the edge folder once everything it names is there and verified. A thread
 //! here looks at the pointer when the kernel tells of a new name in that folder, and ten times a second. What does not open (torn, not sealed by a pinned key, numbered lower
 //! than what is served) is refused: counted by reason, told in the log once, and the old generation serves on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -150,6 +152,26 @@ impl From<&OpenError> for Reason {
     }
 }
 
+/// Why a generation is not served.
+#[derive(Debug, thiserror::Error)]
+enum Unopened {
+    /// It cannot be trusted, read or understood.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
+    /// This program fails over it.
+    #[error("opening it panicked: a defect of the responder")]
+    Defect,
+}
+
+impl Unopened {
+    fn reason(&self) -> Reason {
+        match self {
+            Self::Refused(error) => Reason::from(error),
+            Self::Defect => Reason::Unfit,
+        }
+    }
+}
+
 /// The watcher of the edge folder.
 pub(crate) struct Reload {
     root: PathBuf,
@@ -160,6 +182,8 @@ pub(crate) struct Reload {
     refused: Option<Refused>,
     /// Generations that workers may still look into. Dropped here, where unmapping delays nobody.
     retired: Vec<Arc<Snapshot>>,
+    /// The first generation, while nobody reads it ahead.
+    untouched: Option<Arc<Snapshot>>,
 }
 
 struct Refused {
@@ -179,6 +203,7 @@ impl Reload {
             serving: None,
             refused: None,
             retired: Vec::new(),
+            untouched: None,
         }
     }
 
@@ -188,7 +213,19 @@ impl Reload {
         while stop.try_recv() == Err(TryRecvError::Empty) {
             watch.add(&self.root);
             self.look(Instant::now());
+            self.touch_first();
             watch.wait(poll);
+        }
+    }
+
+    /// Has a thread of its own read the first generation ahead: it may take minutes, and new ones do not wait for it.
+    /// Failing that, each page is read when it is asked for.
+    fn touch_first(&mut self) {
+        if let Some(first) = self.untouched.take() {
+            // It ends by itself, or with the process.
+            let _ = std::thread::Builder::new()
+                .name("touch".to_owned())
+                .spawn(move || first.touch_new(None));
         }
     }
 
@@ -210,23 +247,26 @@ impl Reload {
         {
             return;
         }
-        match found.map_err(OpenError::Store).and_then(|_| self.open()) {
+        // A generation that trips over a defect of ours is refused like any other: the old one serves on.
+        let opened = found.map_err(OpenError::Store).map(|_| {
+            let opening = AssertUnwindSafe(|| self.open());
+            catch_unwind(opening).unwrap_or_else(|_| Err(Unopened::Defect))
+        });
+        match opened.unwrap_or_else(|error| Err(error.into())) {
             Ok(snapshot) => self.take(snapshot),
             Err(error) => self.refuse(&error, pointer, now),
         }
     }
 
-    /// Opens and touches; nobody is served from it yet.
-    fn open(&self) -> Result<Snapshot, OpenError> {
-        let previous = self.edge.snapshot();
-        let snapshot = match &previous {
-            Some(previous) => Snapshot::open_next(&self.root, &self.pins, previous)?,
-            None => {
-                // `open` itself looks at the highest number that `follow` has noted in the folder.
-                Snapshot::open(&self.root, &self.pins, None)?
-            }
+    /// Opens, and touches what is to replace another generation; nobody is served from it yet. The first one is served at
+    /// once: to read all of it ahead would keep the ports closed for as long ([`run`](Self::run) does it meanwhile).
+    fn open(&self) -> Result<Snapshot, Unopened> {
+        let Some(previous) = self.edge.snapshot() else {
+            // `open` itself looks at the highest number that `follow` has noted in the folder.
+            return Ok(Snapshot::open(&self.root, &self.pins, None)?);
         };
-        snapshot.touch_new(previous.as_deref());
+        let snapshot = Snapshot::open_next(&self.root, &self.pins, &previous)?;
+        snapshot.touch_new(Some(&previous));
         Ok(snapshot)
     }
 
@@ -246,24 +286,27 @@ impl Reload {
             live.learn(&snapshot);
         }
         let snapshot = Arc::new(snapshot);
-        if let Some(old) = self.edge.current.swap(Some(Arc::clone(&snapshot))) {
+        let replaced = self.edge.current.swap(Some(Arc::clone(&snapshot)));
+        if let Some(old) = replaced {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
             if let Some(time) = under_way(&snapshot, &old, now.unwrap_or_default()) {
                 self.edge.visible.observe(time);
             }
             self.retired.push(old);
+        } else {
+            self.untouched = Some(snapshot);
         }
     }
 
     /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place.
-    fn refuse(&mut self, error: &OpenError, pointer: Option<Pointer>, now: Instant) {
+    fn refuse(&mut self, error: &Unopened, pointer: Option<Pointer>, now: Instant) {
         let text = with_causes(error);
         if self
             .refused
             .as_ref()
             .is_none_or(|refused| refused.text != text)
         {
-            let reason = Reason::from(error);
+            let reason = error.reason();
             self.edge.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
             tracing::error!(reason = reason.label(), error = text, "generation refused");
             self.edge.set_refusal(Some(text.clone()));
@@ -301,6 +344,9 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
 
 /// Upper bounds of the histogram of changes, nanoseconds.
 const VISIBLE_BOUNDS: &[u64] = &[

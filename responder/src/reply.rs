@@ -40,6 +40,8 @@ pub(crate) enum Keep {
         identity: (u64, u64),
         this_update: UnixSeconds,
         next_update: UnixSeconds,
+        /// It says `revoked`: a copy that says `good` must not pass for it.
+        revoked: bool,
     },
     /// Not at all.
     No,
@@ -52,6 +54,7 @@ impl Keep {
                 identity: signed.identity,
                 this_update: signed.this_update,
                 next_update: signed.next_update,
+                revoked: signed.revoked,
             },
             // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store.
             Answer::Refused(_) => Self::No,
@@ -86,12 +89,15 @@ impl Telling {
         let Keep::Until {
             identity,
             this_update,
+            revoked,
             ..
         } = keep
         else {
             return Self::Whole;
         };
-        let date = last_modified(this_update, worker.now());
+        // A certificate can be called good and revoked within one second, and then both answers have this date: by it
+        // alone nobody learns that a copy which says good will do.
+        let date = last_modified(this_update, worker.now()).filter(|_| !revoked);
         if !has(&entity_tag(identity), date) {
             return Self::Whole;
         }
@@ -108,6 +114,7 @@ pub(crate) fn put_fields(worker: &Worker, keep: Keep, telling: Telling, fields: 
             identity,
             this_update,
             next_update,
+            ..
         } => {
             fields.put(ETAG, Value::Made(&entity_tag(identity)));
             put_freshness(worker, this_update, next_update, fields);

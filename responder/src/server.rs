@@ -19,6 +19,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::watch;
 use tokio::task::spawn_local;
+use tokio::time::MissedTickBehavior;
 
 use crate::config::Config;
 use crate::lane::greet;
@@ -306,6 +307,8 @@ fn accept_some(worker: &Rc<Worker>, listener: &Listener, limit: usize) -> Accept
 /// Once a second: deadlines, and letting go of a generation that has been replaced.
 async fn sweep(worker: Rc<Worker>) {
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    // After a standstill the seconds missed are not made up for: those who come now would be closed by them.
+    seconds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         seconds.tick().await;
         worker.connections.sweep(&worker);

@@ -3,7 +3,7 @@
 //! hyper reads and writes through [`Watched`], which notes what the sweep needs to know; the end has the same order as
 //! that of a plain conversation. There is no express lane here: what it saves is little beside encrypting.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -52,6 +52,8 @@ pub(crate) struct Session<S> {
     http: Http<Watched<S>>,
     stream: Rc<RefCell<S>>,
     stage: Stage,
+    /// It was begun while the worker drains, and nothing has been asked on it yet.
+    is_new: Rc<Cell<bool>>,
     open: Open,
 }
 
@@ -68,7 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
     /// HTTP/1 over `stream`; HTTP/2 if it is one of those that may.
     pub(crate) fn new(open: Open, stream: S, http2: Option<Share>) -> Self {
         let stream = Rc::new(RefCell::new(stream));
+        let is_new = Rc::new(Cell::new(open.worker.connections.is_draining()));
         let link = Watched {
+            is_new: Rc::clone(&is_new),
             stream: Rc::clone(&stream),
             worker: Rc::clone(&open.worker),
             watch: Rc::clone(&open.watch),
@@ -87,6 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             },
             stream,
             stage: Stage::Serving,
+            is_new,
             open,
         }
     }
@@ -100,17 +105,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Future for Session<S> {
         let this = &mut *self;
         this.open.worker.read_clock();
         this.open.watch.remember(cx);
-        match this.open.watch.order() {
-            Order::Close => return Poll::Ready(()),
-            Order::Drain if this.stage == Stage::Serving => {
-                this.http.end_gracefully();
-                this.stage = Stage::Draining;
-            }
-            Order::Serve | Order::Drain => {}
+        if this.open.watch.order() == Order::Close {
+            return Poll::Ready(());
         }
         if !matches!(this.stage, Stage::Lingering(_)) {
             // hyper has said goodbye when this is ready.
-            if let Some(offence) = ready!(this.http.poll(cx)) {
+            if let Some(offence) = ready!(this.serve(cx)) {
                 this.open.worker.counters.count(offence);
                 this.open.watch.linger();
             }
@@ -125,6 +125,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Future for Session<S> {
             return Poll::Pending;
         };
         discard(&mut *this.stream.borrow_mut(), thrown_away, cx)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
+    /// Lets hyper work, and tells it to end once the worker drains. What has come is read first: told before it has seen
+    /// a request, hyper would close at once. So who has just shaken hands gets to ask.
+    fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
+        let served = self.http.poll(cx);
+        let ends = self.stage == Stage::Serving
+            && self.open.watch.order() == Order::Drain
+            && !self.is_new.get();
+        if served.is_pending() && ends {
+            self.http.end_gracefully();
+            self.stage = Stage::Draining;
+            return self.http.poll(cx);
+        }
+        served
     }
 }
 
@@ -149,6 +166,7 @@ fn discard(
 /// hyper's end of the stream.
 struct Watched<S> {
     stream: Rc<RefCell<S>>,
+    is_new: Rc<Cell<bool>>,
     worker: Rc<Worker>,
     watch: Rc<Watch>,
     framing: Framing,
@@ -156,6 +174,7 @@ struct Watched<S> {
 
 impl<S> Watched<S> {
     fn note_read(&self, octets: usize) {
+        self.is_new.set(false);
         // Of an HTTP/2 connection only its streams know when a request is incomplete (`http::Upload`).
         let begins = self.framing == Framing::Octets && self.watch.phase() == Phase::Idle;
         if begins && octets > 0 {
@@ -222,3 +241,66 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
 /// Octets read and thrown away after a refusal.
 const MAX_LINGER_OCTETS: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    const GET: &[u8] = b"GET /MFEw HTTP/1.1\r\n\r\n";
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.build().unwrap()
+    }
+
+    #[test]
+    fn client_that_shakes_hands_while_the_worker_drains_gets_no_answer() {
+        runtime().block_on(async {
+            let worker = Rc::new(Worker::empty());
+            worker.connections.begin_drain();
+            let (mut client, stream) = duplex(4096);
+            let mut session = Box::pin(Session::new(Open::new(&worker), stream, None));
+            worker.connections.finish_drain();
+            // It has not asked yet.
+            let first = std::future::poll_fn(|cx| Poll::Ready(session.as_mut().poll(cx))).await;
+            assert!(first.is_pending(), "closed before it could ask");
+            client.write_all(GET).await.unwrap();
+            session.await;
+            let mut said = String::new();
+            client.read_to_string(&mut said).await.unwrap();
+            assert!(said.starts_with("HTTP/1.1 200 OK"), "{said:?}");
+            assert!(said.contains("connection: close"), "{said:?}");
+        });
+    }
+
+    #[test]
+    fn request_that_has_come_when_the_worker_drains_is_closed_unanswered() {
+        runtime().block_on(async {
+            let worker = Rc::new(Worker::empty());
+            let (mut client, stream) = duplex(4096);
+            let session = Session::new(Open::new(&worker), stream, None);
+            client.write_all(GET).await.unwrap();
+            worker.connections.begin_drain();
+            worker.connections.finish_drain();
+            session.await;
+            let mut said = String::new();
+            client.read_to_string(&mut said).await.unwrap();
+            assert!(said.starts_with("HTTP/1.1 200 OK"), "{said:?}");
+        });
+    }
+
+    #[test]
+    fn session_that_rests_holds_up_a_drain() {
+        runtime().block_on(async {
+            let worker = Rc::new(Worker::empty());
+            let (_client, stream) = duplex(4096);
+            let session = Session::new(Open::new(&worker), stream, None);
+            worker.connections.begin_drain();
+            worker.connections.finish_drain();
+            // Ends by itself.
+            session.await;
+        });
+    }
+}

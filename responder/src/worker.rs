@@ -276,3 +276,18 @@ const DATE_OCTETS: usize = b"Sun, 06 Nov 1994 08:49:37 GMT".len();
 
 /// A block of the arena: some hundred answers.
 const ARENA_OCTETS: usize = 64 * 1024;
+
+#[cfg(test)]
+impl Worker {
+    /// One for tests, without a generation: every question is answered with `tryLater`.
+    pub(crate) fn empty() -> Self {
+        let policy = Policy {
+            max_connections: 1,
+            request_secs: 1,
+            idle_secs: 1,
+            max_age_secs: 1,
+            past_valid_until: PastValidUntil::Serve,
+        };
+        Self::new(policy, Arc::new(Counters::default()), Current::default())
+    }
+}

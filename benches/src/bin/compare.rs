@@ -14,7 +14,7 @@ use hufu_benches::contenders::{body, real_answer, start_floor, start_hufu, start
 use hufu_benches::load::{Shape, drive};
 use hufu_benches::population::{Plan, Population};
 use hufu_benches::requests::{Carriage, Method, write_script};
-use hufu_benches::server::{Server, ask};
+use hufu_benches::server::{Server, ask, raise_file_limit};
 use serde_json::{Value, json};
 
 /// Compare hufu with bare epoll loops and with nginx sending one small file.
@@ -173,6 +173,7 @@ impl Field {
 
 fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let begun = Instant::now();
+    raise_file_limit(args.connections().into_iter().max().unwrap_or(0))?;
     let folder = tempfile::tempdir()?;
     let population = Population::build(
         folder.path(),

@@ -15,7 +15,9 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::SetStruct;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::io::ioctl_fionbio;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 
 /// Serve fixed octets from a bare epoll loop.
 #[derive(Parser)]
@@ -43,6 +45,9 @@ fn main() -> std::io::Result<()> {
     let args = Args::parse();
     let response = std::fs::read(&args.response)?;
     let listener = TcpListener::bind(args.listen)?;
+    // std's backlog is far below that of hufu and nginx: 2,000 clients at once would be turned away or let in by SYN
+    // cookies, which defer nothing.
+    rustix::net::listen(&listener, BACKLOG)?;
     match args.mode {
         Mode::Loop => keep_alive(&listener, &response),
         Mode::Early => a_connection_a_request(&listener, &response),
@@ -69,9 +74,8 @@ fn keep_alive(listener: &TcpListener, response: &[u8]) -> std::io::Result<()> {
         epoll::wait(&epoll, spare_capacity(&mut events), None)?;
         for event in events.drain(..) {
             if event.data.u64() == LISTENER {
-                while let Ok((stream, _)) = listener.accept() {
+                while let Some(stream) = accept(listener)? {
                     stream.set_nodelay(true)?;
-                    ioctl_fionbio(&stream, true)?;
                     let slot = free.pop().unwrap_or_else(|| {
                         connections.push(None);
                         connections.len() - 1
@@ -119,15 +123,41 @@ fn a_connection_a_request(listener: &TcpListener, response: &[u8]) -> std::io::R
     loop {
         events.clear();
         epoll::wait(&epoll, spare_capacity(&mut events), None)?;
-        // An accepted socket is blocking; with the accept deferred its request has already come.
-        while let Ok((mut stream, _)) = listener.accept() {
-            if stream.read(&mut request).is_ok_and(|octets| octets > 0) {
+        // With the accept deferred its request has already come, or all but.
+        while let Some(mut stream) = accept(listener)? {
+            let mut read = stream.read(&mut request);
+            if matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+                poll(&mut [PollFd::new(&stream, PollFlags::IN)], Some(&LATE))?;
+                read = stream.read(&mut request);
+            }
+            if read.is_ok_and(|octets| octets > 0) {
                 // A client that has gone is its own affair; the next one counts.
                 let _gone = stream.write_all(response);
             }
         }
     }
 }
+
+/// The next connection that waits. What the system refuses ends the program: to go on without would only burn its core.
+fn accept(listener: &TcpListener) -> std::io::Result<Option<TcpStream>> {
+    loop {
+        match accept_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok(stream) => return Ok(Some(TcpStream::from(stream))),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(Errno::CONNABORTED | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// As hufu's and nginx's.
+const BACKLOG: i32 = 4096;
+
+/// How long the early loop waits for a request that was not there with its connection.
+const LATE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
 
 /// The socket option `TCP_DEFER_ACCEPT`, in seconds.
 #[derive(Clone, Copy)]

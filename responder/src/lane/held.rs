@@ -60,7 +60,7 @@ impl Held {
             if ready!(connection.push_out(cx)).is_err() {
                 return Poll::Ready(Turn::Gone);
             }
-            if !self.is_empty() && connection.watch.phase() == Phase::Idle {
+            if !self.is_empty() && !self.is_due && connection.watch.phase() == Phase::Idle {
                 let tick = worker.connections.tick();
                 connection.watch.wait(Phase::Receiving, tick);
             }
@@ -83,6 +83,11 @@ impl Held {
             let octets = &inbox[..filled];
             let served = serve(worker, octets, &mut worker.cork.borrow_mut());
             self.keep(octets, served);
+            if served.used > 0 {
+                // From here on it is the client that is waited for, even if it does not take an octet of the answer.
+                let tick = worker.connections.tick();
+                connection.watch.wait(Phase::Idle, tick);
+            }
             match served.then {
                 Then::Read if self.pieces > MAX_PIECES => return Poll::Ready(Turn::HandOver),
                 then => {

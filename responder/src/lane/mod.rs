@@ -16,7 +16,7 @@
 //! Nothing is forgiven here: the lane never reads leniently, and never refuses. Doubt is hyper's to decide, so there is one
 //! set of rules for what is wrong. What an answer looks like is `reply`, the same for both, and a test compares the octets.
 //!
-//! Nothing here allocates once its worker has warmed up (`tests/no_allocation.rs`).
+//! Nothing here allocates once its worker has warmed up (`tests/no_allocation`).
 
 mod first;
 pub(crate) mod held;

@@ -1,30 +1,15 @@
 //! The lane's reader against malformed and doubtful heads, and its answers split in every way.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::fuzz::fuzz_head;
 use super::parse::{After, Question, Stop, Version, parse};
 use super::{Served, Then, serve};
-use crate::config::PastValidUntil;
-use crate::metrics::Counters;
-use crate::worker::{Current, Policy, Worker};
+use crate::worker::Worker;
 
 const GET: &[u8] = b"GET /MFEwTzBNMEswSTAJBgUrDgMCGgUABBR%2BAA%3D%3D HTTP/1.1\r\nHost: x\r\n\r\n";
 const POST: &[u8] =
     b"POST / HTTP/1.0\r\nContent-Type: application/ocsp-request\r\nContent-Length: 5\r\n\r\n12345";
-
-/// A worker without a generation: every question is answered with tryLater.
-fn worker() -> Worker {
-    let policy = Policy {
-        max_connections: 1,
-        request_secs: 1,
-        idle_secs: 1,
-        max_age_secs: 1,
-        past_valid_until: PastValidUntil::Serve,
-    };
-    Worker::new(policy, Arc::new(Counters::default()), Current::default())
-}
 
 fn served(worker: &Worker, octets: &[u8]) -> (Served, Vec<u8>) {
     let mut into = Vec::new();
@@ -45,7 +30,7 @@ fn post_with(fields: &str) -> Vec<u8> {
 
 #[test]
 fn simple_request_is_left_to_hyper() {
-    let worker = worker();
+    let worker = Worker::empty();
     for request in [
         GET,
         POST,
@@ -72,7 +57,7 @@ fn simple_request_is_left_to_hyper() {
 // RFC 9112 §6.3: lengths that contradict one another, or a length beside Transfer-Encoding, are never read leniently.
 #[test]
 fn doubtful_request_is_answered_without_hyper() {
-    let worker = worker();
+    let worker = Worker::empty();
     for request in [
         &b"\r\nGET / HTTP/1.1\r\n\r\n"[..],
         b"PUT / HTTP/1.1\r\n\r\n",
@@ -153,7 +138,7 @@ fn doubtful_request_is_answered_without_hyper() {
 
 #[test]
 fn request_that_comes_in_pieces_is_answered_otherwise() {
-    let worker = worker();
+    let worker = Worker::empty();
     let both = [GET, POST].concat();
     let (whole, expected) = served(&worker, &both);
     assert_eq!((whole.used, whole.then), (both.len(), Then::Close));
@@ -172,7 +157,7 @@ fn request_that_comes_in_pieces_is_answered_otherwise() {
 
 #[test]
 fn what_follows_the_last_request_is_answered_or_lost() {
-    let worker = worker();
+    let worker = Worker::empty();
     let (closed, _) = served(&worker, &[POST, GET].concat());
     assert_eq!((closed.used, closed.then), (POST.len(), Then::Close));
     let odd = b"PUT / HTTP/1.1\r\n\r\n";
@@ -183,7 +168,7 @@ fn what_follows_the_last_request_is_answered_or_lost() {
 
 #[test]
 fn answers_that_wait_to_be_sent_grow_without_bound() {
-    let worker = worker();
+    let worker = Worker::empty();
     let flood = GET.repeat(1_000);
     let mut answers = Vec::with_capacity(super::MAX_GATHERED_OCTETS);
     let room = answers.capacity();
@@ -195,7 +180,7 @@ fn answers_that_wait_to_be_sent_grow_without_bound() {
 
 #[test]
 fn worker_that_drains_answers_as_if_it_went_on() {
-    let worker = worker();
+    let worker = Worker::empty();
     worker.connections.begin_drain();
     let (served, answers) = served(&worker, GET);
     assert_eq!((served.used, served.then), (0, Then::HandOver));

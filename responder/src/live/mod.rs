@@ -197,10 +197,21 @@ pub(crate) enum Said {
 
 /// Asks the lane; what the packs say if it fails. To be called for requests whose [`Way`] is [`Live`](Way::Live).
 pub(crate) async fn ask(worker: &Worker, request: Bytes) -> Told {
-    let Some(lane) = &worker.live else {
-        let (answer, octets) = worker.answer_after(Said::Nothing, &request);
-        return Told::ByPacks(answer, octets);
+    let by_packs = |said| {
+        let (answer, octets) = worker.answer_after(said, &request);
+        Told::ByPacks(answer, octets)
     };
+    let Some(lane) = &worker.live else {
+        return by_packs(Said::Nothing);
+    };
+    // A stream of HTTP/2 is a task of its own: its turns are not those in which the connection reads the clock.
+    worker.read_clock();
+    let begun = worker.began();
+    // Looked at again: over HTTP/2 a hundred requests are sent this way before the first of them comes here.
+    if !lane.has_room(begun) {
+        worker.counters.count(Event::LiveFull);
+        return by_packs(Said::Nothing);
+    }
     lane.budget.borrow_mut().spend_one();
     let exchanged = {
         let _place = Place::take(lane, worker);
@@ -210,8 +221,13 @@ pub(crate) async fn ask(worker: &Worker, request: Bytes) -> Told {
             Err(_) => Err(Failure::Late),
         }
     };
+    worker.read_clock();
+    let ended = worker.began();
+    worker
+        .counters
+        .note_exchange(ended.saturating_duration_since(begun));
     let outcome = exchanged.as_ref().map(|_| ()).map_err(|failure| *failure);
-    lane.note(outcome, worker.began());
+    lane.note(outcome, ended);
     let judged = exchanged.and_then(|reply| {
         let asked = OcspRequest::parse(&request).map_err(|_| Failure::Unfit)?;
         // Taken now, not when it was asked: a generation may have come meanwhile.
@@ -243,8 +259,7 @@ pub(crate) async fn ask(worker: &Worker, request: Bytes) -> Told {
                 Failure::Refused => Said::Unauthorized,
                 _ => Said::Nothing,
             };
-            let (answer, octets) = worker.answer_after(said, &request);
-            Told::ByPacks(answer, octets)
+            by_packs(said)
         }
     }
 }

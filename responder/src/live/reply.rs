@@ -34,6 +34,7 @@ impl Fresh {
             identity: (LIVE, self.signature),
             this_update: self.this_update,
             next_update: self.next_update,
+            revoked: self.revoked,
         }
     }
 }

@@ -48,7 +48,7 @@ fn second_instance_takes_half_of_the_connections() {
 #[test]
 fn restart_drops_the_request_in_progress() {
     let edge = Edge::filled();
-    let mut responder = Running::start(&edge);
+    let mut responder = Running::start_with(&edge, &["--drain-secs", "60"]);
     let mut resting = responder.connect();
     resting.send(get(1000));
     assert_eq!(resting.read().says(), Says::Good);

@@ -1,6 +1,6 @@
 //! Every limit has a name and holds.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::edge::{Edge, request};
 use crate::forms::{get, post};
@@ -114,12 +114,11 @@ fn client_that_sends_an_octet_now_and_then_holds_a_connection() {
     let edge = Edge::filled();
     let responder = Running::start_with(&edge, &["--request-secs", "1"]);
     let mut wire = responder.connect();
-    let begin = Instant::now();
     let mut request = b"GET /MFEw".iter().cycle();
-    while wire.try_send(&[*request.next().unwrap()]).is_ok() {
-        assert!(begin.elapsed() < Duration::from_secs(8), "still held");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    wait_for("the connection to be given up", || {
+        std::thread::sleep(Duration::from_millis(100));
+        wire.try_send(&[*request.next().unwrap()]).err()
+    });
     assert_eq!(
         responder.metric("hufu_connection_timeouts_total{in=\"request\"}"),
         1.0
@@ -162,7 +161,8 @@ fn connections_beyond_the_limit_are_never_served_or_break_the_others() {
     wait_for("the limit to be reached", || {
         (responder.metric("hufu_connection_limit_reached_total") >= 1.0).then_some(())
     });
-    assert_eq!(responder.metric("hufu_connections_open"), 4.0);
+    // With none to spare, those that rest may have gone again.
+    assert!(responder.metric("hufu_connections_open") <= 4.0);
     // Those that go make room for those that wait.
     for mut wire in wires {
         assert_eq!(wire.read().says(), Says::Good);

@@ -1,12 +1,14 @@
 //! The responder as its clients meet it: a process, and octets over plain sockets.
 //!
-//! `edge` publishes generations, `process` starts the program and speaks with it; then a file for each promise.
+//! `edge` publishes generations, `process` starts the program and speaks with it (`ports`: at an address that is known
+//! before); then a file for each promise.
 #![expect(
     clippy::unwrap_used,
     reason = "a test stops at the first thing that is not as it should be"
 )]
 
 mod edge;
+mod ports;
 mod process;
 
 mod conditions;
@@ -19,4 +21,6 @@ mod lifecycle;
 mod limits;
 mod operators;
 mod reload;
+mod restart;
 mod speech;
+mod vanished;

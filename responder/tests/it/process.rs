@@ -30,7 +30,11 @@ impl Running {
     pub(crate) fn start_with(edge: &Edge, flags: &[&str]) -> Self {
         let mut child = Killed(
             command(edge)
-                .args(["--ocsp", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+                .args(if flags.contains(&"--ocsp") {
+                    &[][..]
+                } else {
+                    &["--ocsp", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+                })
                 .args(if flags.contains(&"--workers") {
                     &[][..]
                 } else {
@@ -181,7 +185,7 @@ pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T 
 }
 
 /// Two cores may be shared by a build and every other test.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection.
 pub(crate) struct Wire {
@@ -191,9 +195,7 @@ pub(crate) struct Wire {
 
 impl Wire {
     fn new(stream: TcpStream) -> Self {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
             stream,

@@ -1,0 +1,60 @@
+//! One look after the other at an edge folder, by a clock of the test's.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hufu_loader::seal::read_pins;
+
+use super::{Edge, Reload};
+
+#[path = "../../tests/it/edge.rs"]
+#[expect(dead_code, reason = "the tests of the whole program need more of it")]
+mod edge;
+
+/// What looks into `folder`, and what it leaves for others to see.
+fn reload(folder: &edge::Edge) -> (Reload, Arc<Edge>) {
+    let left = Arc::new(Edge::default());
+    let pins = read_pins(&folder.pin()).unwrap();
+    (Reload::new(folder.root(), pins, Arc::clone(&left)), left)
+}
+
+fn number(left: &Edge) -> u64 {
+    left.snapshot().map_or(0, |snapshot| snapshot.number())
+}
+
+#[test]
+fn good_generation_waits_because_the_one_before_it_was_refused() {
+    let mut folder = edge::Edge::filled();
+    let (mut reload, left) = reload(&folder);
+    let now = Instant::now();
+    reload.look(now);
+    assert_eq!(number(&left), 1);
+    fs::write(folder.root().join("current"), b"torn").unwrap();
+    reload.look(now);
+    assert!(left.refusal().is_some());
+    folder.publish(&edge::Generation::default());
+    // In the same moment: nothing waits for the torn one's second.
+    reload.look(now);
+    assert_eq!((number(&left), left.refusal()), (2, None));
+}
+
+#[test]
+fn what_is_refused_is_never_tried_again_or_all_the_time() {
+    let folder = edge::Edge::filled();
+    let (mut reload, left) = reload(&folder);
+    let now = Instant::now();
+    let objects = folder.root().join("objects");
+    let aside = folder.root().join("aside");
+    fs::rename(&objects, &aside).unwrap();
+    reload.look(now);
+    assert_eq!(number(&left), 0);
+    fs::rename(&aside, &objects).unwrap();
+    // Repaired in place, under the same pointer.
+    reload.look(now + Duration::from_millis(999));
+    assert_eq!(number(&left), 0);
+    reload.look(now + Duration::from_secs(1));
+    assert_eq!((number(&left), left.refusal()), (1, None));
+    let refused: u64 = left.refused().map(|(_, times)| times).sum();
+    assert_eq!(refused, 1);
+}

@@ -1,0 +1,28 @@
+//! Ports for a responder that is started twice at one address.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Loopback addresses that nothing listens on now, handed out once by this process.
+///
+/// They lie below the range from which the kernel takes ports for outgoing connections (32768 and up): one of those,
+/// once let go of, may be some client's a moment later, even of the client that looks for who listens there.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    std::array::from_fn(|_| free_address())
+}
+
+fn free_address() -> SocketAddr {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    // Runs beside one another begin at different places.
+    let start = std::process::id().wrapping_mul(131);
+    let steps = std::iter::from_fn(|| Some(TAKEN.fetch_add(1, Ordering::Relaxed)));
+    steps
+        .take(PORTS as usize)
+        .map(|step| FIRST_PORT + start.wrapping_add(step) % PORTS)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap())))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("some port below 32768 is free")
+}
+
+const FIRST_PORT: u32 = 10_000;
+const PORTS: u32 = 22_000;
