@@ -16,6 +16,7 @@ pub const LATEST: UnixSeconds = 253_402_300_799;
 pub const GENERALIZED_FROM: UnixSeconds = 2_524_608_000;
 
 /// Reads the content of a `UTCTime` or `GeneralizedTime`.
+#[inline]
 pub fn parse_time(tag: u8, content: &[u8]) -> Result<UnixSeconds, Rule> {
     let (year, rest) = match (tag, content) {
         (tag::UTC_TIME, [a, b, rest @ ..]) => {
@@ -29,17 +30,14 @@ pub fn parse_time(tag: u8, content: &[u8]) -> Result<UnixSeconds, Rule> {
         (tag::UTC_TIME | tag::GENERALIZED_TIME, _) => return Err(Rule::TimeForm),
         _ => return Err(Rule::UnexpectedTag),
     };
-    let &[mo0, mo1, d0, d1, h0, h1, mi0, mi1, s0, s1, b'Z'] = rest else {
+    let Some((pairs, &[s0, s1, b'Z'])) = rest.split_first_chunk() else {
         return Err(Rule::TimeForm);
     };
-    let month = two_digits(mo0, mo1)?;
-    let day = two_digits(d0, d1)?;
-    let hour = two_digits(h0, h1)?;
-    let minute = two_digits(mi0, mi1)?;
+    let [month, day, hour, minute] = four_pairs(*pairs)?;
     let second = two_digits(s0, s1)?;
     if !(1..=12).contains(&month)
         || day == 0
-        || day > days_in_month(year, month)
+        || (day > 28 && day > days_in_month(year, month))
         || hour > 23
         || minute > 59
         || second > 59
@@ -202,6 +200,22 @@ fn two_digits(tens: u8, ones: u8) -> Result<u32, Rule> {
     } else {
         Err(Rule::TimeForm)
     }
+}
+
+/// Four numbers of two digits, all at once: a list has a time an entry, and one by one their digits are a fifth of what
+/// reading it costs.
+#[inline]
+fn four_pairs(digits: [u8; 8]) -> Result<[u32; 4], Rule> {
+    let digits = u64::from_le_bytes(digits);
+    // Every octet is 0x30 to 0x3f, and still is when six is added: a digit.
+    let high = 0xf0f0_f0f0_f0f0_f0f0;
+    let tops = (digits & high) | ((digits.wrapping_add(0x0606_0606_0606_0606) & high) >> 4);
+    if tops != 0x3333_3333_3333_3333 {
+        return Err(Rule::TimeForm);
+    }
+    let lanes = 0x000f_000f_000f_000f;
+    let pairs = (digits & lanes) * 10 + ((digits >> 8) & lanes);
+    Ok([0, 16, 32, 48].map(|lane| ((pairs >> lane) & 0xff) as u32))
 }
 
 /// Two digits of each of four numbers below 100, all at once: a response has three times, and one by one their digits

@@ -35,8 +35,8 @@ impl<R: BufRead> DerInput<R> {
         }
     }
 
-    /// The octets that are to be read next; none at the end.
-    fn ready(&mut self) -> io::Result<&[u8]> {
+    /// Looks at the first octet, once.
+    fn recognise(&mut self) -> io::Result<()> {
         if let Form::Unseen(label) = self.form {
             // A SEQUENCE header is never the start of PEM text: 0x30 is the digit 0.
             self.form = match self.input.fill_buf()?.first() {
@@ -50,10 +50,7 @@ impl<R: BufRead> DerInput<R> {
                 })),
             };
         }
-        match &mut self.form {
-            Form::Pem(pem) => pem.ready(&mut self.input),
-            Form::Der | Form::Unseen(_) => self.input.fill_buf(),
-        }
+        Ok(())
     }
 }
 
@@ -81,13 +78,15 @@ impl Pem {
 
 impl<R: BufRead> Read for DerInput<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let ready = self.ready()?;
+        self.recognise()?;
+        let Form::Pem(pem) = &mut self.form else {
+            // Into the reader's own memory, past the buffer, if that is as long as the buffer.
+            return self.input.read(out);
+        };
+        let ready = pem.ready(&mut self.input)?;
         let octets = ready.len().min(out.len());
         out[..octets].copy_from_slice(&ready[..octets]);
-        match &mut self.form {
-            Form::Pem(pem) => pem.given += octets,
-            Form::Der | Form::Unseen(_) => self.input.consume(octets),
-        }
+        pem.given += octets;
         Ok(octets)
     }
 }

@@ -415,5 +415,6 @@ pub(super) fn random_key() -> SerialHashKey {
 const MOST_OCTETS: u64 = 2 << 30;
 /// No certificate comes near; text may stand around it.
 const MOST_CERTIFICATE_OCTETS: u64 = 1 << 20;
-const READ_OCTETS: usize = 256 << 10;
+/// Less than what is asked for at a time, which then goes past this buffer.
+const READ_OCTETS: usize = 64 << 10;
 const HASH_OCTETS: usize = 8;

@@ -2,7 +2,9 @@
 
 use alloc::vec::Vec;
 
-use super::{Crl, MAX_ENTRY_OCTETS, Outline, PemLabel, Places, next_entry, pem_or_der};
+use super::{
+    Crl, MAX_ENTRY_OCTETS, Outline, PemLabel, Places, next_entry, pem_or_der, plain_entry,
+};
 use crate::serial::Serial;
 use crate::{DecodeError, Rule};
 
@@ -75,6 +77,7 @@ pub(super) fn in_pieces(octets: &[u8], most: usize) -> Result<Vec<Serial>, Decod
     while at < places.entries.end {
         let end = places.entries.end.min(at + at_hand);
         let piece = octets.get(at..end).unwrap_or_default();
+        plain_alike(piece, at, places.is_v2);
         match next_entry(piece, at, places.is_v2)? {
             Some((entry, length)) => {
                 serials.push(entry.serial);
@@ -88,6 +91,21 @@ pub(super) fn in_pieces(octets: &[u8], most: usize) -> Result<Vec<Serial>, Decod
     let tail = octets.get(places.tail()).unwrap_or_default();
     Outline::new(&places, octets, tail)?.read()?;
     Ok(serials)
+}
+
+/// What is read as a plain entry is one, and says the same.
+fn plain_alike(piece: &[u8], at: usize, is_v2: bool) {
+    let Some(plain) = plain_entry(piece, is_v2) else {
+        return;
+    };
+    let read = next_entry(piece, at, is_v2).expect("a plain entry has no fault");
+    let (entry, length) = read.expect("a plain entry is there whole");
+    assert_eq!(plain.serial, entry.serial.content());
+    assert_eq!(
+        (plain.revoked_at, plain.reason, plain.length),
+        (entry.revoked_at, entry.reason, length)
+    );
+    assert!(entry.unknown_critical.is_none() && entry.certificate_issuer.is_none());
 }
 
 /// Reads `octets` as PEM or DER.

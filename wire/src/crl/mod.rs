@@ -30,7 +30,7 @@ mod tests;
 mod writer;
 
 pub use distribution::{IssuingDistributionPoint, Scope};
-pub use entry::{CrlEntries, CrlEntry};
+pub use entry::{CrlEntries, CrlEntry, PlainEntry, plain_entry};
 pub use pem::{Armour, PemLabel, PemLines, pem_or_der};
 pub use reader::{Crl, CrlExtensions};
 pub use stream::{MAX_ENTRY_OCTETS, Outline, Places, next_entry};

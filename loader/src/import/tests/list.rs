@@ -198,3 +198,41 @@ fn an_outline_is_not_that_of_its_list() {
     assert_eq!(outline.extensions.number, Some(&[7][..]));
     assert_eq!(outline.entries().count(), 0);
 }
+
+#[test]
+fn hashes_alone_pass_over_entries_that_are_not_plain() {
+    let authority = Authority::found("One");
+    // From 2050 on a date is written in another form: every third entry is not as the others are.
+    let entries: Vec<Entry> = (0..3_000_u64)
+        .map(|number| {
+            let at = NOW - number + if number % 3 == 1 { 1 << 30 } else { 0 };
+            let reason = (number % 2 == 0).then_some(KeyCompromise);
+            (serial(number * 7919), at, reason)
+        })
+        .chain([(serial(5), NOW - 5, Some(RemoveFromCrl))])
+        .collect();
+    let crl = authority.crl((NOW - 100, NOW + 86_400), 7, &entries);
+    let mut expected: Vec<u64> = entries
+        .iter()
+        .map(|(serial, ..)| HASH_KEY.hash(serial.content()))
+        .collect();
+    expected.sort_unstable();
+    let inputs: [Box<dyn Read + '_>; 2] = [Box::new(crl.as_slice()), Box::new(Dripping(&crl))];
+    for input in inputs {
+        let folder = tempfile::tempdir().unwrap();
+        let sorting = Sorting::in_folder(folder.path()).within(LEAST_MEMORY);
+        let sorter = |width| Sorter::begin(&FsDisk, &sorting, width).unwrap();
+        let progress = &mut |_| ();
+        let key = &authority.certificate.key;
+        let reader = ListReader::new(sorter(LISTED_OCTETS), HASH_KEY, key, progress);
+        let mut read = reader.hashes_only(sorter(8)).read(input).unwrap();
+        assert_eq!((read.entries, read.removals), (3_001, 1));
+        assert!(read.fault.is_none());
+        let hashes = read.hashes.as_mut().unwrap();
+        let mut found = Vec::new();
+        while let Some(hash) = hashes.next_record().unwrap() {
+            found.push(u64::from_be_bytes(hash.try_into().unwrap()));
+        }
+        assert_eq!(found, expected);
+    }
+}
