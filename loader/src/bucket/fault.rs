@@ -97,7 +97,14 @@ fn words(error: &object_store::Error) -> String {
         (None, _) => text,
     };
     let plain = words.chars().map(|c| if c.is_control() { ' ' } else { c });
-    plain.take(MAX_WORDS).collect()
+    let mut words: String = plain.take(MAX_WORDS).collect();
+    if ["301", "302", "303", "307", "308"]
+        .iter()
+        .any(|redirect| words.starts_with(redirect))
+    {
+        words.push_str("; redirects are not followed, say where the store really is");
+    }
+    words
 }
 
 fn between<'t>(text: &'t str, before: &str, after: &str) -> Option<&'t str> {

@@ -9,6 +9,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `place.rs` | `s3://bucket/prefix` and its kin |
+//! | `client.rs` | the HTTP under it, bounded |
 //! | `fault.rs` | what goes wrong, in words that stay the same |
 //! | `source.rs` | reading, for a follower |
 //! | `push.rs`, `upload.rs` | writing, for the one publisher |
@@ -19,11 +20,14 @@
 //! lost, so whoever makes one looks before believing the failure. Every payload's SHA-256 is part of what is signed, so the bucket refuses what was altered on
 //! the way there; the other way the BLAKE3 in the name decides.
 
+mod client;
 mod fault;
 mod place;
 pub mod push;
 mod source;
 mod sweep;
+#[cfg(test)]
+mod trials;
 mod upload;
 
 use std::path::PathBuf;
@@ -42,7 +46,9 @@ use tokio::runtime::Runtime;
 pub use fault::{BucketError, Fault};
 pub use place::Place;
 pub use source::BucketSource;
-pub use sweep::Keep;
+pub use sweep::{Keep, Swept};
+
+use client::Connector;
 
 use crate::digest::Digest;
 use crate::store::manifest_name;
@@ -128,6 +134,7 @@ impl Bucket {
                 let builder = HttpBuilder::new()
                     .with_url(url.clone())
                     .with_retry(retries())
+                    .with_http_connector(connector(access))
                     .with_client_options(options(access));
                 (Arc::new(builder.build().map_err(settings)?), "")
             }
@@ -161,6 +168,11 @@ impl Bucket {
 
     fn pointer_key(&self) -> Key {
         self.prefix.clone().join("current")
+    }
+
+    /// The publisher's question whether conditional writes are honoured.
+    fn probe_key(&self) -> Key {
+        self.prefix.clone().join("conditions")
     }
 
     /// What people call an object.
@@ -204,7 +216,8 @@ impl Bucket {
             }
             let octets = result.bytes().await.map_err(failed)?;
             Ok(Got {
-                octets: octets.to_vec(),
+                // Theirs already, if nobody else holds them: a manifest may be long.
+                octets: octets.into(),
                 total,
                 tag,
             })
@@ -268,6 +281,7 @@ fn s3(name: &str, place: &Place, access: &Access) -> Result<AmazonS3Builder, Ope
         .with_virtual_hosted_style_request(access.virtual_hosted)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(retries())
+        .with_http_connector(connector(access))
         .with_client_options(options(access))
         .with_allow_http(access.allow_http);
     for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"] {
@@ -292,11 +306,14 @@ fn refuse_plain_http(url: &str, access: &Access) -> Result<(), OpenBucketError> 
     Ok(())
 }
 
+fn connector(access: &Access) -> Connector {
+    Connector {
+        timeout: access.timeout.unwrap_or(DEFAULT_TIMEOUT),
+    }
+}
+
 fn options(access: &Access) -> ClientOptions {
-    ClientOptions::new()
-        .with_connect_timeout(CONNECT_TIMEOUT)
-        .with_timeout(access.timeout.unwrap_or(DEFAULT_TIMEOUT))
-        .with_allow_http(access.allow_http)
+    ClientOptions::new().with_allow_http(access.allow_http)
 }
 
 /// For requests that may be repeated. Whoever called tries again later, so this need not be long.
@@ -312,8 +329,6 @@ fn retries() -> RetryConfig {
     }
 }
 
-/// No bucket is farther than this.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A piece in this time is 140 kB a second: slower, and a day's packs would not come in a day.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Read, and written, at a time; so much memory a transfer takes. S3 wants parts of at least 5 MiB.

@@ -20,7 +20,8 @@ use std::path::PathBuf;
 
 use object_store::PutMode;
 
-use super::upload::Sent;
+use super::sweep::Sweeps;
+use super::upload::{Belief, Sent};
 use super::{Bucket, BucketError, Fault, compare_and_swap};
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -36,20 +37,24 @@ pub struct Pusher {
     pub(super) store: Store,
     pub(super) pins: Vec<PublicKey>,
     /// The bucket's pointer as we wrote or read it last.
-    standing: Option<Standing>,
+    pub(super) standing: Option<Standing>,
     /// The operator's word that what the bucket holds may be replaced though it is not on our chain.
     take_over: Option<u64>,
+    /// The operator's word that what the bucket says it has is not to be believed.
+    again: bool,
     honours_conditions: bool,
-    pub(super) swept: Option<super::sweep::Swept>,
+    pub(super) sweeps: Sweeps,
+    /// Told of the octets of each object once it is there.
+    on_sent: Box<dyn Fn(u64) + Send>,
 }
 
 /// What the bucket's pointer says, and the tag it says it under.
 #[derive(Debug, Clone)]
-struct Standing {
-    pointer: Option<Pointer>,
+pub(super) struct Standing {
+    pub(super) pointer: Option<Pointer>,
     tag: Option<String>,
     /// Objects that the generation it names consists of: they are there.
-    there: HashSet<Digest>,
+    pub(super) there: HashSet<Digest>,
 }
 
 /// What a push did.
@@ -154,9 +159,22 @@ impl Pusher {
             pins,
             standing: None,
             take_over: None,
+            again: false,
             honours_conditions: false,
-            swept: None,
+            sweeps: Sweeps::default(),
+            on_sent: Box::new(|_| ()),
         }
+    }
+
+    /// Tells `on_sent` the octets of each object once it is there.
+    pub fn tell_sent(&mut self, on_sent: impl Fn(u64) + Send + 'static) {
+        self.on_sent = Box::new(on_sent);
+    }
+
+    /// The operator's word that the next push sends everything, whatever the bucket says it has: an object was lost or
+    /// altered there.
+    pub fn send_again(&mut self) {
+        self.again = true;
     }
 
     /// The operator's word that the bucket's generation `number` may be followed by ours, whatever its history is.
@@ -178,25 +196,38 @@ impl Pusher {
             return Ok(Pushed::Empty);
         };
         let pointer = pointer_of(&ours);
-        let standing = self.standing(&ours)?;
-        if standing.pointer == Some(pointer) {
+        let mut standing = self.standing(&ours)?;
+        let is_there = standing.pointer == Some(pointer);
+        if is_there && !self.again {
             self.standing = Some(standing);
             return Ok(Pushed::Unchanged {
                 number: pointer.number,
             });
         }
-        let between = self.way_from(standing.pointer, &ours)?;
+        if self.again {
+            standing.there.clear();
+        }
+        let between = match is_there {
+            true => vec![pointer.number],
+            false => self.way_from(standing.pointer, &ours)?,
+        };
         let (files, octets) = self.send_objects(&ours, &standing.there)?;
         for number in between {
             self.send_manifest(number)?;
         }
-        let tag = self.move_pointer(pointer, standing.tag)?;
+        let tag = match is_there {
+            true => standing.tag,
+            false => self.move_pointer(pointer, standing.tag)?,
+        };
+        let there = names(&ours);
+        self.sweeps.keep(&there);
         self.standing = Some(Standing {
             pointer: Some(pointer),
             tag,
-            there: names(&ours),
+            there,
         });
         self.take_over = None;
+        self.again = false;
         Ok(Pushed::Moved {
             number: pointer.number,
             files,
@@ -226,10 +257,10 @@ impl Pusher {
                 there,
             });
         }
-        // Only what we sealed is believed to be whole there.
+        // Only what we sealed is believed to be whole there; nothing, if the manifest was lost.
         let there = match self.read_theirs(pointer) {
             Ok(theirs) => names(&theirs),
-            Err(PushError::Bucket(error)) => return Err(error.into()),
+            Err(PushError::Bucket(away)) if away.fault != Fault::Missing => return Err(away.into()),
             Err(_) => HashSet::new(),
         };
         Ok(Standing {
@@ -303,7 +334,11 @@ impl Pusher {
             }
             // So long ago that we no longer have the way: believed if we sealed it.
             let Ok(manifest) = self.store.read_linked(previous) else {
-                self.read_theirs(theirs).map_err(|_| other())?;
+                self.read_theirs(theirs).map_err(|error| match error {
+                    // That the bucket cannot be asked now says nothing of whose it is.
+                    PushError::Bucket(away) if away.fault != Fault::Missing => away.into(),
+                    _ => other(),
+                })?;
                 tracing::warn!(missing = previous.number, theirs = theirs.number, place = %self.place(), "push: the chain is longer than the store keeps manifests");
                 numbers.reverse();
                 return Ok(numbers);
@@ -333,15 +368,20 @@ impl Pusher {
         there: &HashSet<Digest>,
     ) -> Result<(u64, u64), PushError> {
         let (mut files, mut octets) = (0, 0);
+        let belief = match self.again {
+            true => Belief::Nothing,
+            false => Belief::Lengths,
+        };
         let mut done = HashSet::new();
         for entry in ours.manifest().files() {
             if there.contains(&entry.blake3) || !done.insert(entry.blake3) {
                 continue;
             }
             let path = self.store.object(entry.blake3);
-            if self.bucket.send_object(&entry, &path)? == Sent::Now {
+            if self.bucket.send_object(&entry, &path, belief)? == Sent::Now {
                 files += 1;
                 octets += entry.octets;
+                (self.on_sent)(entry.octets);
             }
         }
         Ok((files, octets))
@@ -351,7 +391,11 @@ impl Pusher {
         let path = self.store.manifest(number);
         let octets = read_bounded(&path, MAX_MANIFEST_OCTETS as u64)?;
         let key = self.bucket.manifest_key(number);
-        match self.bucket.put(&key, octets.clone(), PutMode::Create) {
+        let mode = match self.again {
+            true => PutMode::Overwrite,
+            false => PutMode::Create,
+        };
+        match self.bucket.put(&key, octets.clone(), mode) {
             Err(BucketError {
                 fault: Fault::Condition,
                 ..
@@ -402,7 +446,7 @@ impl Pusher {
         if self.honours_conditions {
             return Ok(());
         }
-        let key = self.bucket.prefix.clone().join("conditions");
+        let key = self.bucket.probe_key();
         let write = |mode| self.bucket.put(&key, PROBE.to_vec(), mode);
         write(PutMode::Overwrite)?;
         let modes = [
@@ -440,7 +484,8 @@ fn names(manifest: &TrustedManifest) -> HashSet<Digest> {
 }
 
 /// What the object `conditions` holds: the publisher's question whether the bucket honours conditional writes.
-const PROBE: &[u8] = b"written by the publisher to see that conditional writes are honoured\n";
+pub(super) const PROBE: &[u8] =
+    b"written by the publisher to see that conditional writes are honoured\n";
 /// Manifests between the bucket's generation and ours that one push sends; older ones are missing from the chain, which
 /// followers say.
 const MAX_MANIFESTS_A_PUSH: usize = 10_000;

@@ -1,8 +1,8 @@
 //! Reading a bucket as a follower does: the pointer only if it changed, manifests whole, objects by pieces.
 
-use std::cell::RefCell;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use object_store::path::Path as Key;
 
@@ -15,7 +15,7 @@ use crate::store::{MAX_POINTER_OCTETS, Pointer};
 /// A bucket to follow. Remembers the pointer it read last, so that asking again costs a "not modified".
 pub struct BucketSource {
     bucket: Bucket,
-    last: RefCell<Option<(String, Pointer)>>,
+    last: Mutex<Option<(String, Pointer)>>,
 }
 
 impl BucketSource {
@@ -23,8 +23,13 @@ impl BucketSource {
     pub fn new(bucket: Bucket) -> BucketSource {
         BucketSource {
             bucket,
-            last: RefCell::new(None),
+            last: Mutex::new(None),
         }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(String, Pointer)>> {
+        // Replaced whole: a thread that panicked has left nothing half-done.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -35,7 +40,7 @@ impl Source for BucketSource {
 
     fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
         let path = self.root().join("current");
-        let last = self.last.borrow().clone();
+        let last = self.last().clone();
         let tag = last.as_ref().map(|(tag, _)| tag.clone());
         let got = match self
             .bucket
@@ -50,13 +55,13 @@ impl Source for BucketSource {
                 words,
                 ..
             }) if !words.contains("NoSuchBucket") => {
-                *self.last.borrow_mut() = None;
+                *self.last() = None;
                 return Ok(None);
             }
             other => other.map_err(|error| error.into_store(&path))?,
         };
         let pointer = Pointer::read(&got.octets, &path)?;
-        *self.last.borrow_mut() = got.tag.map(|tag| (tag, pointer));
+        *self.last() = got.tag.map(|tag| (tag, pointer));
         Ok(Some(pointer))
     }
 

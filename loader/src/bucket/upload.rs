@@ -1,6 +1,7 @@
 //! Objects on their way up: small ones in one write, large ones by parts, each hashed while it is read.
 //!
-//! An object that is there with the right length is not sent again: its name is its hash, and it was hashed on the way up.
+//! An object that is there with the right length is not sent again, unless the operator knows better: its name is its hash,
+//! and it was hashed on the way up.
 //! A part is in memory until it has arrived; [`PARTS_AT_ONCE`] of them are, however large the object.
 
 use std::fs::File;
@@ -25,11 +26,30 @@ pub(super) enum Sent {
     Now,
 }
 
+/// What of the bucket's is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Belief {
+    /// An object of the right length is the right one.
+    Lengths,
+    /// Nothing: all is sent.
+    Nothing,
+}
+
 impl Bucket {
     /// Makes sure that an object is in the bucket, from its file in the local store.
-    pub(super) fn send_object(&self, entry: &ObjectEntry, path: &Path) -> Result<Sent, PushError> {
+    pub(super) fn send_object(
+        &self,
+        entry: &ObjectEntry,
+        path: &Path,
+        belief: Belief,
+    ) -> Result<Sent, PushError> {
         let key = self.object_key(entry.blake3);
-        let mode = match self.length(&key)? {
+        let there = match belief {
+            Belief::Lengths => self.length(&key)?,
+            Belief::Nothing => None,
+        };
+        let mode = match there {
+            None if belief == Belief::Nothing => PutMode::Overwrite,
             Some(octets) if octets == entry.octets => return Ok(Sent::Already),
             // Nobody but a publisher writes here, and a publisher's writes are whole.
             Some(octets) => {

@@ -35,7 +35,7 @@ pub(super) struct FollowArgs {
     #[arg(long, value_name = "FILE")]
     pin: PathBuf,
     /// How often the store is looked at [default: 50 for a folder, 2000 otherwise]
-    #[arg(long, value_name = "MILLISECONDS")]
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     every: Option<u64>,
     /// By how much each pause is longer or shorter at random, so that edges do not ask all at once
     #[arg(long, value_name = "PERCENT", default_value_t = 20, value_parser = clap::value_parser!(u64).range(..=100))]
@@ -44,13 +44,13 @@ pub(super) struct FollowArgs {
     #[arg(long, value_name = "ADDR")]
     nudge: Option<SocketAddr>,
     /// What this edge's objects may take on the disk; two full generations fit, or a new one is refused
-    #[arg(long, value_name = "MEBIBYTES")]
+    #[arg(long, value_name = "MEBIBYTES", value_parser = mebibytes())]
     disk_budget: Option<u64>,
     /// What stays free on the disk whatever comes
-    #[arg(long, value_name = "MEBIBYTES", default_value_t = 64)]
+    #[arg(long, value_name = "MEBIBYTES", default_value_t = 64, value_parser = mebibytes())]
     keep_free: u64,
     /// How much of the copy is read again each second to find damage; 0 for none
-    #[arg(long, value_name = "MEBIBYTES", default_value_t = 4)]
+    #[arg(long, value_name = "MEBIBYTES", default_value_t = 4, value_parser = mebibytes())]
     scrub: u64,
     /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2566 [default: nowhere]
     #[arg(long, value_name = "ADDR")]
@@ -63,6 +63,11 @@ pub(super) struct FollowArgs {
     accept_fork: Option<u64>,
     #[command(flatten)]
     access: BucketArgs,
+}
+
+/// As many as octets can be counted of.
+fn mebibytes() -> clap::builder::RangedU64ValueParser {
+    clap::value_parser!(u64).range(..=1 << 40)
 }
 
 pub(super) fn run(args: &FollowArgs) -> Outcome {
@@ -225,12 +230,15 @@ impl Pace {
     }
 }
 
-/// Reads the edge's files again, so many octets a second; a damaged one is fetched anew.
+/// Reads the edge's files again, so many octets a second; a damaged one is fetched anew, or written anew if it is one of the
+/// follower's own.
 struct Scrub {
     scrubber: Scrubber,
     octets_a_second: u64,
     due: Instant,
     round_began: Instant,
+    /// Why the last step was put off: said once.
+    put_off: Option<String>,
 }
 
 impl Scrub {
@@ -241,6 +249,7 @@ impl Scrub {
             octets_a_second,
             due: now + ROUND,
             round_began: now,
+            put_off: None,
         }
     }
 
@@ -256,10 +265,15 @@ impl Scrub {
             .min(MAX_SECONDS_A_STEP)
             + 1;
         self.due = now + Duration::from_secs(1);
-        match self.scrubber.step(self.octets_a_second * seconds) {
+        let step = self.scrubber.step(self.octets_a_second * seconds);
+        if step.is_ok() {
+            self.put_off = None;
+        }
+        match step {
             Ok(Scrubbed::Sound) => {}
             Ok(Scrubbed::RoundDone) => {
                 metrics.scrubbed("round_done");
+                mend_own(follower, metrics);
                 // A small edge is not read without end.
                 self.due = self.due.max(self.round_began + ROUND);
                 self.round_began = self.due;
@@ -282,8 +296,36 @@ impl Scrub {
                     }
                 }
             }
-            // The pointer or manifest moved under the step, or cannot be read.
-            Err(error) => tracing::warn!(reason = %sentence(&error), "scrub: put off"),
+            // The pointer or the manifest is damaged.
+            Err(error) => {
+                let reason = sentence(&error);
+                if !mend_own(follower, metrics) && self.put_off.as_ref() != Some(&reason) {
+                    tracing::warn!(reason, "scrub: put off");
+                    self.put_off = Some(reason);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the follower's own small files again if they are damaged; whether any was.
+fn mend_own(follower: &Follower<'_>, metrics: &FollowMetrics) -> bool {
+    match follower.mend() {
+        Ok(mended) => {
+            for name in &mended {
+                metrics.scrubbed("damaged");
+                metrics.scrubbed("fetched_anew");
+                tracing::error!(
+                    name,
+                    "scrub: a file of the edge's own was damaged, and is written anew"
+                );
+            }
+            !mended.is_empty()
+        }
+        Err(refusal) => {
+            metrics.scrubbed("not_fetched");
+            tracing::error!(reason = %sentence(&refusal), "scrub: a file of the edge's own is damaged and cannot be written");
+            false
         }
     }
 }
@@ -314,7 +356,7 @@ Examples:
 
 Every file is hashed as it is fetched; a generation is taken only whole, only sealed by a pinned key, only if its number is
 higher than the highest ever taken. DIR/highest remembers that number: the folder must be writable by nobody else.
-What is refused stands in the log once, and in DIR/follow.json.
+What is refused stands in the log once, and in DIR/follow.json. Redirects of a store are not followed.
 
 A store that was restored from a backup or begun anew has another history, and is refused as forked. If that was on
 purpose, stop the follower, take its generation once by number, and start the follower again:

@@ -13,6 +13,7 @@ use super::{Data, Outcome, now, sentence};
 use crate::bucket::push::{PushError, Pushed, Pusher};
 use crate::bucket::{Access, Bucket, Keep, OpenBucketError, Place};
 use crate::home::Home;
+use crate::metrics::OutwardMetrics;
 use crate::seal::read_pins;
 
 #[derive(Debug, Args)]
@@ -65,7 +66,8 @@ pub(super) struct BucketArgs {
     #[arg(long)]
     allow_http: bool,
     /// How long one request (8 MiB at most) may take
-    #[arg(long, value_name = "SECONDS", default_value_t = crate::bucket::DEFAULT_TIMEOUT.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = crate::bucket::DEFAULT_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
     bucket_timeout: u64,
 }
 
@@ -90,6 +92,9 @@ pub(super) struct PushArgs {
     /// Follow the bucket's generation NUMBER with ours, although its history is another: after a restored backup
     #[arg(long, value_name = "NUMBER")]
     take_over: Option<u64>,
+    /// Send every file of the newest generation, whatever the bucket says it has: after one was lost or altered there
+    #[arg(long)]
+    again: bool,
     #[command(flatten)]
     keeping: Keeping,
     #[command(flatten)]
@@ -103,6 +108,9 @@ pub(super) fn push(args: &PushArgs) -> Outcome {
     let mut pusher = pusher(&args.publish_to, &args.access, &home)?;
     if let Some(number) = args.take_over {
         pusher.take_over(number);
+    }
+    if args.again {
+        pusher.send_again();
     }
     match pusher.push()? {
         Pushed::Empty => return Err("the local store holds no generation yet".into()),
@@ -118,7 +126,14 @@ pub(super) fn push(args: &PushArgs) -> Outcome {
             pusher.place()
         ),
     }
-    let gone = pusher.sweep(keep(&args.keeping), now())?;
+    let mut gone = 0;
+    loop {
+        let swept = pusher.sweep(keep(&args.keeping), now())?;
+        gone += swept.gone;
+        if swept.is_done {
+            break;
+        }
+    }
     if gone > 0 {
         println!("{gone} old files removed");
     }
@@ -159,21 +174,21 @@ impl Outward {
     pub(super) fn start(
         args: &OutwardArgs,
         home: &Home,
+        metrics: OutwardMetrics,
     ) -> Result<Outward, Box<dyn std::error::Error>> {
         let (wakes, woken) = sync_channel(1);
-        let nudger = Nudger::new(&args.nudge)?;
+        let nudger = Nudger::start(&args.nudge, &metrics)?;
         let pusher = args
             .publish_to
             .as_ref()
             .map(|place| pusher(place, &args.access, home))
             .transpose()?;
-        let keep = keep(&args.keeping);
         let thread = (nudger.is_some() || pusher.is_some())
             .then(|| {
-                let body = move || Telling::new(pusher, nudger, keep).go_on(&woken);
+                let telling = Telling::new(pusher, nudger, keep(&args.keeping), metrics);
                 std::thread::Builder::new()
                     .name("outward".to_owned())
-                    .spawn(body)
+                    .spawn(move || telling.go_on(&woken))
             })
             .transpose()?;
         Ok(Outward { wakes, thread })
@@ -203,17 +218,29 @@ struct Telling {
     pusher: Option<Pusher>,
     nudger: Option<Nudger>,
     keep: Keep,
+    metrics: OutwardMetrics,
     /// Failures in a row, and what was logged of them.
     failures: u32,
     told: Vec<String>,
 }
 
 impl Telling {
-    fn new(pusher: Option<Pusher>, nudger: Option<Nudger>, keep: Keep) -> Telling {
+    fn new(
+        mut pusher: Option<Pusher>,
+        nudger: Option<Nudger>,
+        keep: Keep,
+        metrics: OutwardMetrics,
+    ) -> Telling {
+        if let Some(pusher) = &mut pusher {
+            metrics.begin(now());
+            let sent = metrics.clone();
+            pusher.tell_sent(move |octets| sent.sent(octets));
+        }
         Telling {
             pusher,
             nudger,
             keep,
+            metrics,
             failures: 0,
             told: Vec::new(),
         }
@@ -222,8 +249,9 @@ impl Telling {
     /// Ends only with an error that trying again would make worse.
     fn go_on(mut self, woken: &Receiver<()>) -> PushError {
         // What was published before we began is told as well: the last run may have been killed before it could.
+        let mut is_news = true;
         loop {
-            match self.tell() {
+            match self.tell(is_news) {
                 Err(error) if error.is_final() => return error,
                 Err(error) => {
                     self.fail(&sentence(&error));
@@ -231,36 +259,60 @@ impl Telling {
                 }
                 Ok(()) => {
                     self.recover();
-                    // A wake or, for the sweep's sake, a while.
-                    let _ = woken.recv_timeout(A_WHILE);
+                    // A wake or, for the sweep's sake, a while; what is pushed next does not wait for the sweep's end.
+                    let pause = if self.sweep() { A_WHILE } else { A_MOMENT };
+                    is_news = woken.recv_timeout(pause) == Ok(());
                 }
             }
         }
     }
 
-    fn tell(&mut self) -> Result<(), PushError> {
-        let mut news = self.pusher.is_none();
-        if let Some(pusher) = &mut self.pusher {
-            if let Pushed::Moved {
-                number,
-                files,
-                octets,
-            } = pusher.push()?
-            {
-                let place = pusher.place();
-                tracing::info!(generation = number, files, octets, %place, "generation pushed");
-                news = true;
+    fn tell(&mut self, is_news: bool) -> Result<(), PushError> {
+        let is_news = match &mut self.pusher {
+            None => is_news,
+            Some(pusher) => {
+                let outcome = pusher.push();
+                self.metrics.pushed(&outcome, now());
+                let outcome = outcome?;
+                if let Pushed::Moved {
+                    number,
+                    files,
+                    octets,
+                } = outcome
+                {
+                    let place = pusher.place();
+                    tracing::info!(generation = number, files, octets, %place, "generation pushed");
+                }
+                matches!(outcome, Pushed::Moved { .. })
             }
-            let gone = pusher.sweep(self.keep, now())?;
-            if gone > 0 {
-                let place = pusher.place();
-                tracing::info!(gone, %place, "old files removed from the bucket");
-            }
-        }
-        if let (true, Some(nudger)) = (news, &mut self.nudger) {
+        };
+        if let (true, Some(nudger)) = (is_news, &self.nudger) {
             nudger.nudge();
         }
         Ok(())
+    }
+
+    /// One step of a sweep; whether there is nothing left to do. What is not removed now is found again: no push, and no
+    /// nudge, depends on it.
+    fn sweep(&mut self) -> bool {
+        let Some(pusher) = &mut self.pusher else {
+            return true;
+        };
+        match pusher.sweep(self.keep, now()) {
+            Ok(swept) => {
+                self.metrics.swept(swept.gone);
+                if swept.gone > 0 {
+                    let place = pusher.place();
+                    tracing::info!(gone = swept.gone, %place, "old files removed from the bucket");
+                }
+                swept.is_done
+            }
+            Err(error) => {
+                self.metrics.sweep_failed();
+                tracing::warn!(reason = %sentence(&error), "sweep: old files stay in the bucket for another hour");
+                true
+            }
+        }
     }
 
     fn fail(&mut self, reason: &str) {
@@ -291,6 +343,8 @@ impl Telling {
 const MAX_REASONS: usize = 16;
 /// Without a new generation the thread looks around this often.
 const A_WHILE: Duration = Duration::from_secs(60);
+/// Between two steps of a sweep.
+const A_MOMENT: Duration = Duration::from_millis(50);
 
 pub(super) const PUSH_EXAMPLES: &str = "\
 Examples:
@@ -298,7 +352,10 @@ Examples:
   hufu-loader push --data hufu-data --publish-to s3://status/city
   hufu-loader push --data hufu-data --publish-to s3://status/city --endpoint http://127.0.0.1:9000 --allow-http
 
-`hufu-loader run --publish-to` does this after each generation. Exit code 1, and nothing moved, if another publisher is at
+`hufu-loader run --publish-to` does this after each generation. An object that was lost or altered in the bucket (edges say
+missing, or altered) is sent again by
+  hufu-loader push --again --data hufu-data --publish-to s3://status/city
+Exit code 1, and nothing moved, if another publisher is at
 work in the bucket. After a restored backup whose numbers lie behind the bucket's generation 100:
   hufu-loader publish --data hufu-data --above 100
   hufu-loader push --data hufu-data --publish-to s3://status/city --take-over 100

@@ -75,8 +75,12 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
     if let Some(current) = line.publisher().current() {
         warn_of_replays(current);
     }
-    let outward = Outward::start(&args.outward, &Home::at(&args.data.folder))?;
     let metrics = RunMetrics::new(Home::at(&args.data.folder))?;
+    let outward = Outward::start(
+        &args.outward,
+        &Home::at(&args.data.folder),
+        metrics.outward(),
+    )?;
     if let Some(address) = args.metrics {
         let asked = metrics.clone();
         let address = admin::serve(address, move || asked.text())?;

@@ -28,7 +28,8 @@ impl Follower<'_> {
         self.kept.retain(|number, _| numbers.contains(number));
         for number in &numbers {
             if !self.kept.contains_key(number) {
-                self.kept.insert(*number, self.read_kept(*number)?);
+                let kept = self.read_kept(*number)?;
+                self.kept.insert(*number, kept);
             }
         }
         let old = self.superseded();
@@ -76,7 +77,16 @@ impl Follower<'_> {
     fn read_kept(&self, number: u64) -> Result<Kept, Refusal> {
         let path = self.edge.manifest(number);
         let taken_at = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let names = self.edge.read_names(number)?;
+        let current = self.current.as_ref();
+        let names = match current.filter(|current| current.manifest().number == number) {
+            Some(current) => names(current).collect(),
+            // Nobody can open a generation whose manifest is unreadable, and nothing of it need stay: if that ended the
+            // collecting, everything would stay for ever.
+            None => self.edge.read_names(number).unwrap_or_else(|error| {
+                tracing::warn!(number, reason = %sentence(&error), "follow: an older manifest is unreadable");
+                Vec::new()
+            }),
+        };
         let taken_at = taken_at.map_err(|source| StoreError::Unreadable { path, source })?;
         Ok(Kept { taken_at, names })
     }

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Follower, Refusal};
 use crate::digest::Digest;
@@ -36,32 +37,47 @@ struct Growing {
 }
 
 impl Follower<'_> {
-    /// Those of a generation's files that are not here.
+    /// Those of a generation's files that are not here, each once.
     pub(super) fn lacking<'m>(&self, next: &'m TrustedManifest) -> Vec<Cow<'m, ObjectEntry>> {
+        // Two documents may have the same octets.
+        let mut named = HashSet::new();
         next.manifest()
             .files()
             .filter(|entry| {
                 let here = std::fs::metadata(self.edge.object(entry.blake3));
                 // A file under its hash was hashed before it got that name; a wrong length is damage since.
                 !here.is_ok_and(|metadata| metadata.len() == entry.octets)
+                    && named.insert(entry.blake3)
             })
             .collect()
     }
 
-    /// Fetches what is not here; how many files and octets that were.
+    /// Fetches what is not here, [`FILES_AT_ONCE`] at a time; how many files and octets that were. After a failure no
+    /// other is begun.
     pub(super) fn fetch_objects(
         &self,
         lacking: &[Cow<'_, ObjectEntry>],
     ) -> Result<Fetched, Refusal> {
-        let mut fetched = Fetched::default();
-        let mut here = HashSet::new();
-        for entry in lacking {
-            // Two documents may have the same octets.
-            if !here.insert(entry.blake3) {
-                continue;
+        let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
+        let fetch_on = || -> Result<Fetched, Refusal> {
+            let mut fetched = Fetched::default();
+            while !failed.load(Ordering::Relaxed) {
+                let Some(entry) = lacking.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                    break;
+                };
+                let octets = self.fetch_counted(entry);
+                failed.fetch_or(octets.is_err(), Ordering::Relaxed);
+                fetched.octets += octets?;
+                fetched.files += 1;
             }
-            fetched.octets += self.fetch_counted(entry)?;
-            fetched.files += 1;
+            Ok(fetched)
+        };
+        let mut fetched = Fetched::default();
+        for each in in_parallel(lacking.len().min(FILES_AT_ONCE), &fetch_on) {
+            let each = each?;
+            fetched.files += each.files;
+            fetched.octets += each.octets;
         }
         let folder = self.edge.objects();
         self.disk
@@ -191,5 +207,22 @@ impl Follower<'_> {
     }
 }
 
+/// The same work on so many threads, this one if it is not more than one.
+fn in_parallel<T: Send>(threads: usize, work: &(impl Fn() -> T + Sync)) -> Vec<T> {
+    if threads <= 1 {
+        return vec![work()];
+    }
+    std::thread::scope(|scope| {
+        let begun: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let ended = begun.into_iter().map(|thread| thread.join());
+        ended
+            .map(|outcome| outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// Files fetched at once. A bucket gives one reader some fifty megabytes a second, and lets one wait for each small file;
+/// each takes ten megabytes of memory.
+const FILES_AT_ONCE: usize = 4;
 /// Copied at a time.
 const COPY_OCTETS: usize = 1 << 20;

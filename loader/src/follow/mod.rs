@@ -6,7 +6,7 @@
 //! 1 read the store's pointer; the same as ours: done
 //! 2 read the manifest it names: hash, seal by a pinned key, number
 //! 3 the number is above the highest ever accepted (the file `highest`, which survives restarts)
-//! 4 its chain of previous manifests leads to the one we have
+//! 4 its chain of previous manifests leads to that one
 //! 5 there is room for what we lack (room.rs)
 //! 6 fetch the objects we lack, hashing each: partial, fsync, rename (fetch.rs); then fsync of objects/
 //! 7 open the generation as the responder will
@@ -21,6 +21,7 @@
 mod collect;
 mod fetch;
 pub mod nudge;
+mod own;
 mod refusal;
 mod room;
 mod source;
@@ -28,7 +29,6 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
 
 use collect::Kept;
 pub use refusal::Refusal;
@@ -36,11 +36,11 @@ pub use room::{Limits, NoRoom};
 pub use source::{Opened, Source};
 pub use status::Tally;
 
-use crate::durable::{At, Audience, Disk, write_whole};
+use crate::durable::{At, Disk};
 use crate::error::StoreError;
 use crate::manifest::{Previous, TrustedManifest};
 use crate::ownership::warn_of_folder;
-use crate::publish::{KEEP_MANIFESTS, PublishError, lock, prepare_folders, remove_leftovers};
+use crate::publish::{PublishError, lock, prepare_folders, remove_leftovers};
 use crate::seal::PublicKey;
 use crate::snapshot::Snapshot;
 use crate::store::{Pointer, Store};
@@ -104,11 +104,12 @@ pub struct Taken {
 pub enum Chain {
     /// There was none.
     First,
-    /// Each manifest in between names the one before it, down to ours.
+    /// Each manifest in between names the one before it, down to the highest that was accepted here.
     Proven,
     /// It does not lead to ours, and the operator said that it may be taken: [`Follower::accept_fork`].
     Accepted,
-    /// The link is longer than the store keeps manifests: this one is missing. The seal holds nevertheless.
+    /// The link is longer than the store keeps manifests, or than [`MOST_LINKS`]: it was followed down to this one. The
+    /// seal holds nevertheless.
     Unproven {
         /// Its number.
         missing: u64,
@@ -131,20 +132,12 @@ impl<'d> Follower<'d> {
         // "No rollback across restarts" is as strong as the file `highest`, and that as the folder's modes.
         warn_of_folder(edge.root(), "which generation was accepted last");
         remove_leftovers(disk, &edge)?;
-        let mut highest = edge.read_highest()?;
         // A manifest here that cannot be read any more (damaged, or its key no longer pinned) is fetched again.
         let current = edge.read_current(&pins).unwrap_or_else(|error| {
             tracing::warn!(edge = %edge.root().display(), %error, "follow: own generation is unreadable, fetching again");
             None
         });
-        // The pointer's number was accepted, whatever became of the other file.
-        if let Some(current) = &current {
-            let number = current.manifest().number;
-            if highest.is_none_or(|highest| highest.number < number) {
-                let manifest = current.blake3();
-                highest = Some(Pointer { number, manifest });
-            }
-        }
+        let highest = own::highest(&edge, current.as_ref())?;
         Ok(Follower {
             disk,
             source: Box::new(source),
@@ -202,7 +195,13 @@ impl<'d> Follower<'d> {
     pub fn poll(&mut self) -> Result<Followed, Refusal> {
         self.refused = None;
         let Some(pointer) = self.source.pointer()? else {
-            return Ok(Followed::Empty);
+            return match self.highest {
+                None => Ok(Followed::Empty),
+                // Not a new store but a lost one: whoever took it for empty would hear of no revocation, and of no fault.
+                Some(highest) => Err(Refusal::Gone {
+                    highest: highest.number,
+                }),
+            };
         };
         if self
             .current
@@ -262,18 +261,23 @@ impl<'d> Follower<'d> {
         }
     }
 
-    /// Walks back from the new manifest to ours. Each manifest on the way is proven by the hash that the next one names,
-    /// whoever sealed it.
+    /// Walks back from the new manifest to the highest that was accepted: not to the one in place, whose file may have
+    /// rotted, or be sealed by a key that is no longer pinned. Each manifest on the way is proven by the hash that the next
+    /// one names, whoever sealed it.
     fn walk_chain(&self, next: &TrustedManifest) -> Result<Chain, Refusal> {
-        let Some(ours) = &self.current else {
+        let Some(highest) = self.highest else {
             return Ok(Chain::First);
         };
+        // Accepted before, and not put in place, or lost since.
+        if next.blake3() == highest.manifest {
+            return Ok(Chain::Proven);
+        }
         let ours = Previous {
-            number: ours.manifest().number,
-            blake3: ours.blake3(),
+            number: highest.number,
+            blake3: highest.manifest,
         };
         let mut link = next.manifest().previous;
-        for _ in 0..KEEP_MANIFESTS {
+        for _ in 0..MOST_LINKS {
             match link {
                 Some(previous) if previous == ours => return Ok(Chain::Proven),
                 Some(previous) if previous.number > ours.number => {
@@ -297,39 +301,11 @@ impl<'d> Follower<'d> {
         let missing = link.map_or(0, |previous| previous.number);
         Ok(Chain::Unproven { missing })
     }
-
-    fn accept(&mut self, next: &TrustedManifest, pointer: Pointer) -> Result<(), Refusal> {
-        let temp = self.edge.temp();
-        let write = |name: &str, path: &Path, octets: &[u8]| {
-            write_whole(
-                self.disk,
-                &temp.join(name),
-                path,
-                octets,
-                Audience::Everyone,
-            )
-        };
-        write(
-            "manifest",
-            &self.edge.manifest(pointer.number),
-            next.octets(),
-        )?;
-        write(
-            "highest",
-            &self.edge.highest(),
-            pointer.to_text().as_bytes(),
-        )?;
-        self.highest = Some(pointer);
-        self.accepted_fork = None;
-        write(
-            "current",
-            &self.edge.pointer(),
-            pointer.to_text().as_bytes(),
-        )?;
-        self.current = Some(next.clone());
-        Ok(())
-    }
 }
+
+/// Manifests that are read to prove a chain: an hour of a generation each second. Each may be a request to a bucket, one
+/// after the other, and while an edge that was away for days reads on it hears of no revocation. Tests have fewer.
+pub const MOST_LINKS: usize = if cfg!(test) { 8 } else { 4_096 };
 
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,12 @@ pub enum Refusal {
         /// The highest ever accepted.
         highest: u64,
     },
+    /// The store had generations, and has no pointer any more.
+    #[error("the store has no pointer any more, and generation {highest} was accepted from it")]
+    Gone {
+        /// The highest ever accepted.
+        highest: u64,
+    },
     /// Two different manifests claim one number: two publishers, or a store restored from a copy.
     #[error("the store's history does not contain generation {number} as it was accepted here; {}", advice(*number, *offered))]
     Forked {
@@ -98,6 +104,7 @@ impl Refusal {
                 ..
             }) => "unknown-key",
             Refusal::Store(_) => "manifest",
+            Refusal::Gone { .. } => "missing",
             Refusal::Lower { .. } => "lower",
             Refusal::Forked { .. } | Refusal::OtherFork { .. } => "forked",
             Refusal::ObjectUnreadable { source, .. } => match source.kind() {

@@ -15,8 +15,8 @@ use crate::store::{
     Pointer, Store, linked_manifest, manifest_name, read_bounded, trusted_manifest,
 };
 
-/// A published store, to read from.
-pub trait Source {
+/// A published store, to read from; objects are read by several threads at once.
+pub trait Source: Send + Sync {
     /// What people call it: a path or a URL. Errors name files below it.
     fn root(&self) -> &Path;
 

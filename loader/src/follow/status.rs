@@ -90,7 +90,11 @@ impl Follower<'_> {
                 self.tell_taken(*taken);
                 true
             }
-            Ok(_) => {
+            Ok(outcome) => {
+                if first && *outcome == Followed::Empty {
+                    let store = self.source.root().display();
+                    tracing::warn!(%store, "follow: the store holds no generation yet");
+                }
                 let over = self.tally.recover();
                 if let Some(over) = &over {
                     tracing::info!(was = over.kind, times = over.times, "follow: goes on again");

@@ -34,7 +34,7 @@ impl Rig {
         }
     }
 
-    fn key(&self) -> SealKey {
+    pub(super) fn key(&self) -> SealKey {
         SealKey::from_pkcs8(&self.pkcs8, Path::new("test")).unwrap()
     }
 
@@ -86,7 +86,7 @@ impl Rig {
     }
 
     /// As if the edge had taken it that long ago.
-    fn set_taken(&self, number: u64, ago: std::time::Duration) {
+    pub(super) fn set_taken(&self, number: u64, ago: std::time::Duration) {
         let path = self.edge().manifest(number);
         let file = fs::File::options().write(true).open(path).unwrap();
         file.set_modified(std::time::SystemTime::now() - ago)
@@ -133,7 +133,7 @@ impl Rig {
     }
 }
 
-fn flip(path: &Path, place: usize) {
+pub(super) fn flip(path: &Path, place: usize) {
     let mut octets = fs::read(path).unwrap();
     octets[place] ^= 1;
     fs::remove_file(path).unwrap();

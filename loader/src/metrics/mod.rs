@@ -1,9 +1,10 @@
 //! What `run` and `follow` tell operators; `docs/METRICS.md` says what to do about each.
 //!
-//! The loops note what they did ([`RunMetrics`], [`FollowMetrics`]); what lies in the spool is looked at when somebody
+//! The loops note what they did ([`RunMetrics`], [`OutwardMetrics`], [`FollowMetrics`]); what lies in the spool is looked at when somebody
 //! scrapes. This file has the small change: how a metric is made and registered.
 
 mod follow;
+mod outward;
 mod run;
 
 use std::time::SystemTime;
@@ -14,6 +15,7 @@ use prometheus::{
 use wire::time::UnixSeconds;
 
 pub use follow::FollowMetrics;
+pub use outward::OutwardMetrics;
 pub use run::RunMetrics;
 
 /// A registry that says which program this is, with what the process takes of the machine.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 
-use super::{counter, counters, gauge, histogram, level, program, unix};
+use super::{OutwardMetrics, counter, counters, gauge, histogram, level, program, unix};
 use crate::home::Home;
 use crate::manifest::Manifest;
 use crate::run::PassReport;
@@ -26,6 +26,7 @@ pub struct RunMetrics {
     spool: IntGauge,
     spool_oldest: IntGauge,
     set_aside: IntGauge,
+    outward: OutwardMetrics,
 }
 
 impl RunMetrics {
@@ -88,9 +89,15 @@ impl RunMetrics {
                 "hufu_loader_spool_refused_batches",
                 "Refused batches that lie aside",
             )?,
+            outward: OutwardMetrics::new(&registry)?,
             registry,
             home,
         })
+    }
+
+    /// Those of the thread that tells the outside.
+    pub fn outward(&self) -> OutwardMetrics {
+        self.outward.clone()
     }
 
     /// A pass went through. `current` is what is published now.

@@ -6,6 +6,7 @@
 mod downloads;
 mod publishers;
 mod refusals;
+mod repair;
 mod server;
 mod together;
 

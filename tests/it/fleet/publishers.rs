@@ -21,7 +21,9 @@ fn a_push_killed_at_any_write_leaves_a_whole_generation_and_the_next_one_goes_on
     let began = seen.writes.load(Ordering::Relaxed);
     let _ = run(&mut push("counted")).ok();
     let writes = seen.writes.load(Ordering::Relaxed) - began;
-    assert!(writes >= 8, "{writes}");
+    assert!(writes >= 9, "{writes}");
+    // The very last asks the bucket what time it is, for the sweep.
+    let pointer = writes - 1;
     for write in 1..=writes {
         for after in [false, true] {
             let prefix = format!("w{write}{after}");
@@ -46,7 +48,7 @@ fn a_push_killed_at_any_write_leaves_a_whole_generation_and_the_next_one_goes_on
                 run(follow.arg("--once"))
             };
             let left = follow();
-            if write == writes && after {
+            if write > pointer || (write == pointer && after) {
                 assert_eq!(left.code, Some(0), "{prefix}: {left:?}");
             } else {
                 assert!(
@@ -57,7 +59,7 @@ fn a_push_killed_at_any_write_leaves_a_whole_generation_and_the_next_one_goes_on
             let again = run(&mut push(&prefix)).ok();
             let _ = follow().ok();
             assert_eq!(number(&edge.join("current")), Some(2), "{prefix}");
-            if write == writes {
+            if write >= pointer {
                 assert!(
                     again.stdout.contains("0 files sent") || again.stdout.contains("already"),
                     "what was there was sent again: {again:?}"
