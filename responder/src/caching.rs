@@ -141,6 +141,7 @@ pub(crate) fn names_copy<'a>(
     if tags.peek().is_some() {
         return tags.any(|list| names_tag(list, tag));
     }
+    // RFC 9110 §13.1.3: an If-Modified-Since that is no date MUST be ignored.
     since
         .and_then(read_date)
         .is_some_and(|since| last_modified == Some(since))
@@ -180,6 +181,7 @@ pub(crate) fn last_modified(this_update: UnixSeconds, now: UnixSeconds) -> Optio
 /// True if a list of tags holds `tag` or is `*`. Compared weakly (RFC 9110 §13.1.2): a `W/` in front is passed over, for
 /// caches that weaken tags when they compress. A tag holds no quotation mark, so what stands between them is a tag.
 fn names_tag(list: &[u8], tag: &[u8]) -> bool {
+    // RFC 9110 §13.1.2: If-None-Match MUST be compared weakly; `*` is met by whatever is there.
     list.trim_ascii() == b"*" || list.windows(tag.len()).any(|candidate| candidate == tag)
 }
 
@@ -209,6 +211,7 @@ mod tests {
 
     const TAG: &[u8; 5] = b"\"abc\"";
 
+    // RFC 9110 §13.1.2: If-None-Match MUST be compared weakly; `*` is met by whatever is there.
     #[test]
     fn cache_downloads_again_what_it_has() {
         for value in [
@@ -238,6 +241,7 @@ mod tests {
         }
     }
 
+    // RFC 9110 §13.2.2: If-Modified-Since counts only without If-None-Match.
     #[test]
     fn date_condition_overrules_a_tag_that_differs() {
         let both = conditions(&[
@@ -247,6 +251,7 @@ mod tests {
         assert!(!unchanged(&both, TAG, Some(5)));
     }
 
+    // RFC 9110 §13.1.3: an If-Modified-Since that is no date MUST be ignored.
     #[test]
     fn dates_of_old_clients_are_not_read() {
         let at = 784_111_777;
@@ -266,6 +271,8 @@ mod tests {
         ));
     }
 
+    // RFC 9110 §13.1.1: If-Match MUST be compared strongly; `*` is met by whatever is there.
+    // RFC 9110 §13.1.4: If-Unmodified-Since counts only without If-Match.
     #[test]
     fn part_of_another_document_is_sent_to_who_asked_for_this_one() {
         for (name, value, not_met) in [
@@ -298,6 +305,7 @@ mod tests {
         assert!(!unchanged(&copied_at, TAG, Some(784_111_776)));
     }
 
+    // RFC 9110 §8.8.2.1: Last-Modified MUST NOT be later than now.
     #[test]
     fn two_answers_of_one_second_share_a_date() {
         assert_eq!(last_modified(1_000, 999), None);

@@ -154,6 +154,7 @@ impl Conversation {
             counters.count(Event::TargetTooLong);
             let mut cork = connection.worker.cork.borrow_mut();
             cork.extend_from_slice(URI_TOO_LONG);
+            // RFC 9112 §9.6: a server that closes does so in stages, so that no reset loses its last answer.
             connection.watch.linger();
         } else if let Some(offence) = offence {
             counters.count(offence);

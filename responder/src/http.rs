@@ -77,12 +77,15 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
             }
             Reply::Ready(Some(framing.last_if_draining(worker, response)))
         };
+        // RFC 9112 §3.2.2: a server MUST accept an absolute-form target.
         let path = parts.uri.path();
         let is_document = documents::owns(path);
         match parts.method {
+            // RFC 9110 §9.3.2: HEAD is GET without the body.
             Method::GET | Method::HEAD => {
                 let response = if parts.uri.path_and_query().is_some_and(is_too_long) {
                     worker.counters.count(Event::TargetTooLong);
+                    // RFC 9110 §15.5.15: a target longer than any question needs is refused.
                     refused(StatusCode::URI_TOO_LONG)
                 } else if is_document {
                     documents::response(worker, &parts.method, path, &parts.headers)
@@ -116,6 +119,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                 let mut headers = parts.headers;
                 // None of them counts any more, and a body may be long in coming.
                 headers.clear();
+                // RFC 9112 §7.1: a recipient MUST be able to read the chunked coding.
                 Reply::Reading(Reading {
                     upload: Upload::begin(worker, &self.watch, framing),
                     worker: Rc::clone(&self.worker),
@@ -127,6 +131,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
             }
             _ => {
                 worker.counters.count(Event::MethodRefused);
+                // RFC 9110 §15.5.6: 405 MUST say in Allow which methods there are.
                 let mut response = refused(StatusCode::METHOD_NOT_ALLOWED);
                 let allowed = if is_document {
                     "GET, HEAD"
@@ -360,10 +365,13 @@ impl Framing {
     }
 
     fn body_too_long(self, worker: &Worker, watch: &Watch) -> Response<Body> {
+        // RFC 9113 §8.1: who has answered early MAY ask the client to stop, by RST_STREAM with NO_ERROR.
+        // A body that is dropped unread asks so.
         worker.counters.count(Event::BodyTooLong);
         if self == Self::Octets {
             watch.linger();
         }
+        // RFC 9110 §15.5.14: a body longer than is taken is refused, and the connection may be closed.
         self.closing(StatusCode::PAYLOAD_TOO_LARGE)
     }
 }

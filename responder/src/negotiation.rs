@@ -150,6 +150,8 @@ mod tests {
         choose(&headers, [Zstd, Gzip].into_iter())
     }
 
+    // RFC 9110 §12.5.3: who sends no Accept-Encoding accepts any, and is served what everybody can read.
+    // RFC 9110 §8.4.1.3: x-gzip SHOULD be taken for gzip.
     #[test]
     fn client_gets_octets_that_it_cannot_read() {
         for (accepts, choice) in [
@@ -178,6 +180,7 @@ mod tests {
         assert_eq!(chosen(&["br", "gzip"]), Encoded(Gzip));
     }
 
+    // RFC 9110 §12.5.3: the document as it is stays acceptable unless `identity;q=0` or `*;q=0` says otherwise.
     #[test]
     fn client_that_refuses_plain_octets_gets_them() {
         for refuses in [

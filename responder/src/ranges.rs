@@ -126,6 +126,7 @@ mod tests {
         }
     }
 
+    // RFC 9110 §14.2: a Range in a unit that is not known MUST be ignored; so is one that cannot be read.
     #[test]
     fn range_that_is_none_or_several_is_answered_with_a_part() {
         for range in [
@@ -150,6 +151,7 @@ mod tests {
         assert_eq!(asked(&two, TAG, 10), Part::Whole);
     }
 
+    // RFC 9110 §13.1.5: a part is sent only if If-Range, compared strongly, names what is there now; else the whole.
     #[test]
     fn parts_of_two_documents_make_one_file() {
         for (condition, part) in [

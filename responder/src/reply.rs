@@ -122,7 +122,7 @@ pub(crate) fn put_fields(worker: &Worker, keep: Keep, telling: Telling, fields: 
         Keep::No => fields.put(CACHE_CONTROL, Value::Kept(&NO_STORE)),
     }
     if telling == Telling::Whole {
-        // RFC 6960 A.2: the answer's media type is application/ocsp-response.
+        // RFC 6960 §A.2: the answer's media type is application/ocsp-response.
         fields.put(CONTENT_TYPE, Value::Kept(&OCSP_RESPONSE));
     }
 }

@@ -247,6 +247,7 @@ async fn accept_all(worker: Rc<Worker>, plain: Rc<Listener>, tls: Option<Rc<tls:
 async fn accept(worker: Rc<Worker>, listener: Rc<Listener>) {
     let limit = worker.policy.max_connections;
     loop {
+        // RFC 9919 §8.4: a responder SHOULD keep floods of requests from denying its service: connections are counted.
         if worker.connections.len() >= limit {
             worker.counters.count(Event::LimitReached);
             std::future::poll_fn(|cx| worker.connections.poll_room(limit, cx)).await;

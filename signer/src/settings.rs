@@ -86,11 +86,13 @@ pub struct Terms {
 impl Default for SettingsConfig {
     fn default() -> Self {
         Self {
+            // CABF BR §4.9.9: answers last from eight hours to ten days, and are signed anew before half of that.
             response_validity_secs: 24 * 3_600,
             refresh_secs: 0,
             age_objective_secs: 0,
             forms: Vec::new(),
             issuer: BTreeMap::new(),
+            // CABF BR §4.9.7: a list is made anew within a day of a revocation and ends within ten days.
             crl_validity_secs: 24 * 3_600,
             root_crl_validity_secs: 30 * 86_400,
             ocsp_signer_validity_secs: 14 * 86_400,

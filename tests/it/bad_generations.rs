@@ -138,7 +138,7 @@ fn a_flipped_or_torn_file_of_the_store_is_refused_when_fetched() {
     let _ = published.office.follow(&published.second, &edge).ok();
     wait_until(
         "the second generation is served",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || matches!(published.status(&responder), Status::Revoked(..)),
     );
 }
@@ -214,7 +214,7 @@ fn a_responder_refuses_what_was_done_to_its_own_copy() {
     point(&edge, &published.second);
     wait_until(
         "the second generation is served",
-        Duration::from_secs(10),
+        Duration::from_secs(60),
         || matches!(published.status(&responder), Status::Revoked(..)),
     );
     overwrite(&edge.join("current"), first.as_bytes());

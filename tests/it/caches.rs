@@ -89,7 +89,7 @@ impl Drop for Cached {
     fn drop(&mut self) {
         if self.cache.ended().is_none() {
             self.cache.signal("TERM");
-            let end = Instant::now() + Duration::from_secs(10);
+            let end = Instant::now() + Duration::from_secs(30);
             while self.cache.ended().is_none() && Instant::now() < end {
                 std::thread::sleep(Duration::from_millis(20));
             }

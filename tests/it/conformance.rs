@@ -64,9 +64,7 @@ fn read(comment: &str) -> Option<(Clause, &str)> {
 /// Notes the clauses of one file.
 fn note(path: &str, text: &str, found: &mut BTreeMap<Clause, Kept>) {
     let lines: Vec<&str> = text.lines().collect();
-    let tests_begin = lines
-        .iter()
-        .position(|line| line.starts_with("#[cfg(test)]") || line.starts_with("#[cfg(all(test"));
+    let tests_begin = tests_begin(&lines);
     let file_is_test = path
         .split('/')
         .any(|part| part == "tests" || part.ends_with("_tests") || part.ends_with("tests.rs"));
@@ -102,6 +100,15 @@ fn note(path: &str, text: &str, found: &mut BTreeMap<Clause, Kept>) {
             kept.code.insert(format!("`{path}`"));
         }
     }
+}
+
+/// The line where the tests in a file of code begin. `mod tests;` only says that they are next door.
+fn tests_begin(lines: &[&str]) -> Option<usize> {
+    lines.windows(2).position(|two| {
+        let [gate, module] = two else { return false };
+        let is_gate = gate.starts_with("#[cfg(test)]") || gate.starts_with("#[cfg(all(test");
+        is_gate && !module.ends_with(';')
+    })
 }
 
 /// The test that a line stands above or in.
@@ -229,6 +236,13 @@ fn clause_is_read_wrongly() {
     assert!(read.is_sorted(), "{read:?}");
 }
 
+#[test]
+fn code_is_taken_for_a_test_or_a_test_for_code() {
+    let begin = |text: &str| tests_begin(&text.lines().collect::<Vec<_>>());
+    assert_eq!(begin("mod a;\n#[cfg(test)]\nmod tests;\nfn f() {}"), None);
+    assert_eq!(begin("fn f() {}\n#[cfg(test)]\nmod tests {\n}"), Some(1));
+}
+
 /// In the order of the page.
 const SOURCES: &[&str] = &[
     "RFC 6960",
@@ -238,8 +252,10 @@ const SOURCES: &[&str] = &[
     "RFC 9608",
     "CABF BR",
     "RFC 9110",
+    "RFC 9111",
     "RFC 9112",
     "RFC 9113",
+    "RFC 7301",
     "RFC 8813",
     "RFC 8017",
     "RFC 5758",

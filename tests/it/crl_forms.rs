@@ -128,7 +128,8 @@ fn point_of(list: &[u8]) -> Option<String> {
         let ParsedExtension::IssuingDistributionPoint(point) = extension.parsed_extension() else {
             return None;
         };
-        assert!(extension.critical, "CABF BR 7.2.2.1");
+        // CABF BR §7.2.2.1: a partitioned list has a critical issuingDistributionPoint with the fullName URI of its certificates.
+        assert!(extension.critical);
         match point.distribution_point.as_ref() {
             Some(DistributionPointName::FullName(names)) => match names[0] {
                 GeneralName::URI(uri) => Some(uri.to_owned()),

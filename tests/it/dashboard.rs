@@ -18,7 +18,7 @@ use hufu_tests::demo::{Authority, Demo};
 use hufu_tests::http::{self, Connection};
 use hufu_tests::office::Office;
 use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
-use hufu_tests::process::{Running, free_address, wait_until};
+use hufu_tests::process::{Raises, Running, free_address, wait_until};
 use hufu_tests::root;
 use serde_json::{Value, json};
 
@@ -210,7 +210,7 @@ fn panel_of_the_dashboard_stays_empty() {
                 make_traffic(&demo);
             }
         });
-        let _stops = Stops(&stop);
+        let _stops = Raises(&stop);
         empty_panels(&prometheus)
     });
     assert!(
@@ -229,15 +229,6 @@ fn panel_of_the_dashboard_stays_empty() {
     // A demo that runs well wakes nobody.
     let critical = prometheus.query("ALERTS{alertstate=\"firing\", severity=\"critical\"}");
     assert!(critical.is_empty(), "{critical:?}");
-}
-
-/// Ends the traffic, panic or not.
-struct Stops<'a>(&'a AtomicBool);
-
-impl Drop for Stops<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// The queries that get no data, however long one waits.

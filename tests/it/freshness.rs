@@ -135,6 +135,8 @@ fn an_answer_grows_old_or_a_revocation_waits_for_its_shard() {
     });
     // Killed in the middle of it, and started anew: every shard has its turn all the same.
     line.signer.signal("KILL");
+    // Until it is gone it holds the spool's lock.
+    let _ = line.signer.wait(PATIENCE);
     line.signer = signer(&data);
     ask_until(&mut line, &mut connection, &questions, |said| {
         said.iter().all(|(serial, (_, at))| *at > first[serial].1)

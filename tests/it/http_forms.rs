@@ -100,7 +100,8 @@ fn some_form_of_post_is_not_understood() {
 #[test]
 fn target_with_a_host_in_it_is_not_understood() {
     let served = Served::shared();
-    // Used as a proxy, it is asked with an absolute-form target (RFC 9112 §3.2.2: a server MUST accept it).
+    // Used as a proxy, it is asked with such a target.
+    // RFC 9112 §3.2.2: a server MUST accept an absolute-form target.
     let target = format!("http://ocsp.example{}", served.target(&served.revoked));
     let status = asked(served, &served.revoked, &["-x", "URL", &target]);
     assert!(matches!(status, Status::Revoked(..)), "{status:?}");
@@ -270,6 +271,7 @@ fn answer_lacks_what_caches_need() {
         "etag",
         "expires",
         "cache-control",
+        // RFC 9110 §6.6.1: a server with a clock MUST say the Date.
         "date",
     ] {
         assert!(got.header(name).is_some(), "{name}");

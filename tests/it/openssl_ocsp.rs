@@ -41,6 +41,9 @@ fn verified(ran: Ran) -> Ran {
     ran
 }
 
+// RFC 6960 §4.1.1: the hash of the issuer's DN, and of its key without tag, length and unused bits.
+// RFC 9919 §3.2.2: the certificate of the authority's delegate comes along.
+// CABF BR §4.9.9: who answers was certified by the authority that issued the certificate asked about.
 #[test]
 fn good_and_revoked_by_post() {
     let demo = Demo::shared();
@@ -168,4 +171,42 @@ fn percent_encoded(request: &[u8]) -> String {
         .replace('+', "%2B")
         .replace('/', "%2F")
         .replace('=', "%3D")
+}
+
+// RFC 9919 §3.2.2: a delegate's certificate says that it need not be checked, and neither where answers nor where lists are.
+// CABF BR §4.9.9: the certificate of a delegate has id-pkix-ocsp-nocheck.
+// RFC 6960 §4.2.2.2: a delegate has id-kp-OCSPSigning, from the very issuer it speaks for.
+#[test]
+fn a_delegates_certificate_sends_clients_on_to_ask_about_it() {
+    let demo = Demo::shared();
+    let folder = tempfile::tempdir().unwrap();
+    let answered = folder.path().join("response.der");
+    let answered = answered.to_str().unwrap();
+    let url = demo.url();
+    let _ = verified(ask(
+        demo,
+        "good",
+        &["-no_nonce", "-url", &url, "-respout", answered],
+    ));
+    let Answer::Signed(basic) = Answer::read(&fs::read(answered).unwrap()) else {
+        panic!("refused");
+    };
+    assert_eq!(basic.certificates.len(), 1);
+    fs::write(folder.path().join("delegate.der"), &basic.certificates[0]).unwrap();
+    let words = [
+        "x509",
+        "-inform",
+        "DER",
+        "-in",
+        "delegate.der",
+        "-noout",
+        "-text",
+    ];
+    let shown = openssl(folder.path(), words).ok().stdout;
+    for there in ["OCSP Signing", "OCSP No Check"] {
+        assert!(shown.contains(there), "{there}: {shown}");
+    }
+    for absent in ["Authority Information Access", "CRL Distribution Points"] {
+        assert!(!shown.contains(absent), "{absent}: {shown}");
+    }
 }

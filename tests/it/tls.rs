@@ -82,12 +82,12 @@ fn old_tls_or_an_unknown_protocol_is_spoken() {
         .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     let mut said = Vec::new();
     let _ = stream.read_to_end(&mut said);
     assert!(!said.starts_with(b"HTTP"), "{said:?}");
-    wait_until("the failure is counted", Duration::from_secs(20), || {
+    wait_until("the failure is counted", Duration::from_secs(60), || {
         metric(served.responder.admin, failed) > before
     });
 }
@@ -199,7 +199,7 @@ fn renewed_certificate_needs_a_restart_or_drops_connections() {
     install("after");
     wait_until(
         "the new certificate is shown",
-        Duration::from_secs(30),
+        Duration::from_secs(60),
         || shown(tls) == "subject=CN = after",
     );
     assert_eq!(
@@ -210,7 +210,7 @@ fn renewed_certificate_needs_a_restart_or_drops_connections() {
 
     // What cannot be used is said, and changes nothing.
     fs::write(&key, "no key").unwrap();
-    wait_until("the refusal is said", Duration::from_secs(30), || {
+    wait_until("the refusal is said", Duration::from_secs(60), || {
         responder
             .program
             .said()
@@ -283,14 +283,14 @@ fn handshake_that_never_ends_holds_a_connection() {
     ]);
     let mut stream = TcpStream::connect(tls).unwrap();
     stream
-        .set_read_timeout(Some(Duration::from_secs(30)))
+        .set_read_timeout(Some(Duration::from_secs(60)))
         .unwrap();
     // The beginning of a ClientHello.
     stream
         .write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
         .unwrap();
     assert!(matches!(stream.read(&mut [0; 99]), Ok(0)), "closed");
-    wait_until("the timeout is counted", Duration::from_secs(20), || {
+    wait_until("the timeout is counted", Duration::from_secs(60), || {
         metric(
             responder.admin,
             "hufu_connection_timeouts_total{in=\"request\"}",

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -273,6 +273,17 @@ fn spawn(command: Command) -> io::Result<Child> {
         .expect("the keeper lives as long as the process");
     drop(orders);
     answer.recv().expect("the keeper answers each order")
+}
+
+/// Raises a flag when dropped: what runs beside a test in a scope ends when the test panics, or the scope would wait for it
+/// for ever.
+#[derive(Debug)]
+pub struct Raises<'a>(pub &'a AtomicBool);
+
+impl Drop for Raises<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Waits for a condition.

@@ -65,10 +65,10 @@ fn bind(option: &'static str, address: SocketAddr) -> Result<TcpListener, UpErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU8, Ordering};
 
     fn addresses(ocsp: SocketAddr, admin: SocketAddr) -> Addresses {
-        // Let go of at once: nobody else is handed it in the moment that a test lasts.
-        let live = TcpListener::bind("127.0.0.1:0").unwrap();
+        let live = TcpListener::bind(own_address()).unwrap();
         Addresses {
             ocsp,
             admin,
@@ -77,11 +77,19 @@ mod tests {
         }
     }
 
+    /// Some port of a loopback address that nobody else uses: one let go of on 127.0.0.1 may be another test's a moment
+    /// later.
+    fn own_address() -> SocketAddr {
+        static NEXT: AtomicU8 = AtomicU8::new(1);
+        let last = NEXT.fetch_add(1, Ordering::Relaxed);
+        SocketAddr::from(([127, 0, 81, last], 0))
+    }
+
     /// Two ports that were free a moment ago.
     fn free() -> (SocketAddr, SocketAddr) {
         let (a, b) = (
-            TcpListener::bind("127.0.0.1:0").unwrap(),
-            TcpListener::bind("127.0.0.1:0").unwrap(),
+            TcpListener::bind(own_address()).unwrap(),
+            TcpListener::bind(own_address()).unwrap(),
         );
         (a.local_addr().unwrap(), b.local_addr().unwrap())
     }

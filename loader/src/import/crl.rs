@@ -143,7 +143,7 @@ impl JudgedList {
     }
 }
 
-/// RFC 5280 §6.3.3 (b)(1) and (f): same name, and a certificate that may sign CRLs.
+/// RFC 5280 §6.3.3: (b)(1) and (f), same name, and a certificate that may sign CRLs.
 pub(super) fn check_issuer(
     crl: &Crl<'_>,
     issuer: &Certificate,

@@ -53,6 +53,7 @@ impl Held {
     }
 
     /// Reads and answers until the client has no more for now.
+    // RFC 9112 §9.3.2: pipelined requests are answered in the order they came.
     pub(crate) fn turn(&mut self, connection: &Connection, cx: &mut Context<'_>) -> Poll<Turn> {
         let worker = &*connection.worker;
         for _ in 0..MAX_READS {

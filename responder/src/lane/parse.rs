@@ -277,6 +277,7 @@ impl Field {
         let known: &[(&[u8], Self)] = match name.len() {
             4 => &[(b"host", Self::Host)],
             5 => &[(b"range", Self::NotSimple)],
+            // RFC 9110 §10.1.1: who waits for 100 is answered, with 100 or with the final status.
             6 => &[(b"expect", Self::NotSimple)],
             7 => &[(b"upgrade", Self::NotSimple), (b"trailer", Self::NotSimple)],
             8 => &[

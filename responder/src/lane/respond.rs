@@ -70,6 +70,7 @@ fn write(
         write_decimal(octets.len(), into);
         into.extend_from_slice(b"\r\n");
     }
+    // RFC 9110 §6.6.1: a server with a clock MUST say the Date.
     into.extend_from_slice(b"date: ");
     into.extend_from_slice(&worker.date());
     into.extend_from_slice(b"\r\n\r\n");

@@ -28,6 +28,7 @@ fn post_with(fields: &str) -> Vec<u8> {
         .into_bytes()
 }
 
+// RFC 9110 §5.1: fields that a recipient does not know are ignored.
 #[test]
 fn simple_request_is_left_to_hyper() {
     let worker = Worker::empty();
@@ -55,6 +56,7 @@ fn simple_request_is_left_to_hyper() {
 // RFC 9112 §5.1: no space stands between a field's name and its colon.
 // RFC 9112 §5.2: a folded line, which has no name, is not accepted.
 // RFC 9112 §6.3: lengths that contradict one another, or a length beside Transfer-Encoding, are never read leniently.
+// RFC 9110 §5.6.2: what names are made of.
 #[test]
 fn doubtful_request_is_answered_without_hyper() {
     let worker = Worker::empty();

@@ -129,6 +129,7 @@ impl Live {
             issuers.insert(id, *own);
         }
         let queue = settings.live_queue.unwrap_or(QUEUE_A_WORKER * workers);
+        // CABF BR §4.10.2: an answer takes at most ten seconds; what is signed live has a deadline below that.
         let deadline = settings.live_deadline_millis.unwrap_or(DEADLINE_MILLIS);
         let rate = settings.live_rate.unwrap_or(RATE_A_WORKER * workers as u64);
         for (name, value, most) in [

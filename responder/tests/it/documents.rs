@@ -68,6 +68,7 @@ fn blake3_of(octets: &[u8]) -> String {
     hufu_loader::digest::Digest::of(octets).to_string()
 }
 
+// RFC 9110 §15.4.5: 304 MUST repeat ETag, Expires, Cache-Control and Vary of the 200, and SHOULD NOT describe the octets.
 #[test]
 fn unchanged_crl_is_downloaded_again() {
     let edge = Edge::filled();
@@ -87,6 +88,7 @@ fn unchanged_crl_is_downloaded_again() {
     assert_eq!(wire.read_head().header("content-length"), "5");
 }
 
+// RFC 9110 §15.3.7.1: a single part MUST be sent with Content-Range.
 #[test]
 fn interrupted_download_begins_anew_or_at_the_wrong_octet() {
     let (edge, crl) = compressible();
@@ -143,6 +145,8 @@ fn interrupted_download_begins_anew_or_at_the_wrong_octet() {
     assert_eq!(wire.read().status, 412);
 }
 
+// RFC 9110 §12.5.5: what was chosen by Accept-Encoding says so, or a cache gives one client's form to another.
+// RFC 9110 §8.8.3.3: two encodings of a document need two strong tags.
 #[test]
 fn client_gets_a_form_of_the_list_that_it_cannot_read_or_a_cache_mixes_them_up() {
     let (edge, crl) = compressible();

@@ -99,6 +99,7 @@ fn stock_client_with_http_1_0_and_no_host_is_turned_away() {
     }
 }
 
+// RFC 9112 §7.1: a recipient MUST be able to read the chunked coding.
 #[test]
 fn post_in_some_shape_is_not_understood() {
     let edge = Edge::filled();
@@ -139,6 +140,7 @@ fn post_that_comes_octet_by_octet_is_cut_short() {
     assert_eq!(wire.read().says(), Says::Revoked);
 }
 
+// RFC 9110 §10.1.1: who waits for 100 is answered, with 100 or with the final status.
 #[test]
 fn client_that_waits_for_100_continue_waits_for_ever() {
     let edge = Edge::filled();
@@ -228,6 +230,7 @@ fn answer_to_the_first_of_two_passes_for_an_answer_to_both() {
     assert_eq!(responder.ask(post(&both)).says(), Says::Unauthorized);
 }
 
+// RFC 9112 §9.3.2: pipelined requests are answered in the order they came.
 #[test]
 fn sixteen_pipelined_requests_come_back_out_of_order_or_not_at_all() {
     let edge = Edge::filled();
@@ -247,6 +250,7 @@ fn sixteen_pipelined_requests_come_back_out_of_order_or_not_at_all() {
     }
 }
 
+// RFC 9110 §9.3.2: HEAD is GET without the body.
 #[test]
 fn head_sends_a_body_that_the_client_takes_for_the_next_answer() {
     let edge = Edge::filled();

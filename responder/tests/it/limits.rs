@@ -6,6 +6,7 @@ use crate::edge::{Edge, request};
 use crate::forms::{get, post};
 use crate::process::{Running, Says, wait_for};
 
+// RFC 9110 §15.5.14: a body longer than is taken is refused, and the connection may be closed.
 #[test]
 fn body_of_any_length_is_read() {
     let edge = Edge::filled();
@@ -28,6 +29,7 @@ fn body_of_any_length_is_read() {
     );
 }
 
+// RFC 9112 §9.6: a server that closes does so in stages, so that no reset loses its last answer.
 #[test]
 fn refusal_is_lost_in_the_reset_of_a_body_nobody_reads() {
     let edge = Edge::filled();
@@ -77,6 +79,7 @@ fn announced_body_is_waited_for_before_it_is_refused() {
     assert!(wire.is_closed());
 }
 
+// RFC 9110 §15.5.15: a target longer than any question needs is refused.
 #[test]
 fn target_of_any_length_is_read() {
     let edge = Edge::filled();
@@ -149,6 +152,7 @@ fn resting_connection_is_kept_for_ever() {
     assert_eq!(responder.metric("hufu_connections_open"), 0.0);
 }
 
+// RFC 9919 §8.4: a responder SHOULD keep floods of requests from denying its service: connections are counted.
 #[test]
 fn connections_beyond_the_limit_are_never_served_or_break_the_others() {
     let edge = Edge::filled();

@@ -75,6 +75,7 @@ fn octets_that_are_not_http_are_not_survived() {
     assert!(responder.metric("hufu_http_refused_total{reason=\"syntax\"}") >= 5.0);
 }
 
+// RFC 9110 §15.5.6: 405 MUST say in Allow which methods there are.
 #[test]
 fn other_methods_do_something() {
     let edge = Edge::filled();

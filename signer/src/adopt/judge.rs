@@ -153,7 +153,8 @@ fn names_match(in_list: &[u8], in_certificate: &X509Name<'_>) -> Result<(), Refu
     }
 }
 
-/// RFC 5280 §4.2.1.3 and .9. Old authorities have neither extension; what is said must allow it.
+/// RFC 5280 §6.3.3: (f), the extensions of whoever signed the list must allow it.
+/// Old authorities have neither keyUsage nor basicConstraints.
 fn may_sign(issuer: &X509Certificate<'_>) -> Result<(), Refusal> {
     let constraints = issuer
         .basic_constraints()

@@ -210,6 +210,8 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
             extension::key_usage(KeyUsages::DigitalSignature, extension::Weight::Critical)
                 .map_err(encode())?,
             extension::extended_key_usage(&[extension::KP_OCSP_SIGNING]).map_err(encode())?,
+            // CABF BR §4.9.9: the certificate of a delegate has id-pkix-ocsp-nocheck.
+            // RFC 9919 §3.2.2: it says neither where answers nor where lists about itself are.
             extension::ocsp_nocheck().map_err(encode())?,
         ],
         // It names no list, but stands on one if it is ever revoked: on that of a partition, where there are some, so that

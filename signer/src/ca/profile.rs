@@ -296,4 +296,16 @@ mod tests {
                 .contains(signs)
         );
     }
+
+    // RFC 8813 §3: keyEncipherment must not stand beside an elliptic-curve key.
+    #[test]
+    fn a_device_with_an_elliptic_curve_key_may_encipher_keys() {
+        let profile = Profile::new(SubjectKind::Device, ProfileConfig::default()).unwrap();
+        let usages = |key| profile.key_usage(key).0;
+        assert!(usages(KeyFamily::Rsa).contains(KeyUsages::KeyEncipherment));
+        for key in [KeyFamily::EllipticCurve, KeyFamily::Edwards] {
+            assert!(!usages(key).contains(KeyUsages::KeyEncipherment));
+        }
+        assert!(usages(KeyFamily::EllipticCurve).contains(KeyUsages::KeyAgreement));
+    }
 }

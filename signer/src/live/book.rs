@@ -67,7 +67,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Who signs now. RFC 6960 §4.4.7.2: the algorithm the client would like best of those there are, else our own first.
+    /// Who signs now.
+    // RFC 6960 §4.4.7.2: the algorithm the client would like best of those there are, else our own first.
     pub(super) fn signatory(
         &self,
         preferred: Option<PreferredAlgorithms<'_>>,
@@ -324,4 +325,92 @@ fn hash(hash: AskedHash, octets: &[u8]) -> Vec<u8> {
         AskedHash::Sm3 => return sm3::Sm3::digest(octets).to_vec(),
     };
     digest::digest(algorithm, octets).as_ref().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyError, Signer};
+
+    /// A key of which only the algorithm matters.
+    struct Named(SignatureAlgorithm);
+
+    impl Signer for Named {
+        fn algorithm(&self) -> SignatureAlgorithm {
+            self.0
+        }
+
+        fn public_key_der(&self) -> &[u8] {
+            &[]
+        }
+
+        fn sign_into(&self, _: &[u8], _: &mut [u8]) -> Result<(), KeyError> {
+            Ok(())
+        }
+    }
+
+    fn signatory(algorithm: SignatureAlgorithm, not_after: UnixSeconds) -> Arc<Signatory> {
+        Arc::new(Signatory::new(Responder {
+            key: Box::new(Named(algorithm)),
+            certificate: vec![0x30, 0],
+            key_hash: [0; 20],
+            not_before: 0,
+            not_after,
+        }))
+    }
+
+    /// A request whose client would rather have these, in this order.
+    fn wishing(algorithms: &[SignatureAlgorithm]) -> Vec<u8> {
+        use wire::der::push_tlv;
+        let wrapped = |tag, content: &[u8]| {
+            let mut whole = Vec::new();
+            push_tlv(&mut whole, tag, content);
+            whole
+        };
+        let list: Vec<u8> = algorithms
+            .iter()
+            .flat_map(|algorithm| wrapped(0x30, algorithm.identifier()))
+            .collect();
+        let value = wrapped(0x04, &wrapped(0x30, &list));
+        let extension = [wire::oid::PREFERRED_SIGNATURE_ALGORITHMS, &value].concat();
+        let extensions = wrapped(0xa2, &wrapped(0x30, &wrapped(0x30, &extension)));
+        let id = [0x30, 2, 0x06, 0, 0x04, 0, 0x04, 0, 0x02, 1, 5];
+        let list = wrapped(0x30, &wrapped(0x30, &wrapped(0x30, &id)));
+        wrapped(0x30, &wrapped(0x30, &[list, extensions].concat()))
+    }
+
+    // RFC 6960 §4.4.7.2: the algorithm the client would like best of those there are, else our own first.
+    #[test]
+    fn a_client_is_answered_with_what_it_likes_less_or_by_who_has_ended() {
+        use SignatureAlgorithm::{EcdsaP256Sha256, EcdsaP384Sha384, Ed25519, Rsa2048Sha256};
+        let entry = Entry {
+            id: IssuerId([0; 16]),
+            source: Source::List(None),
+            never_issued: NeverIssued::Unauthorized,
+            validity_secs: 1,
+            signatories: vec![
+                signatory(EcdsaP256Sha256, 100),
+                signatory(Rsa2048Sha256, 100),
+                signatory(Ed25519, 50),
+            ],
+            prefixes: vec![],
+        };
+        let chosen = |wishes: &[SignatureAlgorithm], now| {
+            let request = wishing(wishes);
+            let read = wire::request::OcspRequest::parse(&request).unwrap();
+            assert!(read.preferred.is_some());
+            entry
+                .signatory(read.preferred, now)
+                .map(|one| algorithm(one))
+        };
+        assert_eq!(
+            chosen(&[Rsa2048Sha256, EcdsaP256Sha256], 1),
+            Some(Rsa2048Sha256)
+        );
+        assert_eq!(chosen(&[EcdsaP384Sha384, Ed25519], 1), Some(Ed25519));
+        assert_eq!(chosen(&[Ed25519, Rsa2048Sha256], 60), Some(Rsa2048Sha256));
+        assert_eq!(chosen(&[EcdsaP384Sha384], 1), Some(EcdsaP256Sha256));
+        assert_eq!(chosen(&[Rsa2048Sha256], 100), None);
+        assert!(entry.signatory(None, 1).map(|one| algorithm(one)) == Some(EcdsaP256Sha256));
+    }
 }

@@ -1,7 +1,6 @@
 //! Downloads that are cut short go on where they were.
 
 use std::fs;
-use std::time::Duration;
 
 use hufu_tests::pki::Status;
 use hufu_tests::process::{Running, run, wait_until};
@@ -22,9 +21,9 @@ fn a_follower_killed_in_the_middle_of_an_object_goes_on_where_it_was() {
     let _ = fleet.push().ok();
     let edge = fleet.path("edge");
     let wire = fleet.bucket.wire();
-    // 16 KiB in 4 ms: ten seconds for all of it, if nobody interfered.
-    wire.slow_down(4);
-    for reached in [8 << 20, 24 << 20] {
+    // So much comes each time, however long the kill takes: the small files and one piece, then two.
+    for (reached, comes) in [(8 << 20, 9 << 20), (24 << 20, 17 << 20)] {
+        wire.stall_after(comes);
         let mut follow = fleet.follow_command(&edge, wire.address, "city");
         follow.arg("--once");
         let mut follower = Running::start(&follow, &fleet.path("killed.log"));
@@ -32,8 +31,8 @@ fn a_follower_killed_in_the_middle_of_an_object_goes_on_where_it_was() {
         follower.signal("KILL");
         let _ = follower.wait(PATIENCE);
         assert!(!edge.join("current").exists());
+        wire.mend();
     }
-    wire.mend();
     let before = wire.passed();
     fleet.bucket.seen().ranges.lock().unwrap().clear();
     let mut follow = fleet.follow_command(&edge, wire.address, "city");
@@ -93,7 +92,7 @@ fn what_a_power_cut_left_of_a_download_is_not_believed() {
     let _ = fleet.push().ok();
     let edge = fleet.path("edge");
     let wire = fleet.bucket.wire();
-    wire.slow_down(4);
+    wire.stall_after(9 << 20);
     let mut follow = fleet.follow_command(&edge, wire.address, "city");
     follow.arg("--once");
     let mut follower = Running::start(&follow, &fleet.path("killed.log"));
@@ -113,7 +112,5 @@ fn what_a_power_cut_left_of_a_download_is_not_believed() {
     let mut again = fleet.follow_command(&edge, wire.address, "city");
     let _ = run(again.arg("--once")).ok();
     assert_eq!(number(&edge.join("current")), Some(2));
-    wait_until("nothing is left over", Duration::from_secs(1), || {
-        begun(&edge) == 0
-    });
+    wait_until("nothing is left over", PATIENCE, || begun(&edge) == 0);
 }

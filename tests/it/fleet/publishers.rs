@@ -122,7 +122,9 @@ fn two_publishers_in_one_bucket_stop_and_say_so() {
     fleet.tamper(|folder| {
         let text = fs::read_to_string(folder.join("current")).unwrap();
         let digest = text.lines().nth(1).unwrap();
-        fs::write(folder.join("current"), format!("77\n{digest}\n")).unwrap();
+        // At once, as a service does it: the publisher may be looking.
+        fs::write(folder.join("current.new"), format!("77\n{digest}\n")).unwrap();
+        fs::rename(folder.join("current.new"), folder.join("current")).unwrap();
     });
     fleet.office.revoke("p256", &fleet.serials[2]);
     let _ = fleet.office.signer(&["sign"]).ok();

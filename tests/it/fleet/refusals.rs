@@ -29,6 +29,13 @@ fn flip(path: &Path) {
     fs::write(path, octets).unwrap();
 }
 
+/// At once: a follower that polls must not meet half of it, for that is another refusal.
+fn put(path: &Path, octets: &[u8]) {
+    let aside = path.with_extension("aside");
+    fs::write(&aside, octets).unwrap();
+    fs::rename(aside, path).unwrap();
+}
+
 fn cut(path: &Path) {
     let octets = fs::read(path).unwrap();
     fs::write(path, &octets[..octets.len() / 2]).unwrap();
@@ -109,7 +116,7 @@ fn a_pointer_set_back_is_refused_said_once_and_remembered_over_a_restart() {
     });
     let responder = fleet.office.responder(&edge);
     assert!(fleet.is_revoked(&responder, 0));
-    fleet.tamper(|folder| fs::write(folder.join("current"), &old).unwrap());
+    fleet.tamper(|folder| put(&folder.join("current"), &old));
     follower.until("the follower refuses it", PATIENCE, || {
         status_file(&edge)["refused"]["kind"] == "lower"
     });
@@ -136,7 +143,7 @@ fn a_pointer_set_back_is_refused_said_once_and_remembered_over_a_restart() {
     assert!(ran.stderr.contains("already accepted"), "{ran:?}");
     let responder = fleet.office.responder(&edge);
     assert!(fleet.is_revoked(&responder, 0));
-    fleet.tamper(|folder| fs::write(folder.join("current"), &new).unwrap());
+    fleet.tamper(|folder| put(&folder.join("current"), &new));
     let _ = fleet.follow(&edge).ok();
 }
 

@@ -184,8 +184,30 @@ struct Settings {
     left: Mutex<Option<u64>>,
     /// Milliseconds before each 16 KiB towards the client.
     slow_millis: AtomicU64,
+    /// What is beyond those octets waits instead of being cut.
+    stalls: AtomicBool,
     /// Accepts and closes at once.
     gone: AtomicBool,
+}
+
+impl Settings {
+    /// How many of so many octets come through.
+    fn take(&self, octets: usize) -> usize {
+        let mut left = self.left.lock().unwrap();
+        let Some(left) = left.as_mut() else {
+            return octets;
+        };
+        let through = octets.min(usize::try_from(*left).unwrap_or(usize::MAX));
+        *left -= through as u64;
+        through
+    }
+
+    /// Octets were lost here, so the connection ends afterwards.
+    fn wait_while_stalled(&self) {
+        while self.stalls.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// A wire between a client and the server, with an address of its own.
@@ -222,9 +244,16 @@ impl Wire {
         *self.settings.left.lock().unwrap() = Some(octets);
     }
 
+    /// So many octets still come through, then nothing moves until it is mended or the client goes.
+    pub(super) fn stall_after(&self, octets: u64) {
+        self.settings.stalls.store(true, Ordering::Relaxed);
+        self.cut_after(octets);
+    }
+
     /// As it should be.
     pub(super) fn mend(&self) {
         *self.settings.left.lock().unwrap() = None;
+        self.settings.stalls.store(false, Ordering::Relaxed);
         self.settings.gone.store(false, Ordering::Relaxed);
         self.settings.slow_millis.store(0, Ordering::Relaxed);
     }
@@ -270,19 +299,13 @@ fn pass(
         if slow > 0 {
             std::thread::sleep(Duration::from_millis(slow));
         }
-        let through = {
-            let mut left = settings.left.lock().unwrap();
-            let through = left.map_or(read, |left| {
-                read.min(usize::try_from(left).unwrap_or(usize::MAX))
-            });
-            if let Some(left) = left.as_mut() {
-                *left -= through as u64;
-            }
-            through
-        };
+        let through = settings.take(read);
         to_client.write_all(&buffer[..through])?;
         passed.fetch_add(through as u64, Ordering::Relaxed);
         if through < read {
+            if settings.stalls.load(Ordering::Relaxed) {
+                settings.wait_while_stalled();
+            }
             break;
         }
     }

@@ -183,13 +183,18 @@ pub(super) fn read_documents(mut input: Input<'_>) -> Result<Vec<Document>, Deco
 fn read_list_note(input: &mut Input<'_>) -> Result<ListNote, DecodeError> {
     let revision = input.u64()?;
     let count = input.u32()?;
-    // Nothing is reserved ahead, as above.
-    let mut expired = Vec::new();
+    // Nothing is reserved ahead, as above; and each is longer in memory than in the file, so that short ones that repeat
+    // are refused before they are held.
+    let mut expired: Vec<Serial> = Vec::new();
     for _ in 0..count {
         let at = input.offset;
         let length = input.u8()?;
-        let serial = Serial::from_content(input.take(length.into())?);
-        expired.push(serial.map_err(|rule| rule.at(at))?);
+        let serial =
+            Serial::from_content(input.take(length.into())?).map_err(|rule| rule.at(at))?;
+        if expired.last().is_some_and(|last| *last >= serial) {
+            return Err(Rule::FieldRange.at(at));
+        }
+        expired.push(serial);
     }
     Ok(ListNote { revision, expired })
 }

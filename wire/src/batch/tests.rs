@@ -214,6 +214,19 @@ fn the_note_of_a_list_is_lost_or_stands_on_what_is_no_list() {
         .expired
         .reverse();
     assert_eq!(backwards.encode(), Err(Rule::FieldRange));
+    // One that repeats is refused where it stands: nobody holds a file's worth of the shortest serial.
+    let at = octets
+        .windows(5)
+        .position(|w| w == [1, 5, 2, 6, 1])
+        .unwrap();
+    let mut repeated = octets.clone();
+    repeated[at + 2..at + 5].copy_from_slice(&[2, 0, 5]);
+    assert!(Header::parse(&repeated).is_err());
+    repeated[at..at + 5].copy_from_slice(&[2, 6, 1, 1, 5]);
+    assert_eq!(
+        Header::parse(&repeated).map(drop),
+        Err(Rule::FieldRange.at(at + 3))
+    );
     let mut misplaced = noted;
     misplaced.documents[0].kind = DocumentKind::OtherCertificate;
     assert_eq!(misplaced.encode(), Err(Rule::FieldRange));

@@ -20,6 +20,8 @@
 
 mod distribution;
 mod entry;
+#[cfg(test)]
+mod form_tests;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod pem;

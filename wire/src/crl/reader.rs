@@ -82,8 +82,8 @@ impl<'a> Crl<'a> {
             }
             _ => None,
         };
-        // RFC 5280 §5.1.2.6: an empty list MUST be left out. It is taken when written: it is validly signed out there
-        // and says the same.
+        // RFC 5280 §5.1.2.6: an empty list MUST be left out; it is taken when written.
+        // It is validly signed out there and says the same.
         let entries = match tbs.optional(tag::SEQUENCE)? {
             Some(entries) => entries.reader(),
             None => Reader::new(&[]),
@@ -208,7 +208,8 @@ fn read_version(tbs: &mut Reader<'_>) -> Result<bool, DecodeError> {
     }
 }
 
-/// The number of a list: a non-negative INTEGER of at most 20 octets (RFC 5280 §5.2.3).
+/// The number of a list: an INTEGER. RFC 5280 §5.2.3 wants it non-negative and of at most 20 octets; a longer one only has
+/// to be compared.
 fn read_number<'a>(value: &mut Reader<'a>) -> Result<&'a [u8], DecodeError> {
     value.integer(32).map(|number| number.content)
 }

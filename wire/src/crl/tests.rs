@@ -165,6 +165,7 @@ fn every_field_of_a_written_list_comes_back() {
         [
             (&[5][..], 1_700_000_000, reason, Some(1_600_000_000)),
             (&[0, 0x80], 1_700_000_001, None, None),
+            // CABF BR §7.2.2: the reason unspecified is not written.
             // RFC 5280 §5.3.1: unspecified is left out.
             (&[0x80], 4_000_000_000, None, None),
         ]
@@ -173,7 +174,7 @@ fn every_field_of_a_written_list_comes_back() {
 
 #[test]
 fn an_empty_list_has_no_empty_sequence() {
-    // RFC 5280 §5.1.2.6.
+    // RFC 5280 §5.1.2.6: without entries the list itself is absent.
     let tbs = CrlWriter::new().finish(&header(NAME));
     let octets = assemble_crl(&tbs, ALGORITHM, &[9; 64]).unwrap();
     let list = Crl::parse(&octets).unwrap();
@@ -190,6 +191,7 @@ fn tlv_at(octets: &[u8], part: usize) -> u8 {
     parts.peek().unwrap()
 }
 
+// RFC 5280 §5.1.2.6: an empty list MUST be left out; it is taken when written.
 #[test]
 fn an_empty_sequence_of_entries_is_taken() {
     let octets = with_entries(&[]);
@@ -197,6 +199,7 @@ fn an_empty_sequence_of_entries_is_taken() {
     assert_eq!(Crl::parse(&octets).unwrap().entries().count(), 0);
 }
 
+// RFC 5280 §5.1.2.1: a list with extensions is of version 2.
 #[test]
 fn version_1_lists_are_taken_without_extensions_only() {
     assert_eq!(
@@ -270,6 +273,7 @@ fn octets_after_the_list_or_any_part_of_it_are_refused() {
     );
 }
 
+// RFC 5280 §5.1.1.2: both MUST be the same. What is outside is not signed.
 #[test]
 fn the_algorithm_inside_must_be_the_one_outside() {
     let tbs = sequence(&[
@@ -356,6 +360,8 @@ fn known_entry_extensions_are_read_critical_or_not_and_only_once() {
     );
 }
 
+// RFC 5280 §5.2: such a list must not be used.
+// RFC 5280 §5.3: such a list must not be used.
 #[test]
 fn unknown_critical_extensions_are_reported_and_not_judged() {
     let unknown = extension(oid::NONCE, CRITICAL, &[1, 2, 3]);
@@ -394,6 +400,7 @@ fn the_issuer_of_an_entry_is_borrowed_whole() {
     assert_eq!(entry.certificate_issuer, Some(&names[..]));
 }
 
+// RFC 5280 §5.2.5: at most one of the three.
 #[test]
 fn a_distribution_point_may_say_false_aloud_but_only_one_kind() {
     let point = |fields: &[u8]| {

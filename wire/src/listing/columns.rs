@@ -14,7 +14,7 @@ use super::{Listing, ListingFault, hexadecimal, reason};
 use crate::der::tag;
 use crate::serial::{MAX_SERIAL_OCTETS, Serial};
 use crate::status::{CertStatus, RevocationReason};
-use crate::time::{UnixSeconds, parse_time};
+use crate::time::{LATEST, UnixSeconds, parse_time};
 
 /// Which column stands where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,7 +164,11 @@ fn decimal(text: &str) -> Result<Serial, ListingFault> {
 fn time(column: &'static str, text: &str) -> Result<UnixSeconds, ListingFault> {
     let fault = |rule| ListingFault::new(column, text, rule);
     if let Some(seconds) = text.strip_prefix('@') {
-        return seconds.parse().map_err(|_| fault(TIME_FORMS));
+        let seconds: UnixSeconds = seconds.parse().map_err(|_| fault(TIME_FORMS))?;
+        // What lies beyond is no time, and adding to it would not end well.
+        return Some(seconds)
+            .filter(|seconds| *seconds <= LATEST)
+            .ok_or_else(|| fault(crate::Rule::TimeTooLate.sentence()));
     }
     let octets = text.as_bytes();
     let parsed = match octets {

@@ -209,6 +209,8 @@ fn a_row_that_says_two_things_is_taken() {
         ),
         ("12,revoked,2026-02-30T03:04:05Z,,", "a field of the time"),
         ("12,revoked,@-5,,", "a time is written"),
+        ("12,revoked,@253402300800,,", "the time does not fit"),
+        ("12,good,,,@18446744073709551615", "the time does not fit"),
         (
             "12,revoked,@1767323045,7,",
             "reason “7”: the reason is none",
@@ -242,4 +244,9 @@ proptest::proptest! {
         fuzz_listing(&text);
         fuzz_listing(&std::format!("serial,status\n{text}"));
     }
+}
+
+#[test]
+fn the_corpus_panics_nowhere() {
+    crate::corpus::replay("listing", fuzz_octets);
 }

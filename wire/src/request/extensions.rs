@@ -56,7 +56,7 @@ pub(super) fn read<'a>(explicit: &Tlv<'a>, place: Place) -> Result<Asked<'a>, De
                 asked.preferred = Some(PreferredAlgorithms(extension.value.content));
                 true
             }
-            // It only asks for what every answer of ours already is.
+            // RFC 6960 §4.4.3: a client may say which types of response it understands; ours is the one that all must.
             Place::Request => extension.oid == oid::ACCEPTABLE_RESPONSES,
             // RFC 6960 §4.4.6: a service locator asks for forwarding, which is not done here.
             Place::Single => false,

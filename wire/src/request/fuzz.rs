@@ -1,6 +1,7 @@
 //! The fuzz body of the request reader: what must hold for any octets.
 
 use super::{MAX_CERT_IDS, MAX_NONCE_OCTETS, OcspRequest};
+use crate::algorithm::SignatureAlgorithm;
 use crate::cert_id::cert_id;
 
 /// Reads `octets` as a request and checks what callers rely on.
@@ -18,6 +19,10 @@ pub fn fuzz_request(octets: &[u8]) {
     for asked in request.cert_ids() {
         // Nothing of a CertID is lost between prefix and serial: the answer repeats it octet for octet.
         assert_eq!(cert_id(asked.prefix, asked.serial), asked.raw);
+    }
+    if let Some(preferred) = request.preferred {
+        let chosen = preferred.choose(&SignatureAlgorithm::ALL);
+        assert!(chosen.is_none_or(|place| place < SignatureAlgorithm::ALL.len()));
     }
     if let Some(nonce) = request.nonce {
         assert!((1..=MAX_NONCE_OCTETS).contains(&nonce.value.len()));

@@ -246,6 +246,7 @@ fn an_unknown_extension_matters_only_if_critical() {
     }
 }
 
+// RFC 6960 §4.4.3: a client may say which types of response it understands; ours is the one that all must.
 #[test]
 fn what_we_always_do_may_be_asked_for_critically() {
     for known in [
@@ -358,4 +359,25 @@ fn a_wish_that_cannot_be_read_makes_the_request_malformed() {
         let preferred = OcspRequest::parse(&octets).unwrap().preferred.unwrap();
         assert_eq!(preferred.choose(&[Ed25519]), None);
     }
+}
+
+// RFC 6960 §4.4.6: a service locator asks for forwarding, which is not done here.
+#[test]
+fn a_service_locator_makes_the_request_malformed() {
+    // id-pkix-ocsp-service-locator, 1.3.6.1.5.5.7.48.1.7.
+    let locator = [
+        tag::OID,
+        9,
+        0x2b,
+        0x06,
+        0x01,
+        0x05,
+        0x05,
+        0x07,
+        0x30,
+        0x01,
+        0x07,
+    ];
+    let list = extensions(0, &[&extension(&locator, &[], &[0x30, 0])]);
+    assert!(OcspRequest::parse(&request(&[], &list, &[])).is_ok());
 }

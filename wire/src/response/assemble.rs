@@ -134,6 +134,7 @@ pub fn assemble(
     cursor.put(&[tag::ENUMERATED, 1, 0]);
     cursor.header(tag::context_constructed(0), tlv_len(envelope.bytes));
     cursor.header(tag::SEQUENCE, envelope.bytes);
+    // RFC 6960 §4.2.1: a responder can answer with a basic response, whose value is the DER of BasicOCSPResponse.
     cursor.put(oid::OCSP_BASIC);
     cursor.header(tag::OCTET_STRING, tlv_len(envelope.basic));
     cursor.header(tag::SEQUENCE, envelope.basic);
@@ -146,6 +147,7 @@ pub fn assemble(
     } else {
         cursor.put(signature_raw);
     }
+    // RFC 6960 §4.2.1: without certificates the field is absent.
     cursor.put(certs_tlv);
     if cursor.filled() {
         Ok(needed)
@@ -180,6 +182,7 @@ impl Lengths {
             CertStatus::Revoked { .. } => TIME + REASON,
             CertStatus::Absent => return Err(AssembleError::Absent),
         };
+        // RFC 9919 §3.2.1: one SingleResponse, and no responseExtensions.
         let single = tlv_len(cert_id) + tlv_len(revoked) + TIME + tlv_len(TIME);
         let data = RESPONDER_ID + TIME + tlv_len(tlv_len(single));
         Ok(Self {

@@ -18,4 +18,7 @@ pub fn fuzz_response(octets: &[u8]) {
     let Some(basic) = response.basic else { return };
     assert_eq!(basic.singles().count(), basic.count);
     assert_eq!(basic.singles().next(), Some(basic.first));
+    // Extensions are not read by `parse`; whoever asks for one must get it or nothing.
+    assert!(basic.nonce().is_none_or(|nonce| nonce.len() < octets.len()));
+    let _ = basic.has_extended_revoke();
 }

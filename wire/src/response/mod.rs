@@ -51,5 +51,5 @@ pub const INTERNAL_ERROR: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x02];
 pub const TRY_LATER: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x03];
 /// `OCSPResponse { sigRequired }`: only signed requests are answered.
 pub const SIG_REQUIRED: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x05];
-/// `OCSPResponse { unauthorized }`: not ours to say (RFC 5019 §2.2.3).
+/// `OCSPResponse { unauthorized }`: not ours to say (RFC 9919 §3.2.3).
 pub const UNAUTHORIZED: [u8; 5] = [0x30, 0x03, 0x0a, 0x01, 0x06];

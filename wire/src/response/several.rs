@@ -170,6 +170,7 @@ fn single(said: &Said<'_>) -> Vec<u8> {
     // RFC 9919 §3.2.4: nextUpdate is always there.
     push_header(&mut single, tag::context_constructed(0), 17);
     push_time(&mut single, said.next_update);
+    // CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff ever does.
     if let Some(cutoff) = said.archive_cutoff {
         // RFC 6960 §4.4.4: archiveCutoff is a GeneralizedTime in singleExtensions, producedAt less the retention.
         let mut value = Vec::new();

@@ -36,6 +36,7 @@ fn calendar() -> impl Iterator<Item = (u32, u32, u32)> {
     })
 }
 
+// RFC 9919 §3.2.4: times are in Zulu and have seconds, no fractions.
 #[test]
 fn no_day_until_9999_is_written_or_read_wrong() {
     for (number, (year, month, day)) in calendar().enumerate() {
@@ -72,6 +73,7 @@ fn times_beyond_9999_do_not_wrap() {
     assert_eq!(&write_generalized(u64::MAX), b"99991231235959Z");
 }
 
+// RFC 5280 §4.1.2.5.1: 50 and above are 19YY.
 #[test]
 fn utc_years_of_the_last_century_are_not_taken_for_this_one() {
     assert_eq!(parse_time(tag::UTC_TIME, b"700101000000Z"), Ok(0));

@@ -88,6 +88,7 @@ proptest! {
         let outer: rasn_ocsp::OcspResponse = rasn::der::decode(&octets).unwrap();
         prop_assert_eq!(&rasn::der::encode(&outer).unwrap(), &octets);
         let inner = outer.bytes.unwrap().response;
+        // RFC 6960 §4.2.1: a responder can answer with a basic response, whose value is the DER of BasicOCSPResponse.
         let basic: rasn_ocsp::BasicOcspResponse = rasn::der::decode(&inner).unwrap();
         prop_assert_eq!(rasn::der::encode(&basic).unwrap(), inner.to_vec());
 
@@ -98,7 +99,11 @@ proptest! {
         );
         prop_assert_eq!(seconds(data.produced_at), made.times[2]);
         let single = &data.responses[0];
+        // RFC 9919 §3.2.1: one SingleResponse, and no responseExtensions.
         prop_assert_eq!(data.responses.len(), 1);
+        prop_assert!(data.response_extensions.is_none() && single.single_extensions.is_none());
+        // RFC 6960 §4.2.1: without certificates the field is absent.
+        prop_assert!(basic.certs.is_none());
         prop_assert_eq!(
             rasn::der::encode(&single.cert_id).unwrap(),
             wire::cert_id::cert_id(&made.prefix, made.serial.content())

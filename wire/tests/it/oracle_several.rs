@@ -181,7 +181,11 @@ proptest! {
             prop_assert_eq!(seconds(theirs.next_update.unwrap()), ours.next_update);
             // RFC 6960 §4.4.4: archiveCutoff is a GeneralizedTime among the single extensions.
             let cutoff = extension(theirs.single_extensions.as_ref(), 6);
+            // RFC 6960 §4.2.1: a GeneralizedTime is written as RFC 5280 §4.1.2.5.2 has it: UTC, seconds, no fractions.
             prop_assert_eq!(cutoff, ours.archive_cutoff.map(generalized));
+            // CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff ever does.
+            let told = theirs.single_extensions.iter().flat_map(|list| list.iter()).count();
+            prop_assert_eq!(told, usize::from(ours.archive_cutoff.is_some()));
             match (&theirs.cert_status, ours.status) {
                 (rasn_ocsp::CertStatus::Good, SingleStatus::Good)
                 | (rasn_ocsp::CertStatus::Unknown(_), SingleStatus::Unknown) => {}

@@ -82,6 +82,7 @@ fn one_octet_changed_or_added_is_overlooked() {
     ));
 }
 
+// RFC 5280 §6.3.3: (b)(1) and (f), same name, and a certificate that may sign CRLs.
 #[test]
 fn someone_who_may_not_sign_lists_does() {
     let leaf = Authority::with("Leaf", |params| params.is_ca = IsCa::ExplicitNoCa);
@@ -194,6 +195,7 @@ fn a_delta_an_indirect_or_an_attribute_list_is_read_as_complete() {
     assert!(odd[0].contains("not on the list is not good"), "{odd:?}");
 }
 
+// RFC 5280 §5.2: a list with a critical extension one cannot process must not be used.
 #[test]
 fn a_critical_extension_nobody_knows_is_passed_over() {
     let authority = Authority::found("One");

@@ -114,6 +114,7 @@ fn an_rsa_signature_over_a_hash_is_judged_otherwise_than_ring_does() {
     }
 }
 
+// RFC 8017 §9.2: 00 01 FF … FF 00 `DigestInfo`, at least eight FF, and nothing behind it.
 #[test]
 fn an_rsa_encoding_that_is_not_the_right_one_is_taken() {
     let folder = tempfile::tempdir().unwrap();

@@ -168,6 +168,7 @@ fn a_delta_does_not_turn_each_list_a_client_may_hold_into_the_newest() {
 
 // RFC 5280 §3.3: an entry is not removed before it stood on a list made after the certificate's end.
 // RFC 5280 §5.2.4: a revocation that only deltas have said stays until a full list has said it.
+// CABF BR §4.10.1: an entry is not removed before its certificate has expired.
 #[test]
 fn what_expired_leaves_the_full_list_and_stays_in_base_and_delta() {
     let folder = tempfile::tempdir().unwrap();
@@ -253,6 +254,7 @@ fn distribution_points(der: &[u8]) -> (String, Option<String>) {
 }
 
 // RFC 5280 §5.2.5: the distribution point of a partition's list is that of its certificates.
+// RFC 5280 §4.2.1.15: a certificate may say where the deltas of its list are.
 #[test]
 fn a_certificate_stands_on_another_partition_than_the_one_it_names() {
     let folder = tempfile::tempdir().unwrap();
@@ -321,6 +323,9 @@ fn a_list_that_a_living_certificate_names_is_written_no_more() {
     );
 }
 
+// RFC 5280 §5.2.3: numbers only rise.
+// RFC 5280 §5.2.5: the distribution point of a partition is the one its certificates name.
+// CABF BR §7.2: lists are not indirect.
 #[test]
 fn a_fault_of_the_writer_gets_past_the_linter() {
     let folder = tempfile::tempdir().unwrap();

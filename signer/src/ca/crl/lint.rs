@@ -83,6 +83,7 @@ fn octets(der: &[u8], case: &Case<'_>) -> Result<(), LintError> {
         "RFC 5280 §5.2.1",
     )?;
     numbers(&read, case)?;
+    // CABF BR §7.2: lists are not indirect.
     // RFC 5280 §5.2.5: the distribution point of a partition is the one its certificates name.
     let name = case.point.map(IssuingDistributionPoint::name_of_uri);
     let expected = name.as_deref().map(|name| IssuingDistributionPoint {
@@ -143,6 +144,7 @@ fn entries(read: &wire::crl::Crl<'_>, case: &Case<'_>) -> Result<(), LintError> 
         let row = listed
             .next()
             .ok_or(broken("no entry too many", "RFC 5280 §5.1.2.6"))?;
+        // CABF BR §7.2.2: the reason unspecified is not written.
         // RFC 5280 §5.3.1: unspecified is said by leaving the reason out.
         let reason = Some(row.reason).filter(|reason| *reason != RevocationReason::Unspecified);
         must(
@@ -231,14 +233,14 @@ fn frame(case: &Case<'_>) -> Result<(), LintError> {
                 }
             },
         };
-        // RFC 5280 §5.2.4 and .5: a delta's indicator and a distribution point are critical, the others are not.
+        // RFC 5280 §5.2: a delta's indicator and a distribution point are critical, the others are not.
         must(
             extension.critical == critical,
             "what a client must not overlook is critical, and only that",
             "RFC 5280 §5.2",
         )?;
     }
-    // CABF BR 7.2.2.1: a partitioned list has a critical issuingDistributionPoint with the fullName URI of its certificates.
+    // CABF BR §7.2.2.1: a partitioned list has a critical issuingDistributionPoint with the fullName URI of its certificates.
     must(
         point == case.point,
         "the distribution point is octet for octet the one that certificates name",

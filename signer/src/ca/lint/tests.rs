@@ -276,6 +276,7 @@ fn a_number_of_the_wrong_type_passes() {
     );
 }
 
+// RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime after.
 #[test]
 fn a_certificate_of_2050_has_the_wrong_kind_of_date() {
     // A root may live that long; the builder must change to GeneralizedTime by itself.

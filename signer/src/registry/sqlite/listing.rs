@@ -105,6 +105,7 @@ struct Revoked {
 
 impl Revoked {
     /// RFC 5280 §3.3: an entry stays until it has stood on a list made after its certificate expired.
+    // CABF BR §4.10.1: an entry is not removed before its certificate has expired.
     fn has_left(&self, cut: Option<Cut>) -> bool {
         cut.is_some_and(|cut| self.not_after < cut.time && self.revision <= cut.revision)
     }
