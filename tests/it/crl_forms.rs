@@ -2,13 +2,14 @@
 //! by what the responder serves, for P-256 and SM2 as far as each can.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hufu_tests::crl::Crl;
 use hufu_tests::http;
-use hufu_tests::judge::{bouncy_castle, openssl};
-use hufu_tests::office::{Office, Responder};
+use hufu_tests::judge::{bouncy_castle, jdk_pkix, openssl};
+use hufu_tests::office::Office;
 use hufu_tests::process::Ran;
 use hufu_tests::root;
 use serde_json::Value;
@@ -93,8 +94,8 @@ impl Place {
     }
 }
 
-fn served(responder: &Responder, path: &str) -> Vec<u8> {
-    let served = http::get(responder.ocsp, path).unwrap();
+fn served(ocsp: SocketAddr, path: &str) -> Vec<u8> {
+    let served = http::get(ocsp, path).unwrap();
     assert_eq!(served.status, 200, "{path}");
     served.body
 }
@@ -174,6 +175,7 @@ fn a_relying_party_misses_what_only_a_partitions_delta_says() {
     }
     place.publish();
     let responder = place.office.responder(&place.edge);
+    let ocsp = responder.ocsp;
     let names = |ca: &str| {
         let scopes = ["", ".1", ".2"].into_iter();
         let forms =
@@ -183,7 +185,7 @@ fn a_relying_party_misses_what_only_a_partitions_delta_says() {
     let fetch = |ca: &str| {
         let lists = names(ca).into_iter();
         lists
-            .map(|name| (name.clone(), served(&responder, &format!("/crl/{name}"))))
+            .map(|name| (name.clone(), served(ocsp, &format!("/crl/{name}"))))
             .collect::<Vec<_>>()
     };
     let before: Vec<_> = ["p256", "sm2"].iter().flat_map(|ca| fetch(ca)).collect();
@@ -200,11 +202,30 @@ fn a_relying_party_misses_what_only_a_partitions_delta_says() {
             .iter()
             .find(|(name, _)| name == "p256.delta.crl")
             .unwrap();
-        http::get(responder.ocsp, "/crl/p256.delta.crl").is_ok_and(|now| now.body != old.1)
+        http::get(ocsp, "/crl/p256.delta.crl").is_ok_and(|now| now.body != old.1)
     });
     for ca in ["p256", "sm2"] {
-        judge(&place, responder.ocsp, ca, &before);
+        judge(&place, ocsp, ca, &before);
     }
+    // The full lists of before, the deltas of now.
+    let deltas = fetch("p256").into_iter().filter(|(name, _)| is_delta(name));
+    let full = before.iter().filter(|(name, _)| !is_delta(name)).cloned();
+    judge_by_full_lists(&place, &full.chain(deltas).collect::<Vec<_>>(), false);
+    place.signer(&["crl"]);
+    place.publish();
+    let names = ["p256.1.crl", "p256.2.crl"];
+    program.until(
+        "new full lists are served",
+        Duration::from_secs(120),
+        || {
+            names.iter().all(|name| {
+                let old = before.iter().find(|(list, _)| list == name).unwrap();
+                http::get(ocsp, &format!("/crl/{name}")).is_ok_and(|now| now.body != old.1)
+            })
+        },
+    );
+    let after = fetch("p256");
+    judge_by_full_lists(&place, &after, true);
     let proof = place.office.loader(&["verify", "--json"]).ok();
     let proof: Value = serde_json::from_str(&proof.stdout).unwrap();
     assert_eq!(proof["difference_count"], 0, "{proof}");
@@ -219,15 +240,14 @@ fn a_relying_party_misses_what_only_a_partitions_delta_says() {
     }
 }
 
-fn judge(place: &Place, ocsp: std::net::SocketAddr, ca: &str, before: &[(String, Vec<u8>)]) {
+fn judge(place: &Place, ocsp: SocketAddr, ca: &str, before: &[(String, Vec<u8>)]) {
     let folder = place.folder.path();
-    let issuer = place.office.certificate(ca, "issuer");
+    let _ = place.office.certificate(ca, "issuer");
     fs::copy(
         place.office.data.join(format!("{ca}-issuer.pem")),
         folder.join("ca.pem"),
     )
     .unwrap();
-    let _ = issuer;
     let serials = place.office.serials(ca);
     let half = serials.len() / 2;
     // The first, the last revoked, the first that is not, the last.
@@ -264,16 +284,8 @@ fn judge(place: &Place, ocsp: std::net::SocketAddr, ca: &str, before: &[(String,
         .ok();
         let expected = if is_revoked { "BC revoked" } else { "BC valid" };
         assert!(said.stdout.contains(expected), "{ca} {which}: {said:?}");
-        if ca == "p256" {
-            // The JDK's own validator takes full lists by their distribution point, and needs a new one.
-            assert!(said.stdout.contains("SUN "), "{said:?}");
-        }
         // Another partition's lists decide nothing.
-        let other = if name.contains(".1.") {
-            name.replace(".1.", ".2.")
-        } else {
-            name.replace(".2.", ".1.")
-        };
+        let other = other_partition(&name);
         let other = &before.iter().find(|(list, _)| *list == other).unwrap().1;
         write(folder, "other", "crl", other);
         let said = bouncy_castle(folder, ["path", "leaf.pem", "ca.pem", "other.der"]).ok();
@@ -281,6 +293,69 @@ fn judge(place: &Place, ocsp: std::net::SocketAddr, ca: &str, before: &[(String,
             said.stdout.contains("BC undecided"),
             "{ca} {which}: {said:?}"
         );
+    }
+}
+
+/// The JDK's own validator, which reads no deltas: beside a full list they change nothing, alone they decide nothing. Who uses
+/// it learns of a revocation from the next full list, and from one that speaks of the certificate only.
+fn judge_by_full_lists(place: &Place, lists: &[(String, Vec<u8>)], tells_of_the_revoked: bool) {
+    let folder = place.folder.path();
+    let issuer = place.office.data.join("p256-issuer.pem");
+    fs::copy(issuer, folder.join("ca.pem")).unwrap();
+    for (list, octets) in lists {
+        fs::write(folder.join(list), octets).unwrap();
+    }
+    let serials = place.office.serials("p256");
+    let half = serials.len() / 2;
+    let mut asked = vec!["lists".to_owned(), "ca.pem".to_owned()];
+    let mut expected = Vec::new();
+    for which in [0, half - 1, half, serials.len() - 1] {
+        let leaf = place.certificate("p256", &serials[which]);
+        let (_, own) = list_of(&leaf);
+        let file = format!("leaf-{which}.der");
+        fs::write(folder.join(&file), leaf).unwrap();
+        let delta = own.replace(".crl", ".delta.crl");
+        let other = other_partition(&own);
+        let status = if tells_of_the_revoked && which < half {
+            "revoked KEY_COMPROMISE "
+        } else {
+            "valid"
+        };
+        for (lists, status) in [
+            (&[&*own][..], status),
+            (&[&own, &delta], status),
+            (&[&delta], "undetermined "),
+            (&[&other], "undetermined "),
+        ] {
+            asked.push(file.clone());
+            asked.extend(lists.iter().map(|list| (*list).to_owned()));
+            asked.push("--".to_owned());
+            expected.push(status);
+        }
+    }
+    let said = jdk_pkix(folder, &asked).ok().stdout;
+    let said: Vec<_> = said
+        .lines()
+        .map(|line| line.split_once(": ").unwrap().1)
+        .collect();
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    for (said, expected) in said.iter().zip(expected) {
+        assert!(
+            said.starts_with(expected),
+            "{expected}: {said} in {asked:?}"
+        );
+    }
+}
+
+fn is_delta(name: &str) -> bool {
+    name.ends_with(".delta.crl")
+}
+
+fn other_partition(name: &str) -> String {
+    if name.contains(".1.") {
+        name.replace(".1.", ".2.")
+    } else {
+        name.replace(".2.", ".1.")
     }
 }
 

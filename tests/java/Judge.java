@@ -95,19 +95,16 @@ public final class Judge {
     }
 
     /**
-     * Whether a certificate is valid by these lists (DER): BouncyCastle's validator, which uses deltas, then the JDK's own.
-     * An issuer's certificate is the anchor. Says valid, revoked, or undecided and why.
+     * Whether a certificate is valid by these lists (DER), deltas among them, under its issuer's certificate: valid, revoked,
+     * or undecided and why. The JDK's own validator is asked by {@link Pkix}.
      */
     private static void path(String[] arguments) throws Exception {
-        for (String provider : new String[] {"BC", "SUN"}) {
-            System.out.println(provider + " " + judgement(provider, arguments));
-        }
+        System.out.println("BC " + judgement(arguments));
     }
 
-    private static String judgement(String provider, String[] arguments) {
+    private static String judgement(String[] arguments) {
         try {
-            var factory = provider.equals("BC")
-                ? CertificateFactory.getInstance("X.509", "BC") : CertificateFactory.getInstance("X.509");
+            var factory = CertificateFactory.getInstance("X.509", "BC");
             var leaf = (X509Certificate) factory.generateCertificate(Files.newInputStream(Path.of(arguments[1])));
             var issuer = (X509Certificate) factory.generateCertificate(Files.newInputStream(Path.of(arguments[2])));
             var lists = new ArrayList<Object>();
@@ -119,20 +116,15 @@ public final class Judge {
             parameters.setRevocationEnabled(true);
             parameters.addCertStore(store);
             var path = factory.generateCertPath(List.of(leaf));
-            if (provider.equals("BC")) {
-                var extended = new PKIXExtendedParameters.Builder(parameters).setUseDeltasEnabled(true).build();
-                CertPathValidator.getInstance("PKIX", "BC").validate(path, extended);
-            } else {
-                CertPathValidator.getInstance("PKIX", "SUN").validate(path, parameters);
-            }
+            var extended = new PKIXExtendedParameters.Builder(parameters).setUseDeltasEnabled(true).build();
+            CertPathValidator.getInstance("PKIX", "BC").validate(path, extended);
             return "valid";
         } catch (Exception fault) {
             String why = "";
             for (Throwable cause = fault; cause != null; cause = cause.getCause()) {
                 why += " / " + cause;
             }
-            return (why.toLowerCase().contains("revocation after") || why.contains("CertificateRevokedException")
-                || why.contains("has been revoked") ? "revoked" : "undecided") + why.replace('\n', ' ');
+            return (why.toLowerCase().contains("revocation after") ? "revoked" : "undecided") + why.replace('\n', ' ');
         }
     }
 

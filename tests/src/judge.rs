@@ -1,4 +1,4 @@
-//! Programs of others that judge our octets: OpenSSL, GnuTLS, BouncyCastle.
+//! Programs of others that judge our octets: OpenSSL, GnuTLS, BouncyCastle, the JDK.
 //!
 //! `openssl ocsp` prints "good" even when verification failed, so its exit status and "Response verify OK" count. It
 //! cannot judge SM2 responses at all (3.0 cannot set the signer's ID): BouncyCastle does, and `openssl dgst` on the parts.
@@ -77,15 +77,34 @@ pub fn bouncy_castle<S: AsRef<OsStr>>(
     folder: &Path,
     arguments: impl IntoIterator<Item = S>,
 ) -> Ran {
+    java(folder, "Judge", arguments)
+}
+
+/// Runs `tests/java/Pkix.java` (the JDK's own path validator) with these arguments in this folder: one line a certificate,
+/// `valid`, `revoked REASON SECONDS`, or why not.
+///
+/// # Panics
+/// If there is no JDK, or it does not compile.
+#[track_caller]
+pub fn jdk_pkix<S: AsRef<OsStr>>(folder: &Path, arguments: impl IntoIterator<Item = S>) -> Ran {
+    java(folder, "Pkix", arguments)
+}
+
+#[track_caller]
+fn java<S: AsRef<OsStr>>(
+    folder: &Path,
+    class: &str,
+    arguments: impl IntoIterator<Item = S>,
+) -> Ran {
     static CLASSES: OnceLock<PathBuf> = OnceLock::new();
     let jars = "/usr/share/java/bcprov.jar:/usr/share/java/bcpkix.jar:/usr/share/java/bcutil.jar";
     let classes = CLASSES.get_or_init(|| {
         let classes = shared_folder("java");
-        let source = root().join("tests/java/Judge.java");
+        let sources = root().join("tests/java");
         let _ = run(Command::new("javac")
             .args(["-Xlint:all,-path", "-cp", jars, "-d"])
             .arg(&classes)
-            .arg(source))
+            .args(["Judge.java", "Pkix.java"].map(|name| sources.join(name))))
         .ok();
         classes
     });
@@ -97,7 +116,7 @@ pub fn bouncy_castle<S: AsRef<OsStr>>(
         "-XX:+UseSerialGC",
         "-cp",
         &path,
-        "Judge",
+        class,
     ])
     .args(arguments);
     run(java.current_dir(folder))

@@ -4,16 +4,20 @@
 //! - [`demo`]: one appliance with its demo PKI, founded once and shared by the tests of a binary;
 //! - [`http`]: a client that shows raw octets and headers;
 //! - [`office`]: the rooms run apart, command by command;
+//! - [`holders`]: certificates with keys, for programs that speak TLS;
 //! - [`pki`]: OCSP requests and responses by a second reading of RFC 6960, sharing no code with the rooms;
 //! - [`der`]: the little DER under it;
-//! - [`judge`]: OpenSSL, GnuTLS and BouncyCastle, asked from outside;
-//! - [`crl`]: CRLs as `x509-parser` reads them, and the folder of real ones.
+//! - [`judge`]: OpenSSL, GnuTLS, BouncyCastle and the JDK, asked from outside;
+//! - [`crl`]: CRLs as `x509-parser` reads them, and the folder of real ones;
+//! - [`city`]: all of it at once, for a day of a few minutes.
 //!
 //! Next door, `tests/it/` holds the promises themselves, a file each.
 
+pub mod city;
 pub mod crl;
 pub mod demo;
 pub mod der;
+pub mod holders;
 pub mod http;
 pub mod judge;
 pub mod office;

@@ -36,13 +36,20 @@ impl Office {
     /// If a command fails.
     #[must_use]
     pub fn found(data: &Path) -> Self {
+        Self::found_for(data, "http://127.0.0.1:2560")
+    }
+
+    /// The same; certificates say that OCSP, CRLs and issuer certificates are at `public_url`.
+    ///
+    /// # Panics
+    /// If a command fails.
+    #[must_use]
+    pub fn found_for(data: &Path, public_url: &str) -> Self {
         fs::create_dir_all(data).expect("a folder can be made");
         let office = Self {
             data: data.to_owned(),
         };
-        let _ = office
-            .signer(&["found", "--public-url", "http://127.0.0.1:2560"])
-            .ok();
+        let _ = office.signer(&["found", "--public-url", public_url]).ok();
         let key = data.join("signer/batch.pub");
         let _ = office
             .loader(&["init", "--batch-key", key.to_str().expect("UTF-8")])
@@ -245,7 +252,10 @@ impl Office {
         self.start_responder_with(edge, ocsp, admin, &[])
     }
 
-    fn start_responder_with(
+    /// The same with further flags.
+    #[track_caller]
+    #[must_use]
+    pub fn start_responder_with(
         &self,
         edge: &Path,
         ocsp: SocketAddr,
