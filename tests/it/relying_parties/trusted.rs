@@ -86,7 +86,7 @@ impl Local {
     }
 }
 
-// RFC 6960 §2.2, §4.2.2.2: a local responder's answers count for who has configured it as trusted, and for nobody else.
+// RFC 6960 §2.2: a local responder's answers count for who has configured it as trusted, and for nobody else.
 #[test]
 fn a_local_responder_is_believed_by_who_does_not_trust_it_or_not_by_who_does() {
     let folder = shared_folder("local-responder");
