@@ -8,13 +8,15 @@
 //! for longer and no older delta stands between. It never goes because its window has passed: behind it the base may
 //! still say "good" of what was revoked since.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wire::record::RecordRef;
 use wire::serial::{Serial, shard};
 
 use crate::durable::Disk;
+use crate::manifest::PackNote;
 use crate::object::Sealed;
 use crate::pack::index::Needle;
 use crate::pack::{Find, Pack, PackSpec, PackWriter, Responder, Scope, Shared, Window, WriteError};
@@ -22,22 +24,48 @@ use crate::pack::{Find, Pack, PackSpec, PackWriter, Responder, Scope, Shared, Wi
 /// The packs of one issuer that answer when the joined ones do not: its base, and deltas older than those.
 #[derive(Default)]
 pub struct Behind<'p> {
-    by_shard: HashMap<u32, Pack>,
+    by_shard: HashMap<u32, Base>,
     shards: u32,
     /// Deltas older than the ones being joined.
     pub older: &'p [Pack],
 }
 
+/// A base pack, known by what the manifest says of it, and opened only when a record asks for it: an issuer may have
+/// thousands, and a few revocations concern a few of them.
+struct Base {
+    path: PathBuf,
+    age: (u64, u64),
+    pack: OnceCell<Option<Pack>>,
+}
+
+impl Base {
+    /// None if it cannot be opened: then nothing is known to stand there.
+    fn pack(&self) -> Option<&Pack> {
+        let open = || Pack::open(&self.path).ok();
+        self.pack.get_or_init(open).as_ref()
+    }
+}
+
 impl Behind<'_> {
     /// Of base packs that split an issuer in the same number of shards.
-    pub fn new(packs: impl IntoIterator<Item = Pack>) -> Self {
+    pub fn new<'n>(packs: impl IntoIterator<Item = (&'n PackNote, PathBuf)>) -> Self {
         let mut behind = Self::default();
-        for pack in packs {
-            let (shards, shard) = pack.shards();
-            behind.shards = shards;
-            behind.by_shard.insert(shard, pack);
+        for (note, path) in packs {
+            behind.shards = note.shards;
+            let base = Base {
+                path,
+                age: (note.revision, note.batch),
+                pack: OnceCell::new(),
+            };
+            behind.by_shard.insert(note.shard, base);
         }
         behind
+    }
+
+    /// How many base packs were opened so far.
+    pub fn opened(&self) -> usize {
+        let bases = self.by_shard.values();
+        bases.filter(|base| base.pack.get().is_some()).count()
     }
 
     /// How many records of a delta stand in a shard whose base pack is at least as new: nobody asks for them any more.
@@ -46,7 +74,7 @@ impl Behind<'_> {
         let outlived = |record: &RecordRef<'_>| {
             let hash = key.hash(record.serial_content());
             let base = self.by_shard.get(&shard(hash, self.shards).0);
-            base.is_some_and(|base| base.age() >= delta.age())
+            base.is_some_and(|base| base.age >= delta.age())
         };
         delta.records().filter(outlived).count() as u64
     }
@@ -56,9 +84,12 @@ impl Behind<'_> {
         let Some(base) = self.by_shard.get(&shard(hash, self.shards).0) else {
             return false;
         };
-        if base.age() >= delta.age() {
+        if base.age >= delta.age() {
             return true;
         }
+        let Some(base) = base.pack() else {
+            return false;
+        };
         let Some(needle) = Needle::new(base.hash_key(), record.serial_content()) else {
             return false;
         };

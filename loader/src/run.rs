@@ -380,6 +380,7 @@ impl<'d> Line<'d> {
     }
 
     fn publish(&mut self, mut draft: Draft, now: UnixSeconds) -> Result<u64, RunError> {
+        draft.drop_ended_deltas(self.publisher.store(), now);
         draft.join_deltas(self.publisher.disk(), self.publisher.store())?;
         let edition = draft.into_edition(now, self.terms.valid_for_secs);
         Ok(self.publisher.publish(&edition)?.number)

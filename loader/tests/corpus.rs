@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use hufu_loader::import::crl::Judging;
-use hufu_loader::import::file::{CrlImport, Report, import_crl};
+use hufu_loader::import::file::{Company, CrlImport, Report, import_crl};
 use hufu_loader::import::trust::WeakPolicy;
 
 /// One line of the manifest that speaks of a CRL.
@@ -80,6 +80,7 @@ fn import(folder: &Path, line: &Line, issuer: &Path, weak: WeakPolicy) -> Result
         issuer,
         data: data.path(),
         judging,
+        company: Company::default(),
     })
     .map_err(|e| e.to_string())
 }
@@ -190,12 +191,14 @@ fn any_file_of_the_corpus_read_as_anything_panics() {
                 issuer,
                 data: data.path(),
                 judging,
+                company: Company::default(),
             });
             let _ = import_crl(&CrlImport {
                 crl: &path,
                 issuer: &path,
                 data: data.path(),
                 judging,
+                company: Company::default(),
             });
         }
     }

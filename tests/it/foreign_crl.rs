@@ -38,6 +38,7 @@ impl Foreign {
         let certificate = parameters.self_signed(&key).unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("issuer.pem"), certificate.pem()).unwrap();
+        fs::write(folder.path().join("issuer.key"), key.serialize_pem()).unwrap();
         let read = Certificate::read(certificate.der());
         Self {
             folder,
@@ -150,6 +151,39 @@ fn is_adopted_while_the_appliance_runs_and_a_newer_one_replaces_it() {
     );
     // No longer on the list.
     foreign.becomes_good(demo, &[0x10, 0x02]);
+}
+
+// RFC 5280 §5.2.4: a delta and the complete list it changes say together what is revoked.
+#[test]
+fn a_delta_that_openssl_made_is_answered_on_top_of_its_complete_list() {
+    let demo = Demo::shared();
+    let foreign = Foreign::new("Authority with deltas");
+    let compromised = Some(RevocationReason::KeyCompromise);
+    let base = foreign.list(2024, 1, &[(0x5001, 2023, compromised)]);
+    let newer = [(0x5001, 2023, compromised), (0x5002, 2024, None)];
+    let newer = foreign.list(2025, 2, &newer);
+    let folder = foreign.folder.path();
+    fs::write(folder.join("base.crl"), &base).unwrap();
+    fs::write(folder.join("newer.crl"), &newer).unwrap();
+    let words = "crl -inform DER -in base.crl -gendelta newer.crl -key issuer.key -sha256 -outform DER -out delta.crl";
+    let _ = openssl(folder, words.split(' ')).ok();
+    let delta = fs::read(folder.join("delta.crl")).unwrap();
+
+    let _ = foreign.import(&demo.data, &base, &[]).ok();
+    foreign.becomes_good(demo, &[0x50, 0x02]);
+    let _ = foreign.import(&demo.data, &delta, &[]).ok();
+    let listed = Crl::read(&newer).unwrap();
+    for serial in [[0x50, 0x02], [0x50, 0x01]] {
+        let (when, reason) = listed.revoked[&serial[..]];
+        let expected = Status::Revoked(when, reason);
+        wait_until(
+            "the delta takes effect",
+            Duration::from_secs(60),
+            || matches!(foreign.status(demo, &serial), Answer::Signed(basic) if basic.singles[0].status == expected),
+        );
+    }
+    // Nobody else is revoked by it.
+    foreign.becomes_good(demo, &[0x50, 0x03]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `import`: judge and stage one list, print the report.
+//! `import`: judge and stage lists, print the report.
 
 use std::error::Error;
 use std::io::IsTerminal as _;
@@ -13,7 +13,7 @@ use super::{Data, Memory, Outcome, moment, now};
 use crate::durable::FsDisk;
 use crate::home::Home;
 use crate::import::crl::Judging;
-use crate::import::file::{CrlImport, Means, import_crl_with};
+use crate::import::file::{Company, CrlImport, Keeping, Means, import_crl_with};
 use crate::import::trust::WeakPolicy;
 use crate::import::unsigned::{UnsignedImport, import_unsigned};
 use crate::sort::Sorting;
@@ -29,6 +29,12 @@ pub(super) struct ImportArgs {
     /// Judge CRL and certificate as of this moment instead of now: 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "crl")]
     as_of: Option<UnixSeconds>,
+    /// The list is one partition of the CA's certificates: other partitions that are staged stay beside it
+    #[arg(long, requires = "crl")]
+    partition: bool,
+    /// The partitions that are staged now are all there are, on your word: who is on none of them is not revoked
+    #[arg(long, requires = "crl")]
+    complete: bool,
     /// Read SHA-1 signatures and RSA keys under 2048 bits too
     #[arg(long, requires = "crl")]
     allow_weak: bool,
@@ -53,13 +59,13 @@ pub(super) struct ImportArgs {
     data: Data,
 }
 
-/// One list, of one kind.
+/// A list, or CRLs that stand together.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct List {
-    /// A CRL, DER or PEM
+    /// A CRL, DER or PEM; several times for a complete list and its delta, or for partitions
     #[arg(long, value_name = "FILE")]
-    crl: Option<PathBuf>,
+    crl: Vec<PathBuf>,
     /// OpenSSL's index.txt, the database of `openssl ca`
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
@@ -89,7 +95,8 @@ pub(super) fn run(args: &ImportArgs) -> Outcome {
 /// The report, for people and for machines.
 fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), Box<dyn Error>> {
     let (list, form) = match &args.list {
-        List { crl: Some(crl), .. } => {
+        List { crl, .. } if !crl.is_empty() => {
+            let (crl, others) = crl.split_first().expect("it is not empty");
             let judging = Judging {
                 now: now(),
                 as_of: args.as_of,
@@ -100,6 +107,14 @@ fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), 
                 issuer: &args.issuer,
                 data: &args.data.folder,
                 judging,
+                company: Company {
+                    others,
+                    keeping: match args.partition {
+                        true => Keeping::Partitions,
+                        false => Keeping::Scope,
+                    },
+                    complete: args.complete,
+                },
             };
             let report = import_crl_with(&request, means)?;
             return Ok((report.table(), serde_json::to_string(&report)?));
@@ -165,6 +180,11 @@ Examples:
     hufu-loader import --crl ca.crl --issuer ca.pem --data hufu-data
   A list past its nextUpdate, replayed as of the day it was made (answers are marked as replayed):
     hufu-loader import --crl old.crl --issuer ca.pem --as-of 2022-03-11 --data hufu-data
+  A delta, on top of the complete list that is staged (or of one that comes at once: --crl full.crl --crl delta.crl):
+    hufu-loader import --crl delta.crl --issuer ca.pem --data hufu-data
+  Partitions, all at once, and then one of them anew; --complete is your word that there are no others:
+    hufu-loader import --crl p1.crl --crl p2.crl --complete --issuer ca.pem --data hufu-data
+    hufu-loader import --crl p2.crl --partition --issuer ca.pem --data hufu-data
   A list from the days of SHA-1:
     hufu-loader import --crl older.crl --issuer ca.pem --as-of 2013-07-12 --allow-weak --data hufu-data
 

@@ -49,7 +49,11 @@ impl Draft {
             return None;
         }
         let store = home.store();
-        let (new_packs, mut packs) = self.packs(&store, built)?;
+        let asked = match documents.iter().any(brings_list) {
+            true => Asked::All,
+            false => Asked::WhatCame,
+        };
+        let (new_packs, mut packs) = self.packs(&store, built, asked)?;
         packs.sort_by_key(|pack| Reverse((pack.age(), pack.is_delta())));
         let newest = packs.first()?;
         // Other authorities' lists were held against their batch, record by record.
@@ -63,7 +67,7 @@ impl Draft {
             .iter()
             .filter_map(|sealed| own(sealed.entry(), sealed.temp()))
             .collect();
-        let mut before = None;
+        let mut before = Vec::new();
         for (entry, path) in self.with_paths(&store) {
             if entry.issuer.0 != issuer || !matches!(entry.role, Role::Crl(_)) {
                 continue;
@@ -73,8 +77,8 @@ impl Draft {
             };
             if !came.contains(&list.name) {
                 lists.push(list);
-            } else if is_whole(&list) {
-                before = Some(list);
+            } else if !is_delta(&list) {
+                before.push(list);
             }
         }
         let all: Vec<&Pack> = packs.iter().collect();
@@ -95,11 +99,20 @@ impl Draft {
         eve.contradiction()
     }
 
-    /// The paths of the packs that came, and all packs. None if one cannot be opened: the rehearsal will say so.
-    fn packs(&self, store: &Store, built: &Built) -> Option<(Vec<PathBuf>, Vec<Pack>)> {
+    /// The paths of the packs that came, and all packs that are asked. None if one cannot be opened: the rehearsal will say so.
+    fn packs(
+        &self,
+        store: &Store,
+        built: &Built,
+        asked: Asked,
+    ) -> Option<(Vec<PathBuf>, Vec<Pack>)> {
         let issuer = built.admitted.header.issuer_id;
         let new: Vec<PathBuf> = built.packs.iter().map(|s| s.temp().to_owned()).collect();
-        let is_pack = |entry: &ObjectEntry| matches!(entry.role, Role::Base(_) | Role::Delta(_));
+        let is_pack = |entry: &ObjectEntry| match entry.role {
+            Role::Base(_) => asked == Asked::All,
+            Role::Delta(_) => true,
+            Role::Crl(_) | Role::Certificate(_) => false,
+        };
         let there = self
             .with_paths(store)
             .filter(|(entry, _)| entry.issuer.0 == issuer && is_pack(entry))
@@ -110,6 +123,15 @@ impl Draft {
             .collect::<Option<_>>()?;
         Some((new, packs))
     }
+}
+
+/// Which packs answer for what is held against lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Any: a list speaks of every shard.
+    All,
+    /// Base packs that came, and deltas: nobody asks for serials of other shards.
+    WhatCame,
 }
 
 /// A list that this issuer signed.
@@ -127,7 +149,6 @@ fn published(entry: &ObjectEntry, path: &Path, certificate: &Certificate) -> Opt
     })
 }
 
-fn is_whole(list: &Published) -> bool {
-    Crl::parse(&list.octets)
-        .is_ok_and(|crl| !crl.is_delta() && crl.extensions.distribution_point.is_none())
+fn is_delta(list: &Published) -> bool {
+    Crl::parse(&list.octets).is_ok_and(|crl| crl.is_delta())
 }

@@ -1,9 +1,10 @@
 //! The next generation while it is put together: what stays of the current one, and what comes.
 //!
 //! Next door: `tiers.rs` keeps an issuer's deltas few, `shared.rs` judges files that several issuers bring,
-//! `agreement.rs` whether lists and packs say the same.
+//! `agreement.rs` whether lists and packs say the same, `ended.rs` lets go what ended.
 
 mod agreement;
+mod ended;
 mod shared;
 mod tiers;
 
@@ -207,7 +208,7 @@ impl Draft {
         let issuer = header.issuer_id;
         let age = (header.revision, header.number);
         match header.kind {
-            Kind::Full => self.drop_where(disk, issuer, |role| match role {
+            Kind::Full => self.drop_where(disk, issuer, |entry| match &entry.role {
                 Role::Base(_) => true,
                 // A full batch long in the making may be older than a delta: that one still counts.
                 Role::Delta(note) => (note.revision, note.batch) <= age,
@@ -216,7 +217,7 @@ impl Draft {
             Kind::Shard => self.drop_where(
                 disk,
                 issuer,
-                |role| matches!(role, Role::Base(note) if note.shard == header.shard),
+                |entry| matches!(&entry.role, Role::Base(note) if note.shard == header.shard),
             )?,
             Kind::Delta | Kind::Documents => {}
         }
@@ -232,7 +233,18 @@ impl Draft {
         if header.kind == Kind::Shard {
             self.drop_outlived_deltas(disk, issuer)?;
         }
+        let lists: Vec<String> = documents
+            .iter()
+            .map(|document| document.entry().name.clone())
+            .collect();
         self.add_documents(disk, issuer, documents)?;
+        if header.kind == Kind::Full && matches!(header.source, Source::ForeignCrl { .. }) {
+            // They come whole with the batch that repeats them: a delta that says nothing any more, or a partition that
+            // nobody imports, must not be served on for ever.
+            self.drop_where(disk, issuer, |entry| {
+                is_crl(&entry.role) == Some(true) && !lists.contains(&entry.name)
+            })?;
+        }
         self.note(header, built.admitted.digest);
         Ok(())
     }
@@ -251,7 +263,7 @@ impl Draft {
         self.drop_where(
             disk,
             issuer,
-            |role| matches!(role, Role::Delta(note) if (note.revision, note.batch) <= oldest),
+            |entry| matches!(&entry.role, Role::Delta(note) if (note.revision, note.batch) <= oldest),
         )
     }
 
@@ -378,9 +390,9 @@ impl Draft {
         &mut self,
         disk: &dyn Disk,
         issuer: IssuerId,
-        gone: impl Fn(&Role) -> bool,
+        gone: impl Fn(&ObjectEntry) -> bool,
     ) -> Result<(), DiskError> {
-        let hit = |entry: &ObjectEntry| entry.issuer.0 == issuer && gone(&entry.role);
+        let hit = |entry: &ObjectEntry| entry.issuer.0 == issuer && gone(entry);
         self.kept.retain(|entry| !hit(entry));
         let mut temps = Vec::new();
         self.added.retain(|sealed| {

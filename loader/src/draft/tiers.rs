@@ -57,7 +57,7 @@ impl Draft {
             return Ok(());
         }
         let packs = open_all(&deltas)?;
-        let mut behind = Behind::new(self.bases(store, issuer)?);
+        let mut behind = Behind::new(self.bases(store, issuer));
         for (place, delta) in deltas.iter().enumerate() {
             let temp = store
                 .temp()
@@ -93,7 +93,7 @@ impl Draft {
         let sizes: Vec<u64> = deltas.iter().map(|delta| delta.note.records).collect();
         let pairs = smallest_first(&sizes);
         let packs = open_all(&deltas)?;
-        let mut behind = Behind::new(self.bases(store, issuer)?);
+        let mut behind = Behind::new(self.bases(store, issuer));
         for place in pairs {
             // Named by both: what came of an earlier join in this pass bears the number of its newer part, and must not
             // be written over and then removed as one of the two.
@@ -152,11 +152,17 @@ impl Draft {
         deltas
     }
 
-    fn bases(&self, store: &Store, issuer: IssuerId) -> Result<Vec<Pack>, PackError> {
+    fn bases<'s>(
+        &'s self,
+        store: &'s Store,
+        issuer: IssuerId,
+    ) -> impl Iterator<Item = (&'s PackNote, PathBuf)> {
         self.with_paths(store)
-            .filter(|(entry, _)| entry.issuer.0 == issuer && matches!(entry.role, Role::Base(_)))
-            .map(|(_, path)| Pack::open(&path))
-            .collect()
+            .filter(move |(entry, _)| entry.issuer.0 == issuer)
+            .filter_map(|(entry, path)| match &entry.role {
+                Role::Base(note) => Some((note, path)),
+                _ => None,
+            })
     }
 }
 
@@ -270,5 +276,39 @@ mod tests {
             let begins = found.unwrap().this_update;
             assert!(begins > specimen::NOW, "{number}");
         }
+    }
+
+    #[test]
+    fn joining_two_revocations_opens_every_base_pack() {
+        const SHARDS: u32 = 64;
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+        let mut draft = Draft::of(None);
+        for shard in 0..SHARDS {
+            let algorithms = [SignatureAlgorithm::EcdsaP256Sha256];
+            let scope = Scope::Base {
+                shards: SHARDS,
+                shard,
+            };
+            let spec = spec(1, scope, 1, shared(1, &algorithms, 1));
+            let path = store.temp().join(format!("base-{shard}"));
+            let rows = HashMap::new();
+            draft
+                .added
+                .push(specimen::write(&path, &spec, &rows).unwrap());
+        }
+        draft.added.push(delta(&store, 2, 1, 1));
+        draft.added.push(delta(&store, 3, 2, 1));
+        let deltas = draft.deltas(&store, IssuerId([1; 16]));
+        let packs = open_all(&deltas).unwrap();
+        let behind = Behind::new(draft.bases(&store, IssuerId([1; 16])));
+        let path = store.temp().join("joined");
+        let Merged::Pack(joined) = merge(&FsDisk, &path, &[&packs[0], &packs[1]], &behind).unwrap()
+        else {
+            panic!("no base has them")
+        };
+        assert_eq!(records_of(&joined), 2);
+        assert!((1..=2).contains(&behind.opened()), "{}", behind.opened());
     }
 }

@@ -15,13 +15,13 @@ use wire::time::UnixSeconds;
 use super::agree::{Agreement, WalkError};
 use super::batch::{BatchReader, BatchRefusal};
 use super::certificate::Certificate;
-use super::crl::{CLOCK_LEEWAY, Judging, judge_read};
+use super::crl::{CLOCK_LEEWAY, Judging};
 use super::documents::check_documents;
 use super::guard::{Place, RecordGuard};
 use super::lines::{LinesError, LinesReader};
-use super::list::{ListError, ListReader};
-use super::listed::{LISTED_OCTETS, NUMBERED_OCTETS, SettleError, Settled};
+use super::listed::{NUMBERED_OCTETS, SettleError, Settled};
 use super::responder::{Responders, latest_end};
+use super::together::{Reading, Said, TogetherError};
 use super::trust::WeakPolicy;
 use super::witness::Witness;
 use crate::digest::Digest;
@@ -30,7 +30,7 @@ use crate::manifest::DocumentNote;
 use crate::pack::WriteError;
 use crate::seal::PublicKey;
 use crate::sort::{SortError, Sorter, Sorting};
-use crate::staged::{self, Trust};
+use crate::staged::{self, StagedError, Trust};
 
 /// What a batch is held against.
 #[derive(Clone, Copy)]
@@ -290,7 +290,7 @@ fn check_clock(header: &Header, now: UnixSeconds) -> Result<(), BatchRefusal> {
     Ok(())
 }
 
-/// The loader's own copy of the CRL a batch repeats.
+/// The loader's own copy of what a batch repeats.
 struct OwnReading {
     staged: staged::Opened,
     judging: Judging,
@@ -307,7 +307,7 @@ impl OwnReading {
         }
         let staged = staged::open(gate.data, &header.issuer_id.to_string())
             .map_err(|error| match error {
-                staged::StagedError::Io { .. } => BatchRefusal::Staged(error),
+                StagedError::Io { .. } => BatchRefusal::Staged(error),
                 _ => not_staged(&error),
             })?
             .ok_or_else(|| not_staged(&"there is none of this issuer"))?;
@@ -334,33 +334,33 @@ impl OwnReading {
         header: &Header,
         issuer: &Certificate,
         gate: &Gate<'_>,
-    ) -> Result<Settled, AdmitError> {
+    ) -> Result<Said, AdmitError> {
         if let Some(trust) = &self.staged.options.trust {
-            return self.settle_lines(header, trust, gate);
+            return self.settle_lines(header, trust, gate).map(Said::from);
         }
-        let sorter = Sorter::begin(gate.disk, gate.sorting, LISTED_OCTETS)?;
-        let nobody = &mut |_| ();
-        let reader = ListReader::new(sorter, header.hash_key, &issuer.key, nobody);
-        let read = match reader.read(&self.staged.list) {
-            Ok(read) => read,
-            Err(ListError::Sort(error)) => return Err(error.into()),
-            Err(ListError::Io(error)) => {
-                return Err(BatchRefusal::Staged(self.staged.unreadable(error)).into());
-            }
-            Err(ListError::Decode(error)) => {
-                let now = self.staged.hash().map_err(BatchRefusal::Staged)?;
-                self.expect_unchanged(&now)?;
-                return Err(BatchRefusal::Crl(error.into()).into());
-            }
+        let reading = Reading {
+            disk: gate.disk,
+            sorting: gate.sorting,
+            key: header.hash_key,
+            issuer,
         };
-        self.expect_unchanged(&read.blake3)?;
-        let judged = judge_read(read, issuer, &self.judging).map_err(BatchRefusal::Crl)?;
-        // A window ends no later than its CRL's nextUpdate; a replay lifts this.
-        match (judged.crl().next_update, latest_end(header)) {
+        let together = match reading.read(&self.staged.lists, &|_| self.judging) {
+            Ok(together) => together,
+            Err(TogetherError::Sort(error)) => return Err(error.into()),
+            Err(TogetherError::Refused { refusal, .. }) => {
+                return Err(BatchRefusal::Crl(refusal).into());
+            }
+            Err(TogetherError::Staged(error @ StagedError::Io { .. })) => {
+                return Err(BatchRefusal::Staged(error).into());
+            }
+            Err(TogetherError::Staged(error)) => return Err(not_staged(&error).into()),
+        };
+        // A window ends no later than its CRL's nextUpdate, of several the first one's; a replay lifts this.
+        match (together.next_update, latest_end(header)) {
             (Some(next_update), Some(end)) if end > next_update && self.judging.as_of.is_none() => {
                 Err(BatchRefusal::PastCrl.into())
             }
-            _ => Ok(judged.settled),
+            _ => Ok(together.said),
         }
     }
 
@@ -371,16 +371,18 @@ impl OwnReading {
         trust: &Trust,
         gate: &Gate<'_>,
     ) -> Result<Settled, AdmitError> {
+        let list = self.staged.first();
         let sorter = Sorter::begin(gate.disk, gate.sorting, NUMBERED_OCTETS)?;
         let reader = LinesReader::new(sorter, header.hash_key, gate.now);
-        let read = match reader.read(self.staged.options.form, &self.staged.list) {
+        let read = match reader.read(self.staged.options.form, &list.file) {
             Ok(read) => read,
             Err(LinesError::Sort(error)) => return Err(error.into()),
             Err(LinesError::Io(error)) => {
-                return Err(BatchRefusal::Staged(self.staged.unreadable(error)).into());
+                return Err(BatchRefusal::Staged(list.unreadable(error)).into());
             }
         };
-        self.expect_unchanged(&read.blake3)?;
+        list.expect_unchanged(&read.blake3)
+            .map_err(|error| not_staged(&error))?;
         if let Some(fault) = read.faults.first() {
             return Err(not_staged(fault).into());
         }
@@ -388,11 +390,6 @@ impl OwnReading {
             Some(end) if end > trust.until => Err(BatchRefusal::PastCrl.into()),
             _ => Ok(read.settled()),
         }
-    }
-
-    fn expect_unchanged(&self, blake3: &[u8; 32]) -> Result<(), BatchRefusal> {
-        let unchanged = self.staged.expect_unchanged(blake3);
-        unchanged.map_err(|error| not_staged(&error))
     }
 }
 

@@ -10,7 +10,8 @@ use wire::serial::{Serial, shard};
 use wire::status::CertStatus;
 
 use super::guard::Place;
-use super::listed::{Listed, SettleError, Settled, say_the_same};
+use super::listed::{Listed, SettleError, say_the_same};
+use super::together::Said;
 
 /// Where batch and list part.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +47,8 @@ pub enum WalkError {
 
 /// The walk along a list and a batch.
 pub struct Agreement {
-    /// Settled under the batch's hash key.
-    settled: Settled,
+    /// What is staged says, in order under the batch's hash key.
+    said: Said,
     upcoming: Option<Listed>,
     mode: Mode,
 }
@@ -61,8 +62,8 @@ enum Mode {
 }
 
 impl Agreement {
-    /// Begins a walk; `settled` is in order under the hash key of `header`.
-    pub fn begin(header: &Header, settled: Settled) -> Result<Self, SettleError> {
+    /// Begins a walk; `said` is in order under the hash key of `header`.
+    pub fn begin(header: &Header, said: Said) -> Result<Self, SettleError> {
         let mode = match header.kind {
             Kind::Full => Mode::Whole {
                 shards: header.shards,
@@ -75,7 +76,7 @@ impl Agreement {
             Kind::Delta | Kind::Documents => Mode::Part,
         };
         let mut walk = Self {
-            settled,
+            said,
             upcoming: None,
             mode,
         };
@@ -99,7 +100,7 @@ impl Agreement {
         match (self.mode, self.upcoming) {
             (Mode::Whole { .. }, Some(listed)) => Err(Disagreement::Missing(listed.serial).into()),
             (Mode::Whole { .. }, None) => Ok(()),
-            (Mode::Part, _) => Ok(self.settled.run_out()?),
+            (Mode::Part, _) => Ok(self.said.run_out()?),
         }
     }
 
@@ -148,7 +149,7 @@ impl Agreement {
     /// Goes on to the next serial of the list that belongs in the batch.
     fn advance(&mut self) -> Result<(), SettleError> {
         loop {
-            self.upcoming = self.settled.next_listed()?;
+            self.upcoming = self.said.next_listed()?;
             match (self.mode, self.upcoming) {
                 (
                     Mode::Whole {

@@ -60,6 +60,11 @@ pub enum EntryFault {
         /// The entry's serial.
         serial: Serial,
     },
+    /// Two partitions say different things of one certificate.
+    Partitions {
+        /// Its serial.
+        serial: Serial,
+    },
 }
 
 /// Which entries count, by hash of their serial.

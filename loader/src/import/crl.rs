@@ -29,8 +29,18 @@ pub struct Judging {
     pub weak: WeakPolicy,
 }
 
+impl Wanted {
+    /// The form that a list says it has.
+    pub fn of(crl: &Crl<'_>) -> Self {
+        match crl.is_delta() {
+            true => Self::Delta,
+            false => Self::Complete,
+        }
+    }
+}
+
 impl Judging {
-    fn moment(&self) -> UnixSeconds {
+    pub(super) fn moment(&self) -> UnixSeconds {
         self.as_of.unwrap_or(self.now)
     }
 }
@@ -99,8 +109,18 @@ pub struct JudgedList {
     pub odd: Vec<String>,
 }
 
-/// Judges a list that was read in passing, as [`judge`] does one that is held whole.
+/// Judges a complete list that was read in passing, as [`judge`] does one that is held whole.
 pub fn judge_read(
+    read: ListRead,
+    issuer: &Certificate,
+    judging: &Judging,
+) -> Result<JudgedList, CrlRefusal> {
+    judge_read_as(Wanted::Complete, read, issuer, judging)
+}
+
+/// The same of a list of either form.
+pub fn judge_read_as(
+    wanted: Wanted,
     read: ListRead,
     issuer: &Certificate,
     judging: &Judging,
@@ -114,7 +134,7 @@ pub fn judge_read(
         .verify_heard(algorithm, judging.weak, &read.signed, crl.signature)?;
     note_weakness(algorithm, issuer, &mut odd);
     check_dates(&crl, issuer, judging, &mut odd)?;
-    check_scope(&crl, Wanted::Complete, &mut odd)?;
+    check_scope(&crl, wanted, &mut odd)?;
     if let Some(fault) = read.fault {
         return Err(fault.into());
     }
@@ -138,7 +158,12 @@ impl JudgedList {
     /// Settles all entries, and notes what is odd about them.
     pub fn settle(&mut self) -> Result<(), SettleError> {
         self.settled.run_out()?;
-        note_entries(self.removals, self.settled.recurring, &mut self.odd);
+        let removals = match self.crl().is_delta() {
+            // That is what they are for.
+            true => 0,
+            false => self.removals,
+        };
+        note_entries(removals, self.settled.recurring, &mut self.odd);
         Ok(())
     }
 }
@@ -259,7 +284,7 @@ pub(super) fn check_dates(
 
 /// Which form of list is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub enum Wanted {
     /// One that says everything in its scope.
     Complete,
     /// One that says what changed since another.

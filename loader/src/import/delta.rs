@@ -66,6 +66,14 @@ impl<'a> Delta<'a> {
         Ok(Self { crl, changes, odd })
     }
 
+    /// Reads one whose signature was verified before.
+    pub fn read(der: &'a [u8]) -> Result<Self, CrlRefusal> {
+        let crl = Crl::parse(der)?;
+        let changes = changes(&crl)?;
+        let odd = Vec::new();
+        Ok(Self { crl, changes, odd })
+    }
+
     /// What it says of a serial, if it says anything: a status, or none where it clears.
     pub fn get(&self, serial: &Serial) -> Option<Option<CertStatus>> {
         self.changes.get(serial).copied()
@@ -79,7 +87,7 @@ impl<'a> Delta<'a> {
 
 /// One word a serial: the latest date counts, as in full lists.
 fn changes(crl: &Crl<'_>) -> Result<BTreeMap<Serial, Option<CertStatus>>, EntryFault> {
-    let mut latest: BTreeMap<Serial, (UnixSeconds, CertStatus)> = BTreeMap::new();
+    let mut said: Vec<(Serial, UnixSeconds, CertStatus)> = Vec::new();
     for (place, entry) in crl.entries().enumerate() {
         let number = place + 1;
         let entry = entry.map_err(|error| EntryFault::Decode { number, error })?;
@@ -88,20 +96,16 @@ fn changes(crl: &Crl<'_>) -> Result<BTreeMap<Serial, Option<CertStatus>>, EntryF
             at: entry.revoked_at,
             reason: entry.reason,
         };
-        let said = latest
-            .entry(entry.serial)
-            .or_insert((entry.revoked_at, status));
-        if said.0 == entry.revoked_at && !say_the_same(said.1, status) {
-            return Err(EntryFault::Contradiction {
-                serial: entry.serial,
-                at: entry.revoked_at,
-            });
-        }
-        if said.0 < entry.revoked_at {
-            *said = (entry.revoked_at, status);
+        said.push((entry.serial, entry.revoked_at, status));
+    }
+    said.sort_unstable_by_key(|(serial, at, _)| (*serial, *at));
+    for pair in said.windows(2) {
+        let ((serial, at, one), (other_serial, other_at, other)) = (pair[0], pair[1]);
+        if (serial, at) == (other_serial, other_at) && !say_the_same(one, other) {
+            return Err(EntryFault::Contradiction { serial, at });
         }
     }
-    let word = |(serial, (_, status)): (Serial, (UnixSeconds, CertStatus))| {
+    let word = |(serial, _, status): (Serial, UnixSeconds, CertStatus)| {
         // RFC 5280 §5.2.4: removeFromCRL takes a serial off that was on hold, or whose certificate expired.
         let clears = matches!(
             status,
@@ -112,7 +116,8 @@ fn changes(crl: &Crl<'_>) -> Result<BTreeMap<Serial, Option<CertStatus>>, EntryF
         );
         (serial, (!clears).then_some(status))
     };
-    Ok(latest.into_iter().map(word).collect())
+    // In order of their dates: the last one stays.
+    Ok(said.into_iter().map(word).collect())
 }
 
 /// Whether a delta may be put together with a full list, both judged already.

@@ -145,13 +145,20 @@ impl<'d> LinesReader<'d> {
         let mut rows = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
-            .from_reader(input);
+            .from_reader(Impatient { input, left: 0 });
         let mut row = csv::ByteRecord::new();
         let mut columns: Option<(Columns, usize)> = None;
         loop {
+            // A quotation mark that nobody closes must not make one row of the rest of the file.
+            rows.get_mut().left = MOST_ROW_OCTETS;
+            let last = rows.position().line();
             match rows.read_byte_record(&mut row) {
                 Ok(true) => {}
                 Ok(false) => break,
+                Err(_) if rows.get_ref().left == 0 => {
+                    self.refuse(last, fault("row", "a row has at most a mebioctet"));
+                    return Ok(());
+                }
                 Err(error) => return Err(io::Error::other(error).into()),
             }
             let number = row.position().map_or(0, csv::Position::line);
@@ -241,10 +248,11 @@ pub fn settle_staged(
     let read = Sorter::begin(&FsDisk, &sorting, NUMBERED_OCTETS)
         .map_err(LinesError::from)
         .and_then(|sorter| {
-            LinesReader::new(sorter, key, now).read(opened.options.form, &opened.list)
+            LinesReader::new(sorter, key, now).read(opened.options.form, &opened.first().file)
         })
         .map_err(|error| sentence(&error))?;
     opened
+        .first()
         .expect_unchanged(&read.blake3)
         .map_err(|error| error.to_string())?;
     match read.faults.first() {
@@ -258,6 +266,24 @@ fn fault(column: &'static str, rule: &'static str) -> ListingFault {
         column,
         text: String::new(),
         rule,
+    }
+}
+
+/// Gives so many octets and then an error; whoever reads on says again how many.
+struct Impatient<R> {
+    input: R,
+    left: usize,
+}
+
+impl<R: Read> Read for Impatient<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let most = out.len().min(self.left);
+        let read = self.input.read(&mut out[..most])?;
+        self.left -= read;
+        Ok(read)
     }
 }
 
@@ -278,5 +304,7 @@ impl<R: Read> Read for Hashed<R> {
 /// Lines told by number; the rest is counted.
 pub const MOST_FAULTS: usize = 20;
 const READ_OCTETS: usize = 256 << 10;
+/// A row's, and what its reader reads ahead of it.
+const MOST_ROW_OCTETS: usize = 1 << 20;
 /// A subject has some hundred octets.
 const MOST_LINE_OCTETS: u64 = 64 << 10;

@@ -56,7 +56,7 @@ impl Listed {
     }
 
     #[inline]
-    fn record(&self) -> [u8; LISTED_OCTETS] {
+    pub(super) fn record(&self) -> [u8; LISTED_OCTETS] {
         let mut record = [0; LISTED_OCTETS];
         let (hash, rest) = record.split_at_mut(8);
         let (serial, rest) = rest.split_at_mut(MAX_SERIAL_OCTETS);
@@ -69,7 +69,7 @@ impl Listed {
         record
     }
 
-    fn from_record(record: &[u8]) -> Self {
+    pub(super) fn from_record(record: &[u8]) -> Self {
         let number = |at: usize| {
             let octets = record.get(at..at + 8).and_then(<[u8]>::first_chunk);
             u64::from_be_bytes(*octets.expect("a record of this file's own"))
@@ -98,7 +98,8 @@ impl Listed {
         }
     }
 
-    fn clears(&self) -> bool {
+    /// Whether it says removeFromCRL.
+    pub(super) fn clears(&self) -> bool {
         matches!(
             self.status,
             CertStatus::Revoked {
@@ -116,6 +117,8 @@ pub struct Settled {
     /// The upcoming one's line, where lines are numbered.
     line: Option<u64>,
     is_numbered: bool,
+    /// Cleared serials are given too.
+    keeps_clears: bool,
     begun: bool,
     /// Serials that stood there more than once, the first [`MOST_RECURRENCES`] in the list's order of hashes.
     pub recurrences: Vec<Recurrence>,
@@ -154,6 +157,7 @@ impl Settled {
             upcoming: None,
             line: None,
             is_numbered: false,
+            keeps_clears: false,
             begun: false,
             recurrences: Vec::new(),
             recurring: 0,
@@ -166,6 +170,15 @@ impl Settled {
         Self {
             is_numbered: true,
             ..Self::new(sorted)
+        }
+    }
+
+    /// The same, giving serials that are cleared as well: a delta says so to the list it changes.
+    #[must_use]
+    pub fn keeping_clears(self) -> Self {
+        Self {
+            keeps_clears: true,
+            ..self
         }
     }
 
@@ -200,8 +213,9 @@ impl Settled {
             if entries > 1 {
                 self.note(&latest, entries);
             }
-            if !latest.clears() {
-                self.revoked += u64::from(latest.status != CertStatus::Good);
+            let clears = latest.clears();
+            self.revoked += u64::from(!clears && latest.status != CertStatus::Good);
+            if !clears || self.keeps_clears {
                 return Ok(Some(latest));
             }
         }

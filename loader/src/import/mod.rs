@@ -6,6 +6,8 @@
 //! | [`crl`] | is this list that CA's, whole, and to be believed at a given moment? |
 //! | [`unsigned`], [`lines`] | `import --index`, `import --csv`: lists without a signature, for the operator's word |
 //! | [`delta`] | what a delta list changes, and of which full list |
+//! | `intake`, [`floor`], `set` | of an import: a list by itself, what is staged already, what stands together in the end |
+//! | [`together`] | several lists of one CA that speak together: deltas, partitions |
 //! | [`armour`], [`list`] | a list read once from front to back, however long |
 //! | [`check`], [`listed`] | what must hold between a list's entries; in memory, and from a sort |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
@@ -29,7 +31,9 @@ pub mod crl;
 pub mod delta;
 mod documents;
 pub mod file;
+pub mod floor;
 pub mod guard;
+mod intake;
 pub mod lines;
 pub mod list;
 pub mod listed;
@@ -38,6 +42,8 @@ pub mod refusal;
 pub mod report;
 pub mod responder;
 mod rsa;
+mod set;
+pub mod together;
 pub mod trust;
 pub mod unsigned;
 pub mod witness;

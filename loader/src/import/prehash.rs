@@ -48,12 +48,13 @@ impl Listener {
                 Heard::Sha(digest::Context::new(sha(hash).unwrap_or(&digest::SHA256)))
             }
             Some(ForeignAlgorithm::Sm2Sm3) => Heard::Sm3(key.sm2_prefix()),
+            // The length is the list's own word, and up to four gibioctets: room is made as octets come.
             Some(ForeignAlgorithm::Ed25519 | ForeignAlgorithm::RsaPss { .. }) => {
-                Heard::Octets(Vec::with_capacity(octets))
+                Heard::Octets(Vec::with_capacity(octets.min(held)))
             }
             // Unknown algorithms are never believed; a short message costs nothing to hold.
             None if octets > held => Heard::Sha(digest::Context::new(&digest::SHA256)),
-            None => Heard::Octets(Vec::with_capacity(octets)),
+            None => Heard::Octets(Vec::with_capacity(octets.min(held))),
         };
         Self { heard }
     }

@@ -4,8 +4,9 @@ use wire::DecodeError;
 use wire::time::UnixSeconds;
 
 use super::check::EntryFault;
+use super::delta::Misfit;
 use super::trust::TrustError;
-use crate::staged::rfc3339;
+use crate::staged::{MOST_LISTS, rfc3339};
 
 /// A rule a CRL broke. `Display` is one sentence a person can act on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,11 +79,44 @@ pub enum CrlRefusal {
         /// The extension, dotted.
         oid: String,
     },
-    /// A delta list.
-    #[error(
-        "it is a delta list (deltaCRLIndicator) and says nothing without its base; import the CA's complete list"
-    )]
+    /// A delta list where one of the CA's complete lists is wanted.
+    #[error("it is a delta list (deltaCRLIndicator) and says nothing without its base")]
     Delta,
+    /// A delta list, and the list it changes is not there.
+    #[error(
+        "it is a delta list and says nothing without its base, and no complete list of its scope is staged or given with it; give both (--crl twice)"
+    )]
+    DeltaAlone,
+    /// A delta list of another list than the one it would stand beside.
+    #[error("it is a delta list, but not of the complete list it would stand beside: {0}")]
+    Misfit(#[from] Misfit),
+    /// A delta that is staged says more than the complete list that comes.
+    #[error(
+        "the delta that is staged (thisUpdate {}) is newer than this list and not a delta of it; give a newer delta with it (--crl twice), the staged lists stay", rfc3339(*.delta)
+    )]
+    BehindDelta {
+        /// The delta's thisUpdate.
+        delta: UnixSeconds,
+    },
+    /// Two lists of one kind and scope at once.
+    #[error("two lists of one scope are given, both complete or both deltas; give the newer one")]
+    ScopeTwice,
+    /// A list of all certificates beside one of some.
+    #[error(
+        "a list of all of the CA's certificates and a partition stand side by side; one or the other is wanted"
+    )]
+    WholeBesidePartition,
+    /// What should stay beside it is damaged.
+    #[error(
+        "what is staged of this issuer and should stay beside it is damaged ({why}); import all its lists again at once, without --partition"
+    )]
+    DamagedBeside {
+        /// What was found.
+        why: String,
+    },
+    /// More lists than are kept together.
+    #[error("{0} lists would stand together, at most {MOST_LISTS} do")]
+    TooMany(usize),
     /// A delta was asked for.
     #[error("it is no delta list: it has no deltaCRLIndicator (RFC 5280 §5.2.4)")]
     NoDelta,
@@ -119,7 +153,7 @@ pub enum CrlRefusal {
     },
     /// A list of another scope is staged.
     #[error(
-        "a list of another scope (issuingDistributionPoint) of this CA is staged; remove {folder} first if this one shall replace it"
+        "a list of another scope (issuingDistributionPoint) of this CA is staged; give --partition if both are partitions of its certificates, or remove {folder} first if this one shall replace it"
     )]
     OtherScope {
         /// The staged folder.
@@ -141,6 +175,9 @@ pub(super) fn entry_sentence(fault: &EntryFault) -> String {
         } => format!(
             "entry {number} (serial {serial}) has a critical extension {oid} that is not known here (RFC 5280 §5.3)"
         ),
+        EntryFault::Partitions { serial } => {
+            format!("serial {serial} stands on two partitions that say different things of it")
+        }
         EntryFault::OtherIssuer { number, serial } => format!(
             "entry {number} (serial {serial}) names another issuer (certificateIssuer) in a list that is not indirect"
         ),

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use wire::crl::Crl;
+
 use super::certificate::Certificate;
-use super::crl::JudgedList;
 use super::file::CrlImport;
+use super::set::Set;
 use crate::digest::encode_hex;
 use crate::staged::{Options, rfc3339};
 
@@ -33,9 +35,9 @@ pub struct Report {
     pub next_update: Option<String>,
     /// The moment that replaced the clock.
     pub as_of: Option<String>,
-    /// Entries as they stand in the list.
+    /// Entries as they stand in what came.
     pub entries: u64,
-    /// Serials revoked in the end.
+    /// Serials revoked in the end, by all lists together.
     pub revoked: u64,
     /// Serials that stood there more than once.
     pub recurring_count: u64,
@@ -43,10 +45,61 @@ pub struct Report {
     pub recurring: Vec<RecurringSerial>,
     /// What is unusual but allowed.
     pub odd: Vec<String>,
-    /// BLAKE3 of the list.
+    /// All lists that stand together, if there are several: first those that came.
+    pub lists: Vec<ListTold>,
+    /// The operator's word that these partitions are all there are.
+    pub complete: bool,
+    /// BLAKE3 of the list; of several, what they are known by.
     pub crl_blake3: String,
     /// Where it was staged.
     pub staged: PathBuf,
+}
+
+/// One of several lists.
+#[derive(Debug, Clone, Serialize)]
+pub struct ListTold {
+    /// Its file in the staged folder.
+    pub name: String,
+    /// complete or delta.
+    pub form: &'static str,
+    /// Whether it was staged before.
+    pub kept: bool,
+    /// CRL number, hexadecimal.
+    pub number: Option<String>,
+    /// RFC 3339.
+    pub this_update: String,
+    /// RFC 3339.
+    pub next_update: Option<String>,
+    /// BLAKE3.
+    pub blake3: String,
+}
+
+impl ListTold {
+    fn of(name: &str, crl: &Crl<'_>, blake3: &[u8; 32], kept: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            form: match crl.is_delta() {
+                true => "delta",
+                false => "complete",
+            },
+            kept,
+            number: crl.extensions.number.map(encode_hex),
+            this_update: rfc3339(crl.this_update),
+            next_update: crl.next_update.map(rfc3339),
+            blake3: encode_hex(blake3),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{}, {}{}, {} to {}",
+            self.name,
+            self.form,
+            if self.kept { ", staged before" } else { "" },
+            self.this_update,
+            self.next_update.as_deref().unwrap_or("no end")
+        )
+    }
 }
 
 /// A serial that stood in the list more than once.
@@ -63,35 +116,46 @@ pub struct RecurringSerial {
 pub(super) fn report(
     request: &CrlImport<'_>,
     issuer: &Certificate,
-    judged: &JudgedList,
+    set: &Set,
     options: &Options,
     folder: PathBuf,
 ) -> Report {
-    let crl = judged.crl();
+    let first = set.came.first().expect("an import brings a list");
+    let crl = first.crl();
+    let recurrences = set.came.iter().flat_map(|came| &came.recurrences);
+    let odd = set.came.iter().flat_map(|came| &came.odd);
     Report {
         file: request.crl.to_owned(),
         issuer: issuer.subject_text.clone(),
         issuer_id: issuer.id().to_string(),
         fingerprint_sha256: issuer.fingerprint(),
         key: issuer.key.kind().to_string(),
-        algorithm: judged.algorithm.name().to_owned(),
+        algorithm: first.algorithm.name().to_owned(),
         number: crl.extensions.number.map(encode_hex),
         this_update: rfc3339(crl.this_update),
         next_update: crl.next_update.map(rfc3339),
         as_of: options.as_of.map(rfc3339),
-        entries: judged.entries,
-        revoked: judged.settled.revoked,
-        recurring_count: judged.settled.recurring,
-        recurring: judged
-            .settled
-            .recurrences
-            .iter()
-            .map(RecurringSerial::from)
-            .collect(),
-        odd: judged.odd.clone(),
+        entries: set.came.iter().map(|came| came.entries).sum(),
+        revoked: set.revoked,
+        recurring_count: set.came.iter().map(|came| came.recurring).sum(),
+        recurring: recurrences.map(RecurringSerial::from).collect(),
+        odd: odd.chain(&set.odd).cloned().collect(),
+        lists: lists(set),
+        complete: set.complete,
         crl_blake3: encode_hex(&options.crl_blake3),
         staged: folder,
     }
+}
+
+fn lists(set: &Set) -> Vec<ListTold> {
+    if set.came.len() + set.kept.len() == 1 {
+        return Vec::new();
+    }
+    let came = set.came.iter();
+    let came = came.map(|it| ListTold::of(&it.name, &it.crl(), &it.blake3, false));
+    let kept = set.kept.iter();
+    let kept = kept.map(|it| ListTold::of(&it.name, &it.crl(), &it.blake3, true));
+    came.chain(kept).collect()
 }
 
 impl From<&super::check::Recurrence> for RecurringSerial {
@@ -137,6 +201,11 @@ impl Report {
             ("BLAKE3", self.crl_blake3.clone()),
             ("staged in", self.staged.display().to_string()),
         ];
+        rows.extend(self.lists.iter().map(|list| ("list", list.line())));
+        if self.complete {
+            let word = "these partitions are all: who is on none of them is not revoked";
+            rows.push(("complete", word.to_owned()));
+        }
         rows.extend(self.odd.iter().map(|odd| ("note", odd.clone())));
         rows.extend(
             self.recurring

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::file::{Copied, Counted, ImportError, Means, open_long, random_key, read_issuer};
+use super::file::{ImportError, Means, open_long, random_key, read_issuer};
+use super::intake::{Copied, Counted};
 use super::lines::{LineFault, LinesError, LinesRead, LinesReader};
 use super::listed::{NUMBERED_OCTETS, SettleError};
 use crate::digest::encode_hex;
@@ -186,6 +187,8 @@ pub fn import_unsigned(
         imported_at: request.now,
         form: request.form,
         trust: Some(request.trust.clone()),
+        lists: Vec::new(),
+        complete: false,
     };
     let folder = pending.commit(&issuer.der, &options)?;
     Ok(UnsignedReport {

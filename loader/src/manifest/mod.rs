@@ -445,8 +445,9 @@ pub enum ManifestError {
 
 /// The manifest format this program writes and reads.
 pub const FORMAT: u32 = 1;
-/// A million objects fit; a larger text is refused unread.
-pub const MAX_MANIFEST_OCTETS: usize = 512 << 20;
+/// Three hundred thousand objects fit, more than four issuers of the most shards have; a larger text is refused unread. An
+/// edge reads it before it can know whose it is, so it must not be what a small machine dies of.
+pub const MAX_MANIFEST_OCTETS: usize = 128 << 20;
 const SEAL_WORD: &str = "hufu-seal";
 
 #[cfg(test)]

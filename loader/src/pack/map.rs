@@ -50,10 +50,13 @@ impl Map {
         })
     }
 
-    /// Whether `path` still names the file that is mapped. A damaged file is repaired by another one taking its name.
+    /// Whether `path` still names the file that is mapped, at its length. A damaged file is repaired by another one taking
+    /// its name.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
-        path.metadata()
-            .is_ok_and(|metadata| self.file == (metadata.dev(), metadata.ino()))
+        let octets = self.octets.len() as u64;
+        path.metadata().is_ok_and(|metadata| {
+            self.file == (metadata.dev(), metadata.ino()) && metadata.len() == octets
+        })
     }
 
     /// The file's octets.

@@ -6,7 +6,8 @@
 //! place each new object      rename tmp/… to objects/<blake3>; its octets were flushed when it was sealed
 //! sync objects/              every name the manifest will use is on the platter
 //! write the manifest         tmp, fsync, rename, fsync of manifests/
-//! rehearse                   open the new generation as a responder will; refused here, nothing has happened yet
+//! rehearse                   open the new generation as a responder will, sharing what it has already; refused here,
+//!                            nothing has happened yet
 //! move the pointer           tmp, fsync, rename over `current`, fsync of the store's folder: the one visible act
 //! retire                     unlink what no recent manifest names
 //! ```
@@ -58,6 +59,8 @@ pub struct Publisher<'d> {
     above: u64,
     /// A publication failed, and what is remembered above may not be what is on disk.
     in_doubt: bool,
+    /// What was rehearsed last: the next rehearsal opens only what is new.
+    rehearsed: Option<Snapshot>,
     _lock: File,
 }
 
@@ -117,6 +120,7 @@ impl<'d> Publisher<'d> {
             manifests,
             above: 0,
             in_doubt: false,
+            rehearsed: None,
             _lock: lock,
         })
     }
@@ -236,7 +240,7 @@ impl<'d> Publisher<'d> {
                 .last()
                 .map_or(0, |highest| *highest)
                 .max(self.above)
-                + 1,
+                .saturating_add(1),
             previous: self.current.as_ref().map(|current| Previous {
                 number: current.manifest().number,
                 blake3: current.blake3(),
@@ -293,7 +297,7 @@ impl<'d> Publisher<'d> {
         self.last_named.extend(names);
     }
 
-    fn carry_out_step(&self, step: &Step, next: &TrustedManifest) -> Result<(), PublishError> {
+    fn carry_out_step(&mut self, step: &Step, next: &TrustedManifest) -> Result<(), PublishError> {
         let temp = self.store.temp();
         match step {
             Step::Place { temp, path } => self
@@ -309,7 +313,10 @@ impl<'d> Publisher<'d> {
                 write_whole(self.disk, &temp, path, next.octets(), Audience::Everyone)?;
             }
             Step::Rehearse => {
-                Snapshot::assemble(&self.store, next.clone(), None)?;
+                // What was opened before and is still in place is not opened again: a revocation must not cost the more, the
+                // more shards there are.
+                let before = self.rehearsed.as_ref();
+                self.rehearsed = Some(Snapshot::assemble(&self.store, next.clone(), before)?);
             }
             Step::MovePointer { pointer } => move_pointer(self.disk, &self.store, *pointer)?,
             Step::Retire { path } => self.disk.remove(path).at("remove", path)?,

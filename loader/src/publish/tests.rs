@@ -387,3 +387,72 @@ fn a_publisher_that_lives_through_a_failed_act_parts_its_history_in_two() {
         }
     }
 }
+
+#[test]
+fn a_revocation_opens_every_base_pack_again() {
+    const SHARDS: u32 = 64;
+    let root = tempfile::tempdir().unwrap();
+    let mut publisher = Publisher::open(&FsDisk, Store::at(root.path()), key(), &[]).unwrap();
+    let base = |publisher: &Publisher<'_>, shard: u32, revision: u64| {
+        let scope = Scope::Base {
+            shards: SHARDS,
+            shard,
+        };
+        let spec = spec(1, scope, revision, shared(1, &[EcdsaP256Sha256], 1));
+        let temp = publisher.store().temp().join(format!("base-{shard}"));
+        write(&temp, &spec, &Default::default()).unwrap()
+    };
+    let mut edition = publisher.same_again(NOW);
+    edition.added = (0..SHARDS)
+        .map(|shard| base(&publisher, shard, 1))
+        .collect();
+    let _ = publisher.publish(&edition).unwrap();
+    let opened = |publisher: &Publisher<'_>| -> HashSet<usize> {
+        let rehearsed = publisher.rehearsed.as_ref().unwrap();
+        let packs = rehearsed.packs();
+        packs
+            .map(|(_, pack)| std::sync::Arc::as_ptr(pack) as usize)
+            .collect()
+    };
+    let first = opened(&publisher);
+    assert_eq!(first.len(), SHARDS as usize);
+
+    // A delta: one new pack is opened, whatever stands beside it.
+    let spec = spec(1, Scope::Delta, 2, shared(1, &[EcdsaP256Sha256], 1));
+    let temp = publisher.store().temp().join("delta");
+    let rows = [(serial(5), (CertStatus::Good, 0))].into_iter().collect();
+    let mut edition = publisher.same_again(NOW);
+    edition.added = vec![write(&temp, &spec, &rows).unwrap()];
+    let _ = publisher.publish(&edition).unwrap();
+    let second = opened(&publisher);
+    assert_eq!(second.difference(&first).count(), 1);
+
+    // One that is not there any more is still missed.
+    let (digest, path) = {
+        let (digest, pack) = publisher
+            .rehearsed
+            .as_ref()
+            .unwrap()
+            .packs()
+            .next()
+            .unwrap();
+        (*digest, pack.path().to_owned())
+    };
+    let octets = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let edition = publisher.same_again(NOW);
+    let refused = publisher.publish(&edition);
+    assert!(
+        matches!(refused, Err(PublishError::Rehearsal(_))),
+        "{digest}"
+    );
+    // And one that grew.
+    std::fs::write(&path, [&octets[..], b"x"].concat()).unwrap();
+    publisher.settle().unwrap();
+    let edition = publisher.same_again(NOW);
+    assert!(publisher.publish(&edition).is_err());
+    std::fs::write(&path, &octets).unwrap();
+    publisher.settle().unwrap();
+    let edition = publisher.same_again(NOW);
+    let _ = publisher.publish(&edition).unwrap();
+}

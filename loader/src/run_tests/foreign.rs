@@ -6,7 +6,7 @@ use wire::status::{CertStatus, RevocationReason};
 use super::Place;
 use crate::durable::FsDisk;
 use crate::import::crl::Judging;
-use crate::import::file::{CrlImport, Means, import_crl};
+use crate::import::file::{Company, CrlImport, Means, import_crl};
 use crate::import::trust::WeakPolicy;
 use crate::import::unsigned::{UnsignedImport, import_unsigned};
 use crate::sort::Sorting;
@@ -30,6 +30,7 @@ fn foreign(place: &Place, entries: &[Entry], rows: &[Row]) {
             as_of: None,
             weak: WeakPolicy::Refuse,
         },
+        company: Company::default(),
     })
     .unwrap();
     let local = OcspSigner::local();

@@ -144,6 +144,27 @@ fn proof(rows: &[Row], revision: u64, lists: &[List<'_>]) -> Proof {
     verify(place.data.path(), NOW).unwrap()
 }
 
+/// The publisher does not even take them.
+fn refused(rows: &[Row], revision: u64, lists: &[List<'_>]) {
+    let place = Place::new();
+    let report = published(&place, rows, revision, lists);
+    assert_eq!(report.refused.len(), 1, "{report:?}");
+    let why = &report.refused[0].reason;
+    assert!(why.contains("contradict"), "{why}");
+}
+
+/// A change goes out whatever the lists say; how many differences that makes.
+fn differences_after(place: &Place, number: u64, revision: u64, rows: &[Row]) -> usize {
+    let delta = Header {
+        kind: Kind::Delta,
+        revision,
+        ..place.header(number)
+    };
+    place.put(delta, rows);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    verify(place.data.path(), NOW).unwrap().difference_count
+}
+
 #[test]
 fn a_base_signed_later_excuses_a_revocation_that_the_list_forgot() {
     // Dated before the list by more than clocks differ: the list should have it.
@@ -262,16 +283,22 @@ fn a_base_that_forgets_a_revocation_its_list_has_is_published() {
             .len(),
         1
     );
-    for (number, rows) in [(3, [good(1), row(2)]), (4, [row(1), row(2)])] {
+    // The second revokes what the list does not have, the third says good of what it has.
+    for (number, rows) in [
+        (3, [good(1), row(2)]),
+        (4, [row(1), row(2)]),
+        (5, [good(1), good(2)]),
+    ] {
         let base = Header {
             revision: 5,
             ..place.header(number)
         };
         place.put(base, &rows);
         let report = place.pass(NOW);
-        assert_eq!(report.refused.len(), usize::from(number == 4), "{report:?}");
+        assert_eq!(report.refused.len(), usize::from(number > 3), "{report:?}");
     }
     assert_eq!(place.status(1), Some(CertStatus::Good));
+    assert!(matches!(place.status(2), Some(CertStatus::Revoked { .. })));
 }
 
 #[test]
@@ -291,19 +318,54 @@ fn a_delta_beside_its_full_list_is_not_held_against_the_packs() {
         (together.issuers[0].listed, together.issuers[0].explained),
         (1, 0)
     );
-    let lacks = proof(&rows, 8, &[hold(), delta(2, &[(3, KEY)])]);
-    assert_eq!(lacks.difference_count, 1, "{lacks:?}");
+    // It says still on hold what was released.
+    refused(&rows, 8, &[hold(), delta(2, &[(3, KEY)])]);
     let forgets = proof(&rows, 8, &[hold(), delta(2, &[(2, REMOVED)])]);
     assert_eq!(forgets.difference_count, 1, "{forgets:?}");
     // One number, two stories.
-    let other = proof(&[good(1), row(2)], 8, &[WHOLE, delta(1, &[(2, REMOVED)])]);
-    assert!(!other.holds(), "{other:?}");
-    // It changes a list that is not this one.
-    let stranger = List {
+    refused(&[good(1), row(2)], 8, &[WHOLE, delta(1, &[(2, REMOVED)])]);
+    // It changes a list that is not this one, or not there at all.
+    let stranger = || List {
         base: Some(7),
         ..delta(9, &[])
     };
-    assert!(!proof(&[good(1), row(2)], 8, &[WHOLE, stranger]).holds());
+    refused(&[good(1), row(2)], 8, &[WHOLE, stranger()]);
+    refused(&[good(1), row(2)], 8, &[stranger()]);
+
+    let place = Place::new();
+    let right = [hold(), delta(2, &[(2, REMOVED), (3, KEY)])];
+    assert_eq!(published(&place, &rows, 8, &right).taken.len(), 1);
+    let told = [
+        dated(2, NOW - 50, RevocationReason::CertificateHold),
+        good(3),
+    ];
+    assert_eq!(differences_after(&place, 3, 8, &told), 2);
+}
+
+#[test]
+fn a_delta_list_that_ended_is_served_for_ever_or_one_that_has_not_is_dropped() {
+    let place = Place::new();
+    let right = [WHOLE, delta(2, &[(3, KEY)])];
+    let rows = [good(1), row(2), row(3)];
+    assert_eq!(published(&place, &rows, 8, &right).taken.len(), 1);
+    let names = |now: u64| {
+        // Sealed anew if nothing comes.
+        let _ = place.pass(now);
+        let store = crate::store::Store::at(place.data.path().join("store"));
+        let pins = crate::seal::read_pins(&place.data.path().join("loader/seal.pub")).unwrap();
+        let current = store.read_current(&pins).unwrap().unwrap();
+        let mut names: Vec<String> = current
+            .manifest()
+            .objects
+            .iter()
+            .map(|entry| entry.name.clone())
+            .filter(|name| name.ends_with(".crl"))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(NOW + 86_399), ["w.crl", "w.delta.crl"]);
+    assert_eq!(names(NOW + 90_000), ["w.crl"], "that one must be missed");
 }
 
 #[test]
@@ -333,4 +395,56 @@ fn partitions_overlap_or_do_not_make_up_the_whole() {
     assert!(alone.holds(), "{alone:?}");
     let missing = proof(&rows, 5, &[one(&[(2, KEY)]), other(&[(3, KEY)])]);
     assert_eq!(missing.difference_count, 1, "{missing:?}");
+}
+
+#[test]
+fn a_partition_or_a_base_that_leaves_out_a_revocation_is_published() {
+    let part = |point: &'static str, name: &'static str, entries| List {
+        name,
+        point: Some(point),
+        entries,
+        ..WHOLE
+    };
+    let one = |entries| part("http://x/crl/w.1.crl", "w.1.crl", entries);
+    let other = |entries| part("http://x/crl/w.2.crl", "w.2.crl", entries);
+    let rows = [good(1), row(2), row(3), row(4)];
+    let place = Place::new();
+    let lists = [one(&[(2, KEY), (4, KEY)]), other(&[(3, KEY)])];
+    assert_eq!(published(&place, &rows, 5, &lists).taken.len(), 1);
+    // A base that says good of what a partition has, or revokes what none has.
+    for (number, wrong) in [
+        (3, [good(1), row(2), good(3), row(4)]),
+        (4, [row(1), row(2), row(3), row(4)]),
+    ] {
+        let base = Header {
+            revision: 5,
+            ..place.header(number)
+        };
+        place.put(base, &wrong);
+        assert_eq!(place.pass(NOW).refused.len(), 1, "{number}");
+    }
+    // One of two partitions is older than the base: what it revokes may yet come there.
+    let newer = List {
+        number: 2,
+        revision: 7,
+        ..one(&[(2, KEY), (4, KEY)])
+    };
+    assert_eq!(lists_come(&place, 5, &[newer]).taken.len(), 1);
+    let base = Header {
+        revision: 6,
+        ..place.header(6)
+    };
+    place.put(base, &[row(1), row(2), row(3), row(4)]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    // A partition that forgets one it had.
+    let forgetful = List {
+        number: 3,
+        revision: 8,
+        ..one(&[(2, KEY)])
+    };
+    assert_eq!(lists_come(&place, 7, &[forgetful]).refused.len(), 1);
+    assert_eq!(
+        differences_after(&place, 8, 7, &[dated(9, NOW - 1_000, KEY)]),
+        2
+    );
 }

@@ -8,6 +8,7 @@ mod pass;
 mod proof;
 mod refused;
 mod shared;
+mod together;
 
 use std::path::PathBuf;
 

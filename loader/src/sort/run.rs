@@ -37,13 +37,18 @@ impl RunWriter {
     ) -> Result<Self, DiskError> {
         let path = run_name(folder, number);
         disk.remove(&path).at("remove the leftover", &path)?;
-        let file = disk
-            .create_new(&path, Audience::Owner)
-            .at("create", &path)?;
-        let reading = File::open(&path).at("open", &path);
-        let unnamed = disk.remove(&path).at("unlink", &path);
-        let reading = reading?;
-        unnamed?;
+        let (file, reading) = loop {
+            let file = disk
+                .create_new(&path, Audience::Owner)
+                .at("create", &path)?;
+            match File::open(&path) {
+                Ok(reading) => break (file, reading),
+                // Another process that begins a sort took it for a leftover, in the moment it had a name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).at("open", &path),
+            }
+        };
+        disk.remove(&path).at("unlink", &path)?;
         Ok(Self {
             file,
             reading,

@@ -1,9 +1,11 @@
-//! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with a list, `issuer.der` and `options.toml`.
+//! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with a list or several that speak together,
+//! `issuer.der` and `options.toml` ([`options`]).
 //!
 //! `import` writes a folder whole and swaps it in ([`pending`]); signer and loader each read it for themselves. The options
-//! carry the list's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
+//! carry each list's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
 //! two files reads again.
 
+pub mod options;
 pub mod pending;
 
 use std::fs::{self, File};
@@ -11,27 +13,36 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use wire::time::UnixSeconds;
 
-use crate::digest::encode_hex;
-
+pub use options::{Form, ListFile, MOST_LISTS, Options, Trust, identity};
 pub use pending::{Pending, lock, write};
 
-/// One staged list, open and not yet read.
+/// What is staged of one issuer, open and not yet read.
 #[derive(Debug)]
 pub struct Opened {
     /// The folder it came from.
     pub folder: PathBuf,
-    /// The list, at its start. It stays what it is even when another is staged.
-    pub list: File,
+    /// The lists, at least one, each at its start. They stay what they are even when others are staged.
+    pub lists: Vec<OpenList>,
     /// The issuer's certificate, DER.
     pub issuer: Vec<u8>,
-    /// How the operator had it judged.
+    /// How the operator had them judged.
     pub options: Options,
 }
 
-/// One staged CRL, read back.
+/// A list that is open.
+#[derive(Debug)]
+pub struct OpenList {
+    /// Where it lies, for people.
+    pub path: PathBuf,
+    /// Its octets.
+    pub file: File,
+    /// The BLAKE3 it had when it was imported.
+    pub blake3: [u8; 32],
+}
+
+/// One staged CRL, read back: of several the first.
 #[derive(Debug, Clone)]
 pub struct Staged {
     /// The folder it came from.
@@ -42,65 +53,6 @@ pub struct Staged {
     pub issuer: Vec<u8>,
     /// How the operator had it judged.
     pub options: Options,
-}
-
-/// How the operator had a list judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
-    /// The moment that replaces the clock when judging this CRL and its issuer certificate (`--as-of`); unix seconds.
-    pub as_of: Option<UnixSeconds>,
-    /// SHA-1 and short RSA keys may be read (`--allow-weak`).
-    pub allow_weak: bool,
-    /// BLAKE3 of the list.
-    pub crl_blake3: [u8; 32],
-    /// When it was staged; unix seconds.
-    pub imported_at: UnixSeconds,
-    /// What the list is written in.
-    pub form: Form,
-    /// Who vouches for a list that no CA signed; none for a CRL.
-    pub trust: Option<Trust>,
-}
-
-/// What a staged list is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Form {
-    /// A CRL, which its CA has signed.
-    #[default]
-    Crl,
-    /// OpenSSL's `index.txt`.
-    Index,
-    /// CSV with a header.
-    Csv,
-}
-
-impl Form {
-    /// The file it is staged as.
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::Crl => CRL_FILE,
-            Self::Index => "index.txt",
-            Self::Csv => "status.csv",
-        }
-    }
-
-    /// Whether a CA's signature is on it.
-    pub fn is_signed(self) -> bool {
-        self == Self::Crl
-    }
-
-    fn is_signed_ref(&self) -> bool {
-        self.is_signed()
-    }
-}
-
-/// The operator's word for a list that bears no signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
-    /// The user who imported it.
-    pub by: String,
-    /// Until when it may be answered from; unix seconds. What a CRL says by its nextUpdate.
-    pub until: UnixSeconds,
 }
 
 /// Why the staging folder could not be read or written.
@@ -124,29 +76,12 @@ pub enum StagedError {
         /// What is wrong with it.
         why: String,
     },
-    /// `crl.der` is not the file that was imported.
+    /// A list is not the file that was imported.
     #[error("{path} has another BLAKE3 than {options}; it was changed after import: import it again", options = OPTIONS_FILE)]
     Changed {
-        /// The CRL file.
+        /// Its file.
         path: PathBuf,
     },
-}
-
-/// `options.toml` as it stands on disk.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OptionsFile {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    as_of: Option<String>,
-    allow_weak: bool,
-    crl_blake3: String,
-    imported_at: String,
-    #[serde(default, skip_serializing_if = "Form::is_signed_ref")]
-    form: Form,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trusted_until: Option<String>,
 }
 
 /// The folder of one issuer under a data folder; `issuer_id` is its 32 hexadecimal digits.
@@ -205,32 +140,46 @@ fn open_once(folder: &Path) -> Result<Option<Opened>, StagedError> {
         path: options_path,
         why,
     })?;
-    let path = folder.join(options.form.file());
-    let list = File::open(&path).map_err(|source| StagedError::Io {
-        action: "opening",
-        path,
-        source,
-    })?;
+    let open = |list: ListFile| {
+        let path = folder.join(list.name);
+        let file = File::open(&path).map_err(|source| StagedError::Io {
+            action: "opening",
+            path: path.clone(),
+            source,
+        })?;
+        Ok(OpenList {
+            path,
+            file,
+            blake3: list.blake3,
+        })
+    };
     Ok(Some(Opened {
         folder: folder.to_owned(),
-        list,
+        lists: options
+            .files()
+            .into_iter()
+            .map(open)
+            .collect::<Result<_, _>>()?,
         issuer: read_file(&folder.join(ISSUER_FILE))?,
         options,
     }))
 }
 
 impl Opened {
-    /// The list's path, for people.
-    pub fn path(&self) -> PathBuf {
-        self.folder.join(self.options.form.file())
+    /// The first list: the only one, where its form bears no signature.
+    pub fn first(&self) -> &OpenList {
+        self.lists.first().expect("a staged folder holds a list")
     }
+}
 
+impl OpenList {
     /// Refuses a list that is not the one that was imported.
     pub fn expect_unchanged(&self, blake3: &[u8; 32]) -> Result<(), StagedError> {
-        if *blake3 == self.options.crl_blake3 {
+        if *blake3 == self.blake3 {
             return Ok(());
         }
-        Err(StagedError::Changed { path: self.path() })
+        let path = self.path.clone();
+        Err(StagedError::Changed { path })
     }
 
     /// The BLAKE3 of the file as it is now, from its start to its end.
@@ -241,7 +190,7 @@ impl Opened {
         let mut at = 0;
         loop {
             let read = self
-                .list
+                .file
                 .read_at(&mut buffer, at)
                 .map_err(|source| self.unreadable(source))?;
             if read == 0 {
@@ -256,7 +205,7 @@ impl Opened {
     pub fn unreadable(&self, source: io::Error) -> StagedError {
         StagedError::Io {
             action: "reading",
-            path: self.path(),
+            path: self.path.clone(),
             source,
         }
     }
@@ -266,11 +215,12 @@ fn read_once(folder: &Path) -> Result<Option<Staged>, StagedError> {
     let Some(mut opened) = open_once(folder)? else {
         return Ok(None);
     };
+    let list = opened.lists.swap_remove(0);
     let mut crl = Vec::new();
-    if let Err(source) = opened.list.read_to_end(&mut crl) {
-        return Err(opened.unreadable(source));
+    if let Err(source) = (&list.file).read_to_end(&mut crl) {
+        return Err(list.unreadable(source));
     }
-    opened.expect_unchanged(blake3::hash(&crl).as_bytes())?;
+    list.expect_unchanged(blake3::hash(&crl).as_bytes())?;
     Ok(Some(Staged {
         folder: opened.folder,
         crl,
@@ -306,52 +256,6 @@ pub fn is_issuer_id(name: &str) -> bool {
         && name
             .bytes()
             .all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-impl Options {
-    fn to_file(&self) -> OptionsFile {
-        OptionsFile {
-            as_of: self.as_of.map(rfc3339),
-            allow_weak: self.allow_weak,
-            crl_blake3: encode_hex(&self.crl_blake3),
-            imported_at: rfc3339(self.imported_at),
-            form: self.form,
-            trusted_by: self.trust.as_ref().map(|trust| trust.by.clone()),
-            trusted_until: self.trust.as_ref().map(|trust| rfc3339(trust.until)),
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let file: OptionsFile = toml::from_str(text).map_err(|e| e.message().to_owned())?;
-        let crl_blake3 =
-            blake3::Hash::from_hex(&file.crl_blake3).map_err(|e| format!("crl_blake3: {e}"))?;
-        let moment = |name: &str, text: Option<String>| {
-            text.as_deref()
-                .map(parse_rfc3339)
-                .transpose()
-                .map_err(|e| format!("{name}: {e}"))
-        };
-        let until = moment("trusted_until", file.trusted_until)?;
-        let trust = file
-            .trusted_by
-            .zip(until)
-            .map(|(by, until)| Trust { by, until });
-        if trust.is_some() == file.form.is_signed() {
-            return Err(
-                "trusted_by and trusted_until stand by lists without a signature, and only there"
-                    .to_owned(),
-            );
-        }
-        Ok(Self {
-            as_of: moment("as_of", file.as_of)?,
-            allow_weak: file.allow_weak,
-            crl_blake3: *crl_blake3.as_bytes(),
-            imported_at: parse_rfc3339(&file.imported_at)
-                .map_err(|e| format!("imported_at: {e}"))?,
-            form: file.form,
-            trust,
-        })
-    }
 }
 
 /// A moment as RFC 3339 in UTC, as people type and read it.
@@ -424,6 +328,8 @@ mod tests {
                 imported_at: 0,
                 form: Form::Crl,
                 trust: None,
+                lists: Vec::new(),
+                complete: false,
             };
             write(data.path(), &id, crl, b"issuer", &options).unwrap()
         };

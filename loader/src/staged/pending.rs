@@ -1,9 +1,10 @@
-//! A folder in the making: a list comes in as it is read, and all three files appear at once or none.
+//! A folder in the making: lists come in as they are read, and all files appear at once or none.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::options::list_file;
 use super::{Form, ISSUER_FILE, OPTIONS_FILE, Options, STAGED_FOLDER, StagedError};
 
 /// A folder that nobody reads yet; gone again when it is dropped. Whoever has one holds [`lock`].
@@ -12,8 +13,8 @@ pub struct Pending {
     staged: PathBuf,
     temp: PathBuf,
     target: PathBuf,
-    list: File,
-    form: Form,
+    /// Each list's name and file, in order; the last one is coming in.
+    lists: Vec<(String, File)>,
     is_committed: bool,
 }
 
@@ -25,30 +26,69 @@ impl Pending {
         make_folder(&staged)?;
         remove_if_there(&temp)?;
         make_folder(&temp)?;
-        let path = temp.join(form.file());
+        let mut pending = Self {
+            target: staged.join(issuer_id),
+            staged,
+            temp,
+            lists: Vec::new(),
+            is_committed: false,
+        };
+        pending.create(form.file().to_owned())?;
+        Ok(pending)
+    }
+
+    /// Begins another list.
+    pub fn next_list(&mut self) -> Result<(), StagedError> {
+        self.create(list_file(self.lists.len()))
+    }
+
+    /// Takes over a list that is staged already, as it is; gives its name.
+    pub fn keep(&mut self, staged: &Path) -> Result<String, StagedError> {
+        let name = list_file(self.lists.len());
+        let path = self.temp.join(&name);
+        // The same octets under a second name: nobody writes into a staged list.
+        let linked = fs::hard_link(staged, &path).or_else(|_| fs::copy(staged, &path).map(drop));
+        let file = linked.and_then(|()| File::open(&path));
+        let file = file.map_err(|source| StagedError::Io {
+            action: "taking over",
+            path,
+            source,
+        })?;
+        self.lists.push((name.clone(), file));
+        Ok(name)
+    }
+
+    fn create(&mut self, name: String) -> Result<(), StagedError> {
+        let path = self.temp.join(&name);
         let list = File::create(&path).map_err(|source| StagedError::Io {
             action: "creating",
             path,
             source,
         })?;
-        Ok(Self {
-            target: staged.join(issuer_id),
-            staged,
-            temp,
-            list,
-            form,
-            is_committed: false,
-        })
+        self.lists.push((name, list));
+        Ok(())
     }
 
-    /// Where the list's octets go.
+    /// Where the octets of the list that is coming in go.
     pub fn list(&mut self) -> &mut File {
-        &mut self.list
+        let (_, list) = self.lists.last_mut().expect("one was begun at first");
+        list
     }
 
-    /// Where the list lies until it is swapped in.
+    /// Its name in the folder.
+    pub fn list_name(&self) -> &str {
+        let (name, _) = self.lists.last().expect("one was begun at first");
+        name
+    }
+
+    /// Where a list lies until the folder is swapped in.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.temp.join(name)
+    }
+
+    /// Where the list that is coming in lies.
     pub fn list_path(&self) -> PathBuf {
-        self.temp.join(self.form.file())
+        self.path_of(self.list_name())
     }
 
     /// An error of the system's about the list that is coming in.
@@ -62,10 +102,10 @@ impl Pending {
 
     /// Swaps the folder in, replacing what that issuer had staged before; gives its path.
     pub fn commit(mut self, issuer: &[u8], options: &Options) -> Result<PathBuf, StagedError> {
-        let text = toml::to_string(&options.to_file()).expect("strings and a bool are always TOML");
-        self.list
-            .sync_all()
-            .map_err(|source| self.unwritable(source))?;
+        let text = options.text();
+        for (_, list) in &self.lists {
+            list.sync_all().map_err(|source| self.unwritable(source))?;
+        }
         write_synced(&self.temp.join(ISSUER_FILE), issuer)?;
         write_synced(&self.temp.join(OPTIONS_FILE), text.as_bytes())?;
         sync_folder(&self.temp)?;

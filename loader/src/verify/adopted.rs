@@ -1,22 +1,29 @@
-//! Another authority's list against the packs that repeat it: the very list, and nothing may differ from it.
+//! Another authority's lists against the packs that repeat them: the very lists, and nothing may differ from them.
+
+use std::collections::HashMap;
+use std::fs::File;
 
 use wire::cert_id::IssuerId;
 use wire::crl::Crl;
-use wire::serial::SerialHashKey;
+use wire::serial::{Serial, SerialHashKey};
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
 
 use super::answers::{Answers, same, status_text};
 use super::{IssuerProof, Proof, Shelf};
+use crate::durable::FsDisk;
 use crate::error::sentence;
-use crate::import::certificate::{Certificate, NameMatch};
-use crate::import::crl::{Judged, Judging, judge};
+use crate::import::certificate::Certificate;
+use crate::import::crl::Judging;
 use crate::import::lines::settle_staged;
+use crate::import::list::outline_of;
 use crate::import::listed::Settled;
+use crate::import::together::{Reading, Said};
 use crate::import::trust::WeakPolicy;
 use crate::manifest::{ObjectEntry, Role};
 use crate::pack::Pack;
-use crate::staged::{self, rfc3339};
+use crate::sort::Sorting;
+use crate::staged::{self, OpenList, identity, rfc3339};
 
 impl Shelf<'_> {
     pub(super) fn prove_adopted(
@@ -28,65 +35,96 @@ impl Shelf<'_> {
         proof: &mut Proof,
     ) -> Result<(), String> {
         let answers = Answers::of(packs);
+        let key = *packs[0].hash_key();
         if let Ok(Some(opened)) = staged::open(self.home.data(), &issuer.to_string())
             && !opened.options.form.is_signed()
             && Some(&opened.options.crl_blake3) == packs[0].crl_blake3()
         {
-            let key = *packs[0].hash_key();
             let mut settled = settle_staged(&opened, self.home.data(), key, self.now)?;
             return unsigned(answers, packs, &mut settled, told, proof);
         }
-        let Some(list) = self.find_list(issuer, packs[0], certificate)? else {
+        let Some(lists) = self.find_lists(issuer, packs[0])? else {
             told.revoked = answers.revoked().len();
             return Ok(());
         };
-        told.crl = Some(list.name.clone());
-        match list.judge(certificate, *packs[0].hash_key(), self.now) {
-            Ok(judged) => compare(answers, &judged, told, proof),
-            Err(error) => proof.differ(format!("issuer {issuer}, {}: {error}", list.name)),
+        told.crl = Some(lists.name.clone());
+        match lists.said(self, certificate, key, told) {
+            Ok(mut said) => compare(answers, &mut said, told, proof),
+            Err(error) => {
+                proof.differ(format!("issuer {issuer}, {}: {error}", lists.name));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
-    /// The very list the packs repeat, published or staged.
-    fn find_list(
-        &self,
-        issuer: IssuerId,
-        newest: &Pack,
-        certificate: &Certificate,
-    ) -> Result<Option<List>, String> {
-        let repeated = newest.crl_blake3();
-        for entry in self
-            .manifest
-            .objects
-            .iter()
-            .filter(|entry| entry.issuer.0 == issuer)
-        {
-            let other = repeated.is_some_and(|blake3| blake3 != entry.blake3.octets());
-            if other || !matches!(entry.role, Role::Crl(_)) {
-                continue;
-            }
-            let octets = std::fs::read(self.store.object(entry.blake3))
-                .map_err(|error| format!("{}: {error}", entry.name))?;
-            if is_complete_and_of(&octets, certificate) {
-                return Ok(Some(published(entry, octets, newest)));
-            }
-        }
-        let Some(repeated) = repeated else {
+    /// The very lists the packs repeat, published or staged.
+    fn find_lists(&self, issuer: IssuerId, newest: &Pack) -> Result<Option<Lists>, String> {
+        let Some(repeated) = newest.crl_blake3() else {
             return Ok(None);
         };
-        match staged::read(self.home.data(), &issuer.to_string()) {
-            Ok(Some(staged)) if staged.options.crl_blake3 == *repeated => Ok(Some(List {
-                name: staged.folder.join("crl.der").display().to_string(),
-                octets: staged.crl,
+        if let Some(published) = self.find_published(issuer, repeated)? {
+            return Ok(Some(Lists {
+                as_of: newest.as_of(),
+                // Whether weak algorithms are read was decided at import.
+                weak: WeakPolicy::Allow,
+                ..published
+            }));
+        }
+        match staged::open(self.home.data(), &issuer.to_string()) {
+            Ok(Some(staged)) if staged.options.crl_blake3 == *repeated => Ok(Some(Lists {
+                name: names(staged.lists.iter().map(|list| list.path.display())),
+                lists: staged.lists,
                 as_of: staged.options.as_of,
                 weak: WeakPolicy::of(staged.options.allow_weak),
             })),
-            Ok(_) => {
-                Err("the CRL its packs repeat is neither published nor staged here".to_owned())
-            }
+            Ok(_) => Err("what its packs repeat is neither published nor staged here".to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn find_published(
+        &self,
+        issuer: IssuerId,
+        repeated: &[u8; 32],
+    ) -> Result<Option<Lists>, String> {
+        let is_list =
+            |entry: &&ObjectEntry| entry.issuer.0 == issuer && matches!(entry.role, Role::Crl(_));
+        let mut entries: Vec<_> = self.manifest.objects.iter().filter(is_list).collect();
+        let hashes: Vec<_> = entries.iter().map(|entry| *entry.blake3.octets()).collect();
+        if ![false, true]
+            .iter()
+            .any(|&word| identity(&hashes, word) == *repeated)
+        {
+            entries.retain(|entry| entry.blake3.octets() == repeated);
+        }
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let open = |entry: &&ObjectEntry| {
+            let path = self.store.object(entry.blake3);
+            let file = File::open(&path).map_err(|error| format!("{}: {error}", entry.name))?;
+            let blake3 = *entry.blake3.octets();
+            Ok::<_, String>(OpenList { path, file, blake3 })
+        };
+        Ok(Some(Lists {
+            name: names(entries.iter().map(|entry| &entry.name)),
+            lists: entries.iter().map(open).collect::<Result<_, _>>()?,
+            as_of: None,
+            weak: WeakPolicy::Allow,
+        }))
+    }
+}
+
+/// One by its name, several by the first one's.
+fn names<T: std::fmt::Display>(mut names: impl ExactSizeIterator<Item = T>) -> String {
+    let others = names.len().saturating_sub(1);
+    let first = names
+        .next()
+        .map(|name| name.to_string())
+        .unwrap_or_default();
+    match others {
+        0 => first,
+        _ => format!("{first} and {others} more"),
     }
 }
 
@@ -124,84 +162,81 @@ fn unsigned(
     Ok(())
 }
 
-/// The list an issuer's records are held against.
-struct List {
+/// The lists an issuer's records are held against.
+struct Lists {
     name: String,
-    octets: Vec<u8>,
+    lists: Vec<OpenList>,
     as_of: Option<UnixSeconds>,
     weak: WeakPolicy,
 }
 
-impl List {
-    /// Its own dates decide nothing here: what was published must agree with it also after its nextUpdate.
-    fn judge(
+impl Lists {
+    /// What they say. Their own dates decide nothing here: what was published must agree with them also after their
+    /// nextUpdate.
+    fn said(
         &self,
+        shelf: &Shelf<'_>,
         issuer: &Certificate,
         key: SerialHashKey,
-        now: UnixSeconds,
-    ) -> Result<Judged<'_>, String> {
-        let this_update = Crl::parse(&self.octets)
-            .map_err(|error| error.to_string())?
-            .this_update;
-        let judging = Judging {
-            now,
-            as_of: Some(self.as_of.unwrap_or(this_update.min(now))),
+        told: &mut IssuerProof,
+    ) -> Result<Said, String> {
+        let newest = self.lists.iter().filter_map(|list| {
+            let outline = outline_of(&list.file).ok()?;
+            Some(outline.read().ok()?.this_update)
+        });
+        told.this_update = newest.max().map(rfc3339);
+        let judging = |crl: &Crl<'_>| Judging {
+            now: shelf.now,
+            as_of: Some(self.as_of.unwrap_or(crl.this_update.min(shelf.now))),
             weak: self.weak,
         };
-        judge(&self.octets, issuer, &judging, key).map_err(|error| error.to_string())
+        let reading = Reading {
+            disk: &FsDisk,
+            sorting: &Sorting::in_folder(shelf.home.work()),
+            key,
+            issuer,
+        };
+        let together = reading.read(&self.lists, &judging);
+        Ok(together.map_err(|error| sentence(&error))?.said)
     }
 }
 
-fn published(entry: &ObjectEntry, octets: Vec<u8>, newest: &Pack) -> List {
-    // Whether weak algorithms are read was decided at import; a list of ours never has them.
-    let weak = if newest.crl_blake3().is_some() {
-        WeakPolicy::Allow
-    } else {
-        WeakPolicy::Refuse
-    };
-    List {
-        name: entry.name.clone(),
-        octets,
-        as_of: newest.as_of(),
-        weak,
-    }
-}
-
-/// An issuer's documents hold the lists of those above it, too.
-fn is_complete_and_of(octets: &[u8], issuer: &Certificate) -> bool {
-    Crl::parse(octets)
-        .is_ok_and(|crl| !crl.is_delta() && issuer.subject_is(crl.issuer) != NameMatch::Different)
-}
-
-/// Both ways: list → answers, answers → list. An adopted list is repeated, and nothing may differ from it.
-fn compare(answers: Answers<'_>, judged: &Judged<'_>, told: &mut IssuerProof, proof: &mut Proof) {
-    told.this_update = Some(rfc3339(judged.crl.this_update));
-    told.listed = judged.index.revoked();
-    let mut place = 0;
-    while let Some((_, serial, listed)) = judged.index.get(&judged.crl, place) {
-        place += 1;
-        match answers.find(&serial) {
-            Some((_, status)) if same(status, listed) => {}
+/// Both ways: lists → answers, answers → lists. Adopted lists are repeated, and nothing may differ from them.
+fn compare(
+    answers: Answers<'_>,
+    said: &mut Said,
+    told: &mut IssuerProof,
+    proof: &mut Proof,
+) -> Result<(), String> {
+    let mut unsaid: HashMap<Serial, CertStatus> = answers
+        .revoked()
+        .into_iter()
+        .map(|(serial, _, status)| (serial, status))
+        .collect();
+    told.revoked = unsaid.len();
+    while let Some(listed) = said.next_listed().map_err(|error| sentence(&error))? {
+        told.listed += 1;
+        unsaid.remove(&listed.serial);
+        match answers.find(&listed.serial) {
+            Some((_, status)) if same(status, listed.status) => {}
             found => {
                 let found =
                     found.map_or_else(|| "unknown".to_owned(), |(_, status)| status_text(status));
                 proof.differ(format!(
-                    "issuer {}, serial {serial}: the list says {}, the answer is {found}",
+                    "issuer {}, serial {}: the list says {}, the answer is {found}",
                     told.issuer,
-                    status_text(listed)
+                    listed.serial,
+                    status_text(listed.status)
                 ));
             }
         }
     }
-    let revoked = answers.revoked();
-    told.revoked = revoked.len();
-    for (serial, _, status) in revoked {
-        if judged.index.find(&judged.crl, &serial).is_none() {
-            proof.differ(format!(
-                "issuer {}, serial {serial}: the answer is {}, the list does not have it",
-                told.issuer,
-                status_text(status)
-            ));
-        }
+    for (serial, status) in unsaid {
+        proof.differ(format!(
+            "issuer {}, serial {serial}: the answer is {}, the list does not have it",
+            told.issuer,
+            status_text(status)
+        ));
     }
+    Ok(())
 }

@@ -1,17 +1,17 @@
 //! The part of the proof that is made before publishing: does what came contradict what it would stand beside?
 //!
-//! A list that came is held against the packs, entry by entry, and against the list before it: whatever is not on it any
-//! more must have been released, or have left because its certificate expired. A base pack that came is held against the
-//! list of all. What was there already was held against one another when it came, so this is the proof that `verify` makes
-//! at once, made step by step, at the cost of what came. Lists of the first edition, which do not say which revision they
-//! show, are passed over.
+//! A list that came, with its delta if it has one, is held against the packs, entry by entry, and against the list before
+//! it: whatever is not on it any more must have been released, or have left because its certificate expired. A base pack
+//! that came is held against every list, and its revocations must stand on the list of all, or, if there is none, on some
+//! partition's. What was there already was held
+//! against one another when it came, so this is the proof that `verify` makes at once, made step by step, at the cost of
+//! what came. Lists of the first edition, which do not say which revision they show, are passed over.
 
-use wire::crl::Crl;
-use wire::serial::{Serial, SerialHashKey};
+use wire::serial::{Serial, SerialHashKey, shard};
 use wire::status::CertStatus;
 
 use super::answers::{Answers, may_follow, same, status_text};
-use super::view::{Published, View};
+use super::view::{Published, Scopes, View};
 use crate::expired;
 use crate::home::Home;
 use crate::pack::Pack;
@@ -26,8 +26,8 @@ pub struct Eve<'p> {
     pub lists: Vec<Published>,
     /// Names of those that came.
     pub came: Vec<String>,
-    /// The list of all that one of them replaces.
-    pub before: Option<Published>,
+    /// The complete lists that they replace.
+    pub before: Vec<Published>,
     /// Every pack it will have.
     pub answers: Answers<'p>,
     /// Base packs that came.
@@ -39,53 +39,115 @@ pub struct Eve<'p> {
 impl Eve<'_> {
     /// The first thing that does not agree, in a sentence.
     pub fn contradiction(&self) -> Option<String> {
-        let came = self.lists.iter().filter(|list| self.has_come(list));
-        let mut wrong = came.filter(|list| list.mark.is_some()).filter_map(|list| {
-            let view = View::of(list, self.key).ok()?;
-            (!view.full.is_delta())
-                .then(|| self.list_to_packs(&view))
-                .flatten()
-        });
-        if let Some(wrong) = wrong.next() {
+        let scopes = Scopes::of(&self.lists);
+        let mut lone = scopes.lone.iter().filter(|delta| delta.mark.is_some());
+        if let Some(delta) = lone.find(|delta| self.has_come(delta)) {
+            return Some(format!("{} changes a list that is not there", delta.name));
+        }
+        let mut views = Vec::new();
+        for (full, delta) in scopes.together {
+            if full.mark.is_none() {
+                continue;
+            }
+            let came = self.has_come(full) || delta.is_some_and(|delta| self.has_come(delta));
+            match self.view(full, delta) {
+                Ok(view) => views.push((view, came)),
+                // What was there already and cannot be read keeps nobody out.
+                Err(why) if came => return Some(why),
+                Err(_) => {}
+            }
+        }
+        let mut came = views.iter().filter(|(_, came)| *came);
+        if let Some(wrong) = came.find_map(|(view, _)| self.list_to_packs(view)) {
             return Some(wrong);
         }
-        let whole = self.lists.iter().find(|list| is_whole(list))?;
-        let mark = whole.mark.as_ref()?;
-        let list_came = self.has_come(whole);
-        if !list_came && self.bases.is_empty() {
-            return None;
+        if let Some(wrong) = views.iter().find_map(|(view, _)| self.list_to_bases(view)) {
+            return Some(wrong);
         }
-        let mut view = View::of(whole, self.key).ok()?;
-        match expired::read(self.home, mark.expired.as_ref()) {
-            Ok(expired) => view.expired = expired,
-            Err(error) => return Some(error.to_string()),
-        }
+        let vanished = self
+            .before
+            .iter()
+            .find_map(|before| self.vanished(before, &views));
+        vanished.or_else(|| self.packs_to_lists(&views))
+    }
+
+    /// A complete list and its delta, with what expired.
+    fn view<'a>(
+        &self,
+        full: &'a Published,
+        delta: Option<&'a Published>,
+    ) -> Result<View<'a>, String> {
+        let mut view = View::together(full, delta, self.key)?;
+        let expired = full.mark.as_ref().and_then(|mark| mark.expired.as_ref());
+        view.expired = expired::read(self.home, expired).map_err(|error| error.to_string())?;
+        Ok(view)
+    }
+
+    /// Whatever stood on the list before and is still answered `revoked` stands on the new one.
+    fn vanished(&self, before: &Published, views: &[(View<'_>, bool)]) -> Option<String> {
+        let before = View::of(before, self.key).ok()?;
+        let point = before.full.extensions.distribution_point;
+        let (after, _) = views
+            .iter()
+            .find(|(view, _)| view.full.extensions.distribution_point == point)?;
+        let (serial, status) = before.entries().find_map(|(serial, _)| {
+            let (pack, status) = self.answers.find(&serial)?;
+            let is_revoked = matches!(status, CertStatus::Revoked { .. });
+            (is_revoked && is_forgotten(after, &serial, pack)).then_some((serial, status))
+        })?;
+        Some(lacks(&serial, status, after.name))
+    }
+
+    /// Whatever packs that came answer `revoked` is on the list of all, or on some partition's.
+    fn packs_to_lists(&self, views: &[(View<'_>, bool)]) -> Option<String> {
+        let is_whole = |view: &View<'_>| view.full.extensions.distribution_point.is_none();
+        let whole = views.iter().find(|(view, _)| is_whole(view));
+        let asked = match whole {
+            Some(whole) => std::slice::from_ref(whole),
+            None => views,
+        };
+        let (first, _) = asked.first()?;
         let mut packs = self.bases.clone();
-        if list_came {
+        if asked.iter().any(|(_, came)| *came) {
             packs.extend(&self.deltas);
         }
-        let in_packs = self.answers.revoked_in(&packs).into_iter();
-        let before = self.before.as_ref().filter(|_| list_came);
-        let before = before.and_then(|before| View::of(before, self.key).ok());
-        let on_list = before.iter().flat_map(View::entries);
-        let answered = on_list.filter_map(|(serial, _)| {
-            let (pack, status) = self.answers.find(&serial)?;
-            matches!(status, CertStatus::Revoked { .. }).then_some((serial, pack, status))
+        // Which partition's it would be is not known here: if one is older than the pack, it may yet come.
+        let revoked = self.answers.revoked_in(&packs).into_iter();
+        let mut forgotten = revoked.filter(|(serial, pack, _)| {
+            let all = asked.iter();
+            all.into_iter()
+                .all(|(view, _)| is_forgotten(view, serial, pack))
         });
-        in_packs
-            .chain(answered)
-            .find(|(serial, pack, _)| is_forgotten(&view, serial, pack))
-            .map(|(serial, _, status)| {
-                format!(
-                    "serial {serial}: the packs say {}, {} does not have it",
-                    status_text(status),
-                    whole.name
-                )
-            })
+        let (serial, _, status) = forgotten.next()?;
+        let name = match whole {
+            Some(_) => first.name,
+            None => "any partition's list",
+        };
+        Some(lacks(&serial, status, name))
     }
 
     fn has_come(&self, list: &Published) -> bool {
         self.came.contains(&list.name)
+    }
+
+    /// A base pack that came must not answer otherwise what a list revokes. One that lacks the serial may have archived it.
+    fn list_to_bases(&self, view: &View<'_>) -> Option<String> {
+        if self.bases.is_empty() {
+            return None;
+        }
+        let differs = |(serial, listed): &(Serial, CertStatus)| {
+            let hash = self.key.hash(serial.content());
+            let is_asked = |base: &&Pack| shard(hash, base.shards().0).0 == base.shards().1;
+            if !self.bases.iter().any(is_asked) {
+                return false;
+            }
+            let found = self.answers.find(serial);
+            found.is_some_and(|(pack, status)| {
+                !(same(status, *listed) || may_follow(*listed, status) && view.is_before(pack))
+            })
+        };
+        let (serial, listed) = view.entries().find(differs)?;
+        Some(unlike(&serial, listed, view.name))
     }
 
     /// Whatever a list revokes is answered so.
@@ -96,11 +158,7 @@ impl Eve<'_> {
             None => true,
         };
         let (serial, listed) = view.entries().find(differs)?;
-        Some(format!(
-            "serial {serial}: {} says {}, the packs do not",
-            view.name,
-            status_text(listed)
-        ))
+        Some(unlike(&serial, listed, view.name))
     }
 }
 
@@ -109,7 +167,16 @@ fn is_forgotten(view: &View<'_>, serial: &Serial, pack: &Pack) -> bool {
     view.says(serial).is_none() && !view.expired.contains(serial) && !view.is_before(pack)
 }
 
-fn is_whole(list: &Published) -> bool {
-    Crl::parse(&list.octets)
-        .is_ok_and(|crl| !crl.is_delta() && crl.extensions.distribution_point.is_none())
+fn unlike(serial: &Serial, listed: CertStatus, list: &str) -> String {
+    format!(
+        "serial {serial}: {list} says {}, the packs do not",
+        status_text(listed)
+    )
+}
+
+fn lacks(serial: &Serial, status: CertStatus, list: &str) -> String {
+    format!(
+        "serial {serial}: the packs say {}, {list} does not have it",
+        status_text(status)
+    )
 }

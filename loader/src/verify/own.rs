@@ -7,7 +7,7 @@ use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
 use super::answers::{Answers, may_follow, same, status_text};
-use super::view::{Published, View, by_scope};
+use super::view::{Published, Scopes, View};
 use super::{IssuerProof, ListProof, Proof};
 use crate::expired;
 use crate::home::Home;
@@ -64,7 +64,14 @@ pub(super) fn prove(
 ) {
     let answers = case.answers;
     let mut views = Vec::new();
-    for (full, delta) in by_scope(lists) {
+    let scopes = Scopes::of(lists);
+    for delta in &scopes.lone {
+        proof.differ(format!(
+            "issuer {}: {} changes a list that is not there",
+            told.issuer, delta.name
+        ));
+    }
+    for (full, delta) in scopes.together {
         let view = View::judged(full, delta, case.certificate, case.key, case.now);
         match view {
             Ok(mut view) => {

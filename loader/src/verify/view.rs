@@ -60,6 +60,21 @@ impl<'a> View<'a> {
         })
     }
 
+    /// A full list and its delta, both verified when they were admitted.
+    pub fn together(
+        list: &'a Published,
+        delta: Option<&'a Published>,
+        key: SerialHashKey,
+    ) -> Result<Self, String> {
+        let mut view = Self::of(list, key)?;
+        if let Some(delta) = delta {
+            let read = Delta::read(&delta.octets);
+            let read = read.map_err(|error| format!("{}: {error}", delta.name))?;
+            view.put_on(delta, read)?;
+        }
+        Ok(view)
+    }
+
     /// A full list and its delta, signatures verified. Their own dates decide nothing here: what was published must agree
     /// with the packs also after its nextUpdate. A delta older than the full list is left aside: nobody may use it with
     /// this list (RFC 5280 §5.2.4 (d)).
@@ -172,28 +187,38 @@ impl<'a> View<'a> {
     }
 }
 
-/// The published lists of an issuer, by scope: full lists with their deltas, and deltas that belong to none.
-pub fn by_scope(lists: &[Published]) -> Vec<(&Published, Option<&Published>)> {
-    let mut scopes: BTreeMap<Vec<u8>, (Option<&Published>, Option<&Published>)> = BTreeMap::new();
-    for list in lists {
-        let Ok(crl) = Crl::parse(&list.octets) else {
-            continue;
-        };
-        let point = crl
-            .extensions
-            .distribution_point
-            .map(|point| point.encode());
-        let scope = scopes.entry(point.unwrap_or_default()).or_default();
-        if crl.is_delta() {
-            scope.1 = Some(list);
-        } else {
-            scope.0 = Some(list);
+/// The published lists of an issuer, by scope.
+pub struct Scopes<'l> {
+    /// Full lists, with their deltas.
+    pub together: Vec<(&'l Published, Option<&'l Published>)>,
+    /// Deltas whose full list is not there.
+    pub lone: Vec<&'l Published>,
+}
+
+impl<'l> Scopes<'l> {
+    /// Sorts them by their distribution points.
+    pub fn of(lists: &'l [Published]) -> Self {
+        let mut scopes: BTreeMap<Vec<u8>, [Option<&Published>; 2]> = BTreeMap::new();
+        for list in lists {
+            let Ok(crl) = Crl::parse(&list.octets) else {
+                continue;
+            };
+            let point = crl.extensions.distribution_point;
+            let point = point.map(|point| point.encode()).unwrap_or_default();
+            scopes.entry(point).or_default()[usize::from(crl.is_delta())] = Some(list);
         }
+        let mut sorted = Self {
+            together: Vec::new(),
+            lone: Vec::new(),
+        };
+        for scope in scopes.into_values() {
+            match scope {
+                [Some(full), delta] => sorted.together.push((full, delta)),
+                [None, delta] => sorted.lone.extend(delta),
+            }
+        }
+        sorted
     }
-    let together = scopes.into_values();
-    together
-        .filter_map(|(full, delta)| full.map(|full| (full, delta)))
-        .collect()
 }
 
 /// How far the clocks of those who revoke and those who write lists may lie apart.

@@ -19,6 +19,8 @@ pub struct Settled {
     pub repeated: u64,
     /// Entries that clear (removeFromCRL), be it for good or until a later one.
     pub cleared: u64,
+    /// Serials that are cleared in the end: what a delta takes off its complete list. Rising.
+    pub gone: Vec<Serial>,
 }
 
 /// The serials that are revoked in the end.
@@ -46,12 +48,17 @@ pub fn settle(crl: &Crl<'_>) -> Result<Settled, Refusal> {
         rows: Vec::with_capacity(entries.len()),
         repeated: 0,
         cleared: 0,
+        gone: Vec::new(),
     };
     for group in entries.chunk_by(|one, other| one.serial == other.serial) {
         settled.repeated += u64::from(group.len() > 1);
         let clearing = |entry: &&Entry| entry.reason == Some(RevocationReason::RemoveFromCrl);
         settled.cleared += group.iter().filter(clearing).count() as u64;
-        settled.rows.extend(last_word(group)?);
+        match (last_word(group)?, group.first()) {
+            (Some(row), _) => settled.rows.push(row),
+            (None, Some(first)) => settled.gone.push(first.serial),
+            (None, None) => {}
+        }
     }
     Ok(settled)
 }
@@ -90,7 +97,7 @@ fn last_word(group: &[Entry]) -> Result<Option<Row>, Refusal> {
 }
 
 /// RFC 5280 §5.3.1: unspecified should be said by leaving the reason out, so both say the same.
-fn plain(reason: Option<RevocationReason>) -> Option<RevocationReason> {
+pub(super) fn plain(reason: Option<RevocationReason>) -> Option<RevocationReason> {
     reason.filter(|reason| *reason != RevocationReason::Unspecified)
 }
 

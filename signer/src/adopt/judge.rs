@@ -1,9 +1,10 @@
 //! Is a staged list what it claims to be? Everything is verified here once more, whatever the loader found.
 //!
-//! RFC 5280 §6.3.3 as far as it concerns one complete list and an issuer the operator named: identity, right to sign lists,
-//! algorithm and signature, dates, scope, entries. `as_of` replaces the clock here and nowhere else.
+//! RFC 5280 §6.3.3 as far as it concerns the lists of an issuer the operator named: identity, right to sign lists,
+//! algorithm and signature, dates, scope, entries. `as_of` replaces the clock here and nowhere else. What several lists say
+//! together is in `together.rs`.
 
-use super::entries::settle;
+use super::together::{self, Part};
 use super::{Refusal, staged::Options};
 use crate::batch::Row;
 use crate::key::verify::{self, Weak};
@@ -33,12 +34,16 @@ pub struct Judged {
     pub repeated: u64,
     /// Entries that clear (removeFromCRL).
     pub cleared: u64,
-    /// thisUpdate.
+    /// thisUpdate; of several partitions the oldest one's, of a complete list and its delta the delta's.
     pub this_update: UnixSeconds,
-    /// nextUpdate.
+    /// thisUpdate of the newest list: it never goes back.
+    pub newest: UnixSeconds,
+    /// nextUpdate; of several lists the first.
     pub next_update: Option<UnixSeconds>,
-    /// CRLNumber, content octets.
+    /// CRLNumber, content octets; none of several partitions.
     pub number: Option<Vec<u8>>,
+    /// Whether who is not revoked here is not revoked at all.
+    pub names_all_revoked: bool,
 }
 
 /// Judges.
@@ -48,7 +53,7 @@ pub struct Judged {
 pub fn judge(
     id: IssuerId,
     issuer_der: &[u8],
-    crl_der: &[u8],
+    lists: &[Vec<u8>],
     options: &Options,
     now: UnixSeconds,
 ) -> Result<Judged, Refusal> {
@@ -57,29 +62,54 @@ pub fn judge(
     if !rest.is_empty() || issuer_id(&issuer) != id {
         return Err(Refusal::OtherIssuer);
     }
+    let first = lists.first().ok_or(Refusal::Nothing)?;
     if let Some((since, until)) = options.trusted {
-        return judge_lines(&issuer, crl_der, (since, until), options, now);
+        return judge_lines(&issuer, first, (since, until), options, now);
     }
-    let crl = Crl::parse(crl_der).map_err(Refusal::Unreadable)?;
-    names_match(crl.issuer, issuer.subject())?;
-    may_sign(&issuer)?;
-    signature(&crl, &issuer, options)?;
-    dates(&crl, &issuer, options, now)?;
-    scope(&crl)?;
-    let algorithm = ForeignAlgorithm::recognise(crl.algorithm).ok().flatten();
-    let settled = settle(&crl)?;
+    let crls: Vec<Crl<'_>> = lists
+        .iter()
+        .map(|der| {
+            let crl = Crl::parse(der).map_err(Refusal::Unreadable)?;
+            names_match(crl.issuer, issuer.subject())?;
+            may_sign(&issuer)?;
+            signature(&crl, &issuer, options)?;
+            dates(&crl, &issuer, options, now)?;
+            scope(&crl)?;
+            Ok(crl)
+        })
+        .collect::<Result<_, Refusal>>()?;
+    let parts = together::parts(&crls)?;
+    let word = together::say(&parts)?;
+    let algorithm = crls.first().map(|crl| crl.algorithm);
+    let algorithm = algorithm.and_then(|tlv| ForeignAlgorithm::recognise(tlv).ok().flatten());
+    let oldest = parts.iter().map(Part::this_update).min();
+    let newest = crls.iter().map(|crl| crl.this_update).max();
     Ok(Judged {
         name_der: issuer.subject().as_raw().to_vec(),
         key_bits: issuer.public_key().subject_public_key.data.to_vec(),
         is_sm2: algorithm == Some(ForeignAlgorithm::Sm2Sm3),
         name: issuer.subject().to_string(),
-        rows: settled.rows,
-        repeated: settled.repeated,
-        cleared: settled.cleared,
-        this_update: crl.this_update,
-        next_update: crl.next_update,
-        number: crl.extensions.number.map(<[u8]>::to_vec),
+        rows: word.rows,
+        repeated: word.repeated,
+        cleared: word.cleared,
+        this_update: oldest.ok_or(Refusal::Nothing)?,
+        newest: newest.ok_or(Refusal::Nothing)?,
+        next_update: crls.iter().filter_map(|crl| crl.next_update).min(),
+        number: match parts.as_slice() {
+            [only] => only.number(),
+            _ => None,
+        },
+        names_all_revoked: options.complete || names_all(&parts),
     })
+}
+
+/// RFC 5280 §5.2.5: a list whose IDP restricts it says nothing of what lies outside of its scope.
+fn names_all(parts: &[Part<'_, '_>]) -> bool {
+    let restricts = |part: &Part<'_, '_>| {
+        let point = part.full.extensions.distribution_point;
+        point.is_some_and(|point| point.is_restricting())
+    };
+    !parts.iter().any(restricts)
 }
 
 /// A list that no CA has signed: the operator's word stands for the signature, from its import to the end he set.
@@ -112,8 +142,11 @@ fn judge_lines(
         repeated: 0,
         cleared: 0,
         this_update: since,
+        newest: since,
         next_update: Some(until),
         number: None,
+        // They name the good as well: who is not in them was never issued, as far as anybody here knows.
+        names_all_revoked: false,
     })
 }
 
@@ -226,9 +259,6 @@ fn dates(
 fn scope(crl: &Crl<'_>) -> Result<(), Refusal> {
     if crl.extensions.unknown_critical.is_some() {
         return Err(Refusal::Critical);
-    }
-    if crl.is_delta() {
-        return Err(Refusal::Delta);
     }
     match &crl.extensions.distribution_point {
         Some(point) if point.is_indirect => Err(Refusal::Indirect),

@@ -1,15 +1,17 @@
 //! Other authorities' lists: staged by the loader, judged here anew, signed ahead under the local responder.
 //!
-//! `staged.rs` reads what lies there, `judge.rs`, `entries.rs` and `lines.rs` decide whether it is true and what it says,
-//! `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
+//! `staged.rs` reads what lies there, `judge.rs`, `entries.rs`, `together.rs` and `lines.rs` decide whether it is true and
+//! what it says, `documents.rs` what is served beside the answers, `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
 //! registry revision; a list that did not change is not adopted again, only signed again when its windows are half over.
 
+mod documents;
 pub mod entries;
 pub mod judge;
 pub mod lines;
 pub mod outcome;
 pub mod responder;
 pub mod staged;
+mod together;
 
 use crate::batch::own::{Written, batch_kind, form_bits};
 use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
@@ -20,10 +22,10 @@ use aws_lc_rs::digest;
 pub use outcome::{Outcome, Refusal, log};
 
 use judge::Judged;
-use staged::{Form, Options, Staged, StagedError};
+use staged::{Options, Staged, StagedError};
 use std::collections::BTreeMap;
 use std::path::Path;
-use wire::batch::{Document, DocumentKind, Kind, Source, Window};
+use wire::batch::{Kind, Source, Window};
 use wire::cert_id::IssuerId;
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
@@ -118,7 +120,7 @@ impl<S: Store> Adopter<'_, S> {
             }
         }
         let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
-        let judged = judge::judge(issuer, &staged.issuer, &staged.list, &options, self.now)?;
+        let judged = judge::judge(issuer, &staged.issuer, &staged.lists, &options, self.now)?;
         if let Some(row) = same {
             let taken = Taken {
                 hash_key: row.adoption.hash_key,
@@ -127,7 +129,7 @@ impl<S: Store> Adopter<'_, S> {
             let written = self.sign(issuer, taken, &staged, judged, &options)?;
             return Ok(Outcome::Renewed(written));
         }
-        self.adopt(issuer, &staged, judged, options, before)
+        self.adopt(issuer, &staged, judged, &options, before)
     }
 
     fn adopt(
@@ -135,7 +137,7 @@ impl<S: Store> Adopter<'_, S> {
         issuer: IssuerId,
         staged: &Staged,
         judged: Judged,
-        options: Options,
+        options: &Options,
         before: Option<&Foreign>,
     ) -> Result<Outcome, Fault> {
         if let Some(row) = before
@@ -143,7 +145,7 @@ impl<S: Store> Adopter<'_, S> {
             && goes_back(&row.adoption, &judged)
         {
             return Err(Fault::Refused(Refusal::Backwards {
-                this_update: judged.this_update,
+                this_update: judged.newest,
                 adopted: row.adoption.this_update,
             }));
         }
@@ -159,7 +161,8 @@ impl<S: Store> Adopter<'_, S> {
             hash_key,
             crl_blake3: options.crl_blake3,
             crl_number: judged.number.clone(),
-            this_update: judged.this_update,
+            // Of several lists the newest one's: what never goes back, whichever of them comes anew.
+            this_update: judged.newest,
             next_update: judged.next_update,
             as_of: options.as_of,
             allow_weak: options.allow_weak,
@@ -176,7 +179,7 @@ impl<S: Store> Adopter<'_, S> {
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
         let taken = Taken { hash_key, revision };
-        let written = self.sign(issuer, taken, staged, judged, &options)?;
+        let written = self.sign(issuer, taken, staged, judged, options)?;
         let as_of = options.as_of;
         Ok(Outcome::Adopted {
             issuer,
@@ -238,7 +241,7 @@ impl<S: Store> Adopter<'_, S> {
             window,
             responder: &responder,
             rows: judged.rows,
-            documents: documents(issuer, staged, options.form),
+            documents: documents::of(issuer, staged, options.form),
         };
         let variants = form_bits(&subject.forms);
         let path = self.office.home.batch(&issuer.0, number);
@@ -284,7 +287,7 @@ impl<S: Store> Adopter<'_, S> {
 fn goes_back(before: &Adoption, list: &Judged) -> bool {
     let numbers = (list.number.as_deref(), before.crl_number.as_deref());
     let lower = matches!(numbers, (Some(now), Some(then)) if magnitude(now) < magnitude(then));
-    before.as_of.is_none() && (list.this_update < before.this_update || lower)
+    before.as_of.is_none() && (list.newest < before.this_update || lower)
 }
 
 /// Content octets of a non-negative INTEGER, in an order that is the numbers'.
@@ -307,23 +310,6 @@ fn renew_at(window: &Window, limit: Option<UnixSeconds>) -> UnixSeconds {
         Some(limit) if window.next_update >= limit => limit,
         _ => plan::renew_at(window),
     }
-}
-
-/// What is served beside the answers: the list if its CA has signed it, and the issuer's certificate.
-fn documents(issuer: IssuerId, staged: &Staged, form: Form) -> Vec<Document> {
-    let crl = (form == Form::Crl).then(|| Document {
-        kind: DocumentKind::Crl,
-        name: format!("{issuer}.crl"),
-        octets: staged.list.clone(),
-        list: None,
-    });
-    let certificate = Document {
-        kind: DocumentKind::IssuerCertificate,
-        name: format!("{issuer}.cer"),
-        octets: staged.issuer.clone(),
-        list: None,
-    };
-    crl.into_iter().chain([certificate]).collect()
 }
 
 /// A refused list is judged again after so long: its issuer's certificate may have become valid.

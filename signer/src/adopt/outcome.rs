@@ -60,8 +60,23 @@ pub enum Refusal {
     #[error("the entry of {0} has a critical extension that is not known here")]
     CriticalEntry(Serial),
     /// A delta says only what changed.
-    #[error("the list is a delta")]
+    #[error("a list is a delta, and the complete list of its scope is not staged with it")]
     Delta,
+    /// A delta of another list.
+    #[error("a delta does not change the complete list it is staged with: {0}")]
+    Misfit(&'static str),
+    /// Two lists of one kind and scope.
+    #[error("two of the lists are of one kind and scope")]
+    ScopeTwice,
+    /// A list of all certificates beside one of some.
+    #[error("a list of all certificates is staged beside a partition")]
+    WholeBesidePartition,
+    /// Two partitions disagree.
+    #[error("{0} stands on two partitions that say different things of it")]
+    Partitions(Serial),
+    /// No list at all.
+    #[error("no list is staged")]
+    Nothing,
     /// Entries may be about other issuers.
     #[error("the list is indirect")]
     Indirect,

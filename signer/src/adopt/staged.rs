@@ -1,7 +1,8 @@
-//! What the loader staged: `DIR/staged/<issuer-id>/` with a list, `issuer.der`, `options.toml`.
+//! What the loader staged: `DIR/staged/<issuer-id>/` with a list or several, `issuer.der`, `options.toml`.
 //!
-//! The folder is exchanged whole by the loader; the hash in the options ties the three files together, so a folder that
-//! changes while it is read is noticed and looked at again.
+//! The folder is exchanged whole by the loader; the hashes in the options tie the files together, so a folder that
+//! changes while it is read is noticed and looked at again. Several lists (a delta on top of a complete list, partitions)
+//! are known by one hash of their hashes, sorted, and of whether the operator says that they are all there are.
 
 use serde::Deserialize;
 use std::io;
@@ -10,14 +11,18 @@ use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 /// What the operator asked for when importing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The time that replaces the clock, if the list is replayed.
     pub as_of: Option<UnixSeconds>,
     /// Whether SHA-1 and short RSA keys are read.
     pub allow_weak: bool,
-    /// BLAKE3 of the list.
+    /// BLAKE3 of the list; of several, what they are known by.
     pub crl_blake3: [u8; 32],
+    /// Several lists: each one's file and BLAKE3. None where there is one.
+    pub lists: Vec<(String, [u8; 32])>,
+    /// The operator's word: these partitions are all there are.
+    pub complete: bool,
     /// What the list is written in.
     pub form: Form,
     /// When it was staged, and until when somebody vouches for it: of lists that no CA has signed.
@@ -51,8 +56,8 @@ impl Form {
 /// A staged folder, read whole.
 #[derive(Debug)]
 pub struct Staged {
-    /// The list: DER, or text.
-    pub list: Vec<u8>,
+    /// The lists, at least one: DER, or text.
+    pub lists: Vec<Vec<u8>>,
     /// The issuer's certificate, DER.
     pub issuer: Vec<u8>,
 }
@@ -124,7 +129,6 @@ impl Options {
 
     fn parse(text: &str) -> Result<Self, String> {
         let file: OptionsFile = toml::from_str(text).map_err(|error| error.message().to_owned())?;
-        let hash = blake3::Hash::from_hex(&file.crl_blake3);
         let as_of = file.as_of.as_deref().map(|text| {
             let moment: jiff::Timestamp = text.parse().map_err(|_| format!("as_of: {text:?}"))?;
             u64::try_from(moment.as_second()).map_err(|_| format!("as_of: {text:?}"))
@@ -142,34 +146,75 @@ impl Options {
                 moment("trusted_until", file.trusted_until.as_deref())?,
             )),
         };
+        let crl_blake3 = read_hash("crl_blake3", &file.crl_blake3)?;
+        let lists: Vec<(String, [u8; 32])> = file
+            .lists
+            .iter()
+            .enumerate()
+            .map(|(place, row)| row.read(place))
+            .collect::<Result<_, _>>()?;
+        let named_otherwise = crl_blake3 != identity(&lists, file.complete);
+        if (file.complete || !lists.is_empty()) && (named_otherwise || trusted.is_some()) {
+            return Err("crl_blake3 does not name these lists".to_owned());
+        }
         Ok(Self {
+            lists,
+            complete: file.complete,
             form: file.form,
             trusted,
             as_of: as_of.transpose()?,
             allow_weak: file.allow_weak,
-            crl_blake3: *hash
-                .map_err(|error| format!("crl_blake3: {error}"))?
-                .as_bytes(),
+            crl_blake3,
         })
     }
 }
 
+/// What lists are known by.
+fn identity(lists: &[(String, [u8; 32])], complete: bool) -> [u8; 32] {
+    let mut hashes: Vec<_> = lists.iter().map(|(_, hash)| *hash).collect();
+    if let ([only], false) = (hashes.as_slice(), complete) {
+        return *only;
+    }
+    hashes.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(IDENTITY_LABEL);
+    hasher.update(&[u8::from(complete)]);
+    for hash in &hashes {
+        hasher.update(hash);
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn read_hash(name: &str, text: &str) -> Result<[u8; 32], String> {
+    let hash = blake3::Hash::from_hex(text).map_err(|error| format!("{name}: {error}"))?;
+    Ok(*hash.as_bytes())
+}
+
 impl Staged {
-    /// Reads the list and its issuer's certificate.
+    /// Reads the lists and their issuer's certificate.
     ///
     /// # Errors
-    /// [`StagedError::OtherList`] if the list is not the one the options name.
+    /// [`StagedError::OtherList`] if a list is not the one the options name.
     pub fn read(folder: &Path, options: &Options) -> Result<Self, StagedError> {
         let read = |name: &str| {
             let path = folder.join(name);
             std::fs::read(&path).map_err(|source| StagedError::File { path, source })
         };
-        let staged = Self {
+        let mut staged = Self {
             issuer: read("issuer.der")?,
-            list: read(options.form.file())?,
+            lists: Vec::new(),
         };
-        if *blake3::hash(&staged.list).as_bytes() != options.crl_blake3 {
-            return Err(StagedError::OtherList(folder.join(options.form.file())));
+        let only = [(options.form.file().to_owned(), options.crl_blake3)];
+        let files = match options.lists.as_slice() {
+            [] => only.as_slice(),
+            several => several,
+        };
+        for (name, hash) in files {
+            let list = read(name)?;
+            if blake3::hash(&list).as_bytes() != hash {
+                return Err(StagedError::OtherList(folder.join(name)));
+            }
+            staged.lists.push(list);
         }
         Ok(staged)
     }
@@ -186,7 +231,36 @@ struct OptionsFile {
     #[serde(default)]
     form: Form,
     trusted_until: Option<String>,
+    #[serde(default)]
+    complete: bool,
+    #[serde(default)]
+    lists: Vec<ListRow>,
 }
+
+#[derive(Deserialize)]
+struct ListRow {
+    name: String,
+    blake3: String,
+}
+
+impl ListRow {
+    /// No other names than the loader's: a path that somebody wrote in there is not followed.
+    fn read(&self, place: usize) -> Result<(String, [u8; 32]), String> {
+        let name = match place {
+            0 => "crl.der".to_owned(),
+            _ => format!("crl-{}.der", place + 1),
+        };
+        if place >= MOST_LISTS || self.name != name {
+            return Err(format!("lists: {:?} is no list's name", self.name));
+        }
+        Ok((name, read_hash("blake3", &self.blake3)?))
+    }
+}
+
+/// What the hash of several lists begins with.
+const IDENTITY_LABEL: &[u8] = b"hufu staged lists v1\0";
+/// More the loader does not stage together.
+const MOST_LISTS: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use crate::text::hex;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 
+mod together;
 mod unsigned;
 
 /// An authority elsewhere: `revoked` of its three certificates are on its list.
@@ -391,9 +392,11 @@ fn a_real_list_is_refused() {
             crl_blake3: *blake3::hash(&list).as_bytes(),
             form: staged::Form::Crl,
             trusted: None,
+            lists: Vec::new(),
+            complete: false,
         };
         let id = judge::test_issuer_id(&issuer);
-        let judged = judge::judge(id, &issuer, &list, &options, now());
+        let judged = judge::judge(id, &issuer, std::slice::from_ref(&list), &options, now());
         if signed == "True" {
             let judged =
                 judged.unwrap_or_else(|why| panic!("{name}: {}", crate::error::sentence(&why)));

@@ -1,7 +1,6 @@
 //! Another authority's list as the lane reads it: from the staged folder, judged anew, kept in memory.
 
 use wire::cert_id::IssuerId;
-use wire::crl::Crl;
 use wire::serial::Serial;
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
@@ -51,26 +50,18 @@ impl List {
         let judged = judge(
             IssuerId(adopted.issuer),
             &staged.issuer,
-            &staged.list,
+            &staged.lists,
             &options,
             now,
         )?;
-        // RFC 5280 §5.2.5: a list whose IDP restricts it says nothing of what lies outside of its scope.
-        let is_complete = match options.form {
-            Form::Crl => {
-                let crl = Crl::parse(&staged.list).map_err(Refusal::Unreadable)?;
-                let point = &crl.extensions.distribution_point;
-                !point.as_ref().is_some_and(|point| point.is_restricting())
-            }
-            // They name the good as well: who is not in them was never issued, as far as anybody here knows.
-            Form::Index | Form::Csv => false,
-        };
         Ok(Self {
             revision: row.revision,
             this_update: judged.this_update,
             until: judged.next_update.filter(|_| options.as_of.is_none()),
             is_replayed: options.as_of.is_some(),
-            names_all_revoked: is_complete || partitions_complete && options.form == Form::Crl,
+            // RFC 5280 §5.2.5: a list whose IDP restricts it says nothing of what lies outside of its scope.
+            names_all_revoked: judged.names_all_revoked
+                || partitions_complete && options.form == Form::Crl,
             name_der: judged.name_der,
             key_bits: judged.key_bits,
             options,

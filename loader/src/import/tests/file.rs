@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::import::crl::Judging;
-use crate::import::file::{CrlImport, Report, import_crl};
+use crate::import::file::{Company, CrlImport, Report, import_crl};
 use crate::import::trust::WeakPolicy;
 use crate::staged::{self, StagedError};
 use crate::workshop::*;
@@ -23,6 +23,7 @@ fn import(data: &Path, authority: &Authority, crl: &[u8]) -> Result<Report, Stri
         issuer: &issuer,
         data,
         judging,
+        company: Company::default(),
     })
     .map_err(|error| error.to_string())
 }

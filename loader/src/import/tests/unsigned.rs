@@ -9,7 +9,7 @@ use wire::status::CertStatus;
 
 use crate::durable::FsDisk;
 use crate::import::crl::Judging;
-use crate::import::file::{CrlImport, ImportError, Means, import_crl};
+use crate::import::file::{Company, CrlImport, ImportError, Means, import_crl};
 use crate::import::lines::LinesReader;
 use crate::import::listed::NUMBERED_OCTETS;
 use crate::import::trust::WeakPolicy;
@@ -70,7 +70,7 @@ fn said(data: &Path, id: &str, now: u64) -> Vec<(Serial, CertStatus)> {
     let sorting = Sorting::in_folder(data.join("loader/work"));
     let sorter = Sorter::begin(&FsDisk, &sorting, NUMBERED_OCTETS).unwrap();
     let read = LinesReader::new(sorter, HASH_KEY, now)
-        .read(opened.options.form, &opened.list)
+        .read(opened.options.form, &opened.first().file)
         .unwrap();
     assert_eq!(read.blake3, opened.options.crl_blake3);
     let mut settled = read.settled();
@@ -223,6 +223,10 @@ fn one_wrong_line_of_many_is_passed_over() {
         told.contains("line 2, revocation “”: its date lies after the clock's"),
         "{told}"
     );
+    // A quotation mark that nobody closes: the rest of the file is no row.
+    let open = format!("serial,status\n01,\"good\n{}", "02,good\n".repeat(400_000));
+    let told = refusal(import(Form::Csv, &open)).to_string();
+    assert!(told.contains("at most a mebioctet"), "{told}");
     let csv = "serial,status,revoked_at,reason\n0a,good,,\n0b,revoked,2026-06-01T00:00:00Z,tired\n0c,good\n";
     let told = refusal(import(Form::Csv, csv)).to_string();
     assert!(told.contains("line 3, reason “tired”"), "{told}");
@@ -334,6 +338,7 @@ fn a_list_nobody_signed_replaces_one_that_its_ca_signed() {
             as_of: None,
             weak: WeakPolicy::Refuse,
         },
+        company: Company::default(),
     };
     // The other way round is welcome, and told.
     import(data.path(), &authority, Form::Index, LINES.as_bytes()).unwrap();

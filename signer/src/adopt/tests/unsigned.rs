@@ -1,6 +1,7 @@
 //! Lists that no authority signed: index.txt and CSV.
 
 use super::*;
+use wire::batch::DocumentKind;
 
 /// Stages a list that nobody signed, vouched for until then.
 fn stage_unsigned(

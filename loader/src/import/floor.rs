@@ -1,0 +1,174 @@
+//! What is staged already of an issuer: the floor for what comes, and what stays beside it.
+//!
+//! A list never goes backwards, by thisUpdate or by CRL number, against the staged one of its scope and form. What comes
+//! replaces that one. Of what it does not replace stays: the complete list that a delta changes; a delta that says more
+//! than the complete list that comes; and, if the operator says that partitions are imported one by one, those of other
+//! scopes.
+
+use std::path::PathBuf;
+
+use wire::crl::{Crl, Outline};
+use wire::time::UnixSeconds;
+
+use super::delta::fits;
+use super::file::{Keeping, unsigned};
+use super::list::outline_of;
+use super::refusal::CrlRefusal;
+use super::together::scope_of;
+use crate::digest::encode_hex;
+use crate::staged::{OpenList, Opened};
+
+/// The lists of a staged folder, outlines read.
+pub struct Floor {
+    folder: PathBuf,
+    lists: Vec<(OpenList, Outline)>,
+    complete: bool,
+}
+
+/// A list that comes.
+pub struct Comer<'a> {
+    /// Everything but its entries.
+    pub crl: Crl<'a>,
+    /// Its BLAKE3.
+    pub blake3: [u8; 32],
+}
+
+/// What becomes of the staged lists.
+#[derive(Default)]
+pub struct Stays {
+    /// Files that stay, and their lists.
+    pub lists: Vec<(OpenList, Outline)>,
+    /// Whether the operator's word that the partitions are all there are still holds.
+    pub complete: bool,
+    /// What is unusual, in sentences.
+    pub odd: Vec<String>,
+}
+
+impl Floor {
+    /// Reads what is staged; every list must be as it was imported.
+    pub fn of(opened: Opened) -> Result<Self, String> {
+        let mut lists = Vec::with_capacity(opened.lists.len());
+        for list in opened.lists {
+            let unchanged = list.hash().and_then(|hash| list.expect_unchanged(&hash));
+            unchanged.map_err(|error| error.to_string())?;
+            let outline = outline_of(&list.file).map_err(|error| error.to_string())?;
+            lists.push((list, outline));
+        }
+        Ok(Self {
+            folder: opened.folder,
+            lists,
+            complete: opened.options.complete,
+        })
+    }
+
+    /// Judges comers, which all passed for themselves, against what is staged. A refusal names its comer's place.
+    pub fn judge(
+        self,
+        comers: &[Comer<'_>],
+        keeping: Keeping,
+    ) -> Result<Stays, (usize, CrlRefusal)> {
+        let mut stays = Stays {
+            complete: self.complete,
+            ..Stays::default()
+        };
+        for (place, comer) in comers.iter().enumerate() {
+            let peers = self.lists.iter().filter_map(|(list, outline)| {
+                let crl = outline.read().ok()?;
+                is_alike(&crl, &comer.crl).then_some((list, crl))
+            });
+            for (list, old) in peers {
+                never_back(&comer.crl, &old).map_err(|refusal| (place, refusal))?;
+                if comer.crl.this_update == old.this_update && comer.blake3 != list.blake3 {
+                    stays.odd.push(
+                        "the staged list bears the same thisUpdate and is another; the new one replaces it"
+                            .to_owned(),
+                    );
+                }
+            }
+        }
+        let mut known_scopes = Vec::new();
+        for (list, outline) in self.lists {
+            // Read once already.
+            let Ok(old) = outline.read() else { continue };
+            known_scopes.push(scope_of(&old));
+            let stay = decide(&old, comers, keeping, &self.folder, &mut stays.odd)?;
+            if stay {
+                stays.lists.push((list, outline));
+            }
+        }
+        // A partition that nobody had counted.
+        let is_known = |comer: &Comer<'_>| known_scopes.contains(&scope_of(&comer.crl));
+        stays.complete &= comers.iter().all(is_known);
+        Ok(stays)
+    }
+}
+
+/// Same scope, same form: the one replaces the other.
+fn is_alike(one: &Crl<'_>, other: &Crl<'_>) -> bool {
+    one.is_delta() == other.is_delta() && scope_of(one) == scope_of(other)
+}
+
+/// Whether a staged list stays beside what comes.
+fn decide(
+    old: &Crl<'_>,
+    comers: &[Comer<'_>],
+    keeping: Keeping,
+    folder: &std::path::Path,
+    odd: &mut Vec<String>,
+) -> Result<bool, (usize, CrlRefusal)> {
+    if comers.iter().any(|comer| is_alike(&comer.crl, old)) {
+        return Ok(false);
+    }
+    let scope = scope_of(old);
+    let partner = comers
+        .iter()
+        .position(|comer| scope_of(&comer.crl) == scope);
+    let Some(place) = partner else {
+        return match keeping {
+            Keeping::Partitions => Ok(true),
+            // Two lists of one CA with different scopes are different lists.
+            Keeping::Scope => Err((
+                0,
+                CrlRefusal::OtherScope {
+                    folder: folder.display().to_string(),
+                },
+            )),
+        };
+    };
+    if !old.is_delta() {
+        return Ok(true);
+    }
+    let full = &comers[place].crl;
+    if fits(full, old).is_ok() && number(full) < number(old) {
+        return Ok(true);
+    }
+    // What the delta says must be in the list that takes its place.
+    if old.this_update > full.this_update || number(old) > number(full) {
+        let delta: UnixSeconds = old.this_update;
+        return Err((place, CrlRefusal::BehindDelta { delta }));
+    }
+    odd.push("the staged delta says nothing that this list does not, and goes".to_owned());
+    Ok(false)
+}
+
+fn number<'a>(crl: &Crl<'a>) -> Option<(usize, &'a [u8])> {
+    crl.extensions.number.map(unsigned)
+}
+
+fn never_back(new: &Crl<'_>, old: &Crl<'_>) -> Result<(), CrlRefusal> {
+    if new.this_update < old.this_update {
+        return Err(CrlRefusal::Older {
+            this_update: new.this_update,
+            staged: old.this_update,
+        });
+    }
+    if let (Some(number), Some(staged)) = (new.extensions.number, old.extensions.number)
+        && unsigned(number) < unsigned(staged)
+    {
+        return Err(CrlRefusal::LowerNumber {
+            number: encode_hex(number),
+            staged: encode_hex(staged),
+        });
+    }
+    Ok(())
+}
