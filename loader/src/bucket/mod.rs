@@ -38,8 +38,8 @@ use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::http::HttpBuilder;
 use object_store::path::Path as Key;
 use object_store::{
-    BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutOptions, PutPayload, RetryConfig, UpdateVersion,
+    Attribute, Attributes, BackoffConfig, ClientOptions, GetOptions, GetRange, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig, UpdateVersion,
 };
 use tokio::runtime::Runtime;
 
@@ -175,6 +175,18 @@ impl Bucket {
         self.prefix.clone().join("conditions")
     }
 
+    /// What caches between the bucket and its followers are told: a pointer that a cache keeps is an old one, which
+    /// followers refuse; all else never changes.
+    fn caching(&self, key: &Key) -> Attributes {
+        let is_kept = *key != self.pointer_key() && *key != self.probe_key();
+        let words = if is_kept {
+            KEEP_FOR_EVER
+        } else {
+            ASK_EACH_TIME
+        };
+        Attributes::from_iter([(Attribute::CacheControl, words)])
+    }
+
     /// What people call an object.
     fn place_of(&self, key: &Key) -> String {
         let below = key.prefix_match(&self.prefix).map(|parts| {
@@ -240,7 +252,10 @@ impl Bucket {
         octets: Vec<u8>,
         mode: PutMode,
     ) -> Result<Option<String>, BucketError> {
-        let options = PutOptions::from(mode);
+        let options = PutOptions {
+            attributes: self.caching(key),
+            ..PutOptions::from(mode)
+        };
         let put = self.store.put_opts(key, PutPayload::from(octets), options);
         let outcome = self.runtime.block_on(put);
         outcome
@@ -329,6 +344,10 @@ fn retries() -> RetryConfig {
     }
 }
 
+/// Of what is named by its octets, or by a number that is never used twice.
+const KEEP_FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// Of what is replaced. A conditional request costs next to nothing.
+const ASK_EACH_TIME: &str = "no-cache";
 /// A piece in this time is 140 kB a second: slower, and a day's packs would not come in a day.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 /// Read, and written, at a time; so much memory a transfer takes. S3 wants parts of at least 5 MiB.

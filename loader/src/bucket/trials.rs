@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use object_store::memory::InMemory;
 use object_store::path::Path as Key;
-use object_store::{ObjectStoreExt as _, PutPayload};
+use object_store::{Attribute, ObjectStoreExt as _, PutPayload};
 use tempfile::TempDir;
 use wire::cert_id::IssuerId;
 
@@ -101,6 +101,25 @@ impl Rig {
     fn write(&self, key: &Key, octets: &[u8]) {
         let payload = PutPayload::from(octets.to_vec());
         self.block_on(self.memory.put(key, payload)).unwrap();
+    }
+}
+
+#[test]
+fn a_cache_keeps_the_pointer_or_asks_for_what_never_changes() {
+    let rig = Rig::new();
+    // One that goes by parts, and one that does not.
+    let long = "long ".repeat(2 << 20);
+    rig.publish(1000, &["one", &long]);
+    rig.pusher().push().unwrap();
+    let says = |key: &Key| {
+        let got = rig.block_on(rig.memory.get(key)).unwrap();
+        let words = got.attributes.get(&Attribute::CacheControl);
+        words.map(|words| words.as_ref().to_owned()).unwrap()
+    };
+    assert_eq!(says(&Key::from("city/current")), "no-cache");
+    let manifest = Key::from("city/manifests/00000000000000000001.manifest");
+    for key in [manifest, rig.key_of("one"), rig.key_of(&long)] {
+        assert!(says(&key).ends_with("immutable"), "{key}");
     }
 }
 

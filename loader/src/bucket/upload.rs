@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use object_store::path::Path as Key;
-use object_store::{MultipartUpload, ObjectStoreExt as _, PutMode, PutPayload};
+use object_store::{MultipartUpload, PutMode, PutMultipartOptions, PutPayload};
 use tokio::task::JoinSet;
 
 use super::push::PushError;
@@ -91,9 +91,13 @@ impl Bucket {
         path: &Path,
     ) -> Result<(), PushError> {
         let failed = |error| PushError::from(self.failed("write", key, &error));
+        let options = PutMultipartOptions {
+            attributes: self.caching(key),
+            ..PutMultipartOptions::default()
+        };
         let mut upload = self
             .runtime
-            .block_on(self.store.put_multipart(key))
+            .block_on(self.store.put_multipart_opts(key, options))
             .map_err(failed)?;
         let outcome = self.runtime.block_on(async {
             let parts = send_each_part(upload.as_mut(), entry, file, path);
