@@ -58,6 +58,16 @@ pub enum SignerError {
     /// Several certificates fit where one was meant.
     #[error("{} certificates fit; name one by --ca and --serial: {}", .0.len(), .0.join(", "))]
     SeveralCertificates(Vec<String>),
+    /// One of our own certificates, which are never suspended.
+    #[error(
+        "certificate {serial} is our own ({kind}), which is never held; `revoke` is for a key that went bad"
+    )]
+    NotHeld {
+        /// Its serial, hexadecimal.
+        serial: String,
+        /// What it is.
+        kind: &'static str,
+    },
     /// The process could not be set up.
     #[error("setting up the process")]
     Process(#[source] std::io::Error),

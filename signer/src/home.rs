@@ -73,6 +73,15 @@ impl Home {
             .join(format!("{}.status", hex(issuer)))
     }
 
+    /// Signatures of an issuer's expired certificates, those of one shard.
+    #[must_use]
+    pub fn ended(&self, issuer: &IssuerId, shard: u32) -> PathBuf {
+        self.signer()
+            .join("status")
+            .join(format!("{}.ended", hex(issuer)))
+            .join(shard.to_string())
+    }
+
     /// Other authorities' CRLs, staged by the loader.
     #[must_use]
     pub fn staged(&self) -> PathBuf {

@@ -28,6 +28,7 @@ pub struct Metrics {
     revision: IntGauge,
     batches: IntCounterVec,
     records: IntCounter,
+    carried: IntCounter,
     faults: IntCounter,
     adoptions: IntCounterVec,
     waiting: IntGauge,
@@ -64,6 +65,11 @@ impl Metrics {
                 r,
                 "hufu_signer_records_signed_total",
                 "Status records signed into batches; each has one signature for each variant",
+            )?,
+            carried: counter(
+                r,
+                "hufu_signer_records_carried_total",
+                "Records of expired certificates in batches whose signatures were carried over from the batch before",
             )?,
             faults: counter(
                 r,
@@ -127,7 +133,8 @@ impl Metrics {
         self.faults.inc_by(report.faults.len() as u64);
         for batch in &report.batches {
             self.batches.with_label_values(&[kind(batch.kind)]).inc();
-            self.records.inc_by(batch.records);
+            self.records.inc_by(batch.records - batch.carried);
+            self.carried.inc_by(batch.carried);
         }
         for adoption in &report.adoptions {
             let outcome = match adoption {
@@ -214,7 +221,7 @@ fn names(folder: PathBuf) -> HashSet<String> {
 }
 
 /// A registry that says which program this is, with what the process takes of the machine.
-fn program(name: &str) -> Result<Registry, prometheus::Error> {
+pub(crate) fn program(name: &str) -> Result<Registry, prometheus::Error> {
     let registry = Registry::new();
     let info = Opts::new(
         "hufu_build_info",
@@ -230,7 +237,11 @@ fn program(name: &str) -> Result<Registry, prometheus::Error> {
     Ok(registry)
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+pub(crate) fn gauge(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+) -> Result<IntGauge, prometheus::Error> {
     let gauge = IntGauge::new(name, help)?;
     registry.register(Box::new(gauge.clone()))?;
     Ok(gauge)
@@ -305,7 +316,7 @@ fn durations(registry: &Registry) -> Result<HistogramVec, prometheus::Error> {
 /// The signer's loops, as a label says them.
 pub const LOOPS: [&str; 3] = ["changes", "papers", "base"];
 
-fn level(value: u64) -> i64 {
+pub(crate) fn level(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 

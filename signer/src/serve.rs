@@ -262,7 +262,7 @@ fn watch_changes<S: Store>(
 ) {
     let watch = Watch::of(&rounds.office.home.signer());
     let poll = Duration::from_millis(rounds.office.settings.poll_millis);
-    let mut rhythm = Rhythm::default();
+    let (mut rhythm, mut refused) = (Rhythm::default(), Rhythm::default());
     while !(way.stop)() {
         let now = (way.clock)();
         let changed = has_changed(rounds, *seen);
@@ -280,6 +280,11 @@ fn watch_changes<S: Store>(
                         *seen = Some(revision);
                         rounds.metrics.saw(revision);
                         let mut report = PassReport::default();
+                        // A refused change is waited for like any other, and papers may be at a long list.
+                        if refused.is_due(now) {
+                            refused.done(now, true);
+                            rounds.refused_first(way, &mut report)?;
+                        }
                         rounds.changes(way, &mut report)?;
                         Ok(report)
                     }),

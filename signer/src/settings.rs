@@ -30,6 +30,9 @@ pub struct SettingsConfig {
     pub ocsp_signer_validity_secs: u64,
     /// After notAfter, a certificate's last status is still signed for so long (RFC 6960 archiveCutoff).
     pub archive_secs: u64,
+    /// Seconds from thisUpdate to nextUpdate of what is said of them then. It is signed again only when it lasts no longer than
+    /// what is said of living certificates; not above `response-validity-secs`: signed like that.
+    pub expired_validity_secs: u64,
     /// Base shards of an authority; 0: by its size.
     pub shards: u32,
     /// Records of a base shard where their number follows the authority's size.
@@ -97,6 +100,7 @@ impl Default for SettingsConfig {
             root_crl_validity_secs: 30 * 86_400,
             ocsp_signer_validity_secs: 14 * 86_400,
             archive_secs: 30 * 86_400,
+            expired_validity_secs: 7 * 86_400,
             shards: 0,
             shard_records: 65_536,
             threads: 0,
@@ -200,6 +204,12 @@ impl Settings {
                 CENTURY_SECS,
             ),
             ("archive-secs", config.archive_secs, 0, CENTURY_SECS),
+            (
+                "expired-validity-secs",
+                config.expired_validity_secs,
+                0,
+                CENTURY_SECS,
+            ),
             // A revocation must be out within a second.
             ("poll-millis", config.poll_millis, 1, 1_000),
             ("threads", config.threads as u64, 0, 1_024),

@@ -33,12 +33,13 @@ impl Prometheus {
     fn start(demo: &Demo, folder: &Path) -> Self {
         let source = root().join("deploy/prometheus");
         let mut config = fs::read_to_string(source.join("prometheus.yml")).unwrap();
-        let [signer, loader, follower] = demo.metrics;
+        let [signer, loader, follower, lane] = demo.metrics;
         for (example, ours) in [
             ("127.0.0.1:2561", demo.admin),
             ("127.0.0.1:2564", signer),
             ("127.0.0.1:2565", loader),
             ("127.0.0.1:2566", follower),
+            ("127.0.0.1:2567", lane),
         ] {
             assert!(config.contains(example), "{example}");
             config = config.replace(example, &ours.to_string());
@@ -198,7 +199,7 @@ fn panel_of_the_dashboard_stays_empty() {
     let demo = Demo::start(&folder.path().join("data"));
     let prometheus = Prometheus::start(&demo, folder.path());
     wait_until("all programs are scraped", PATIENCE, || {
-        prometheus.number("sum(up)") == Some(4.0)
+        prometheus.number("sum(up)") == Some(5.0)
     });
     make_traffic(&demo);
     revoke_one(&demo);

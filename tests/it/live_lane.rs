@@ -418,6 +418,8 @@ fn lane_on_another_machine_answers_who_shows_no_certificate() {
         &path("lane.key.pem"),
     ]);
     lane.args(["--client-ca", &path("tls-root.pem")]);
+    let metrics = free_address();
+    lane.args(["--metrics", &metrics.to_string()]);
     let mut lane = Running::start(&lane, &folder.join("tls-lane.log"));
     lane.until("the lane listens", Duration::from_secs(60), || {
         http::Connection::open(live).is_ok()
@@ -445,4 +447,10 @@ fn lane_on_another_machine_answers_who_shows_no_certificate() {
         panic!("{answer:?}")
     };
     assert_eq!(basic.nonce().as_deref(), Some(NONCE), "{}", lane.said());
+    // Prometheus has no certificate to show: it is told at a port of its own.
+    let signed = "hufu_lane_requests_total{outcome=\"signed\"} 1\n";
+    wait_until("metrics are told", Duration::from_secs(60), || {
+        let told = http::get(metrics, "/metrics");
+        told.is_ok_and(|told| String::from_utf8_lossy(&told.body).contains(signed))
+    });
 }

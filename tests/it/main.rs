@@ -24,6 +24,7 @@ mod forms_bad_input;
 mod freshness;
 mod garbage;
 mod gnutls_ocsp;
+mod holds;
 mod http2;
 mod http_forms;
 mod hufu_up;

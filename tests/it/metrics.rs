@@ -21,13 +21,14 @@ struct Metric {
 }
 
 /// Where each section of the page is told.
-fn told(demo: &Demo) -> [(&'static str, SocketAddr); 4] {
-    let [signer, loader, follower] = demo.metrics;
+fn told(demo: &Demo) -> [(&'static str, SocketAddr); 5] {
+    let [signer, loader, follower, lane] = demo.metrics;
     [
         ("Responder", demo.admin),
         ("Signer", signer),
         ("Loader", loader),
         ("Follower", follower),
+        ("Live lane", lane),
     ]
 }
 

@@ -23,8 +23,8 @@ pub struct Demo {
     pub ocsp: SocketAddr,
     /// Where `/metrics`, `/healthz`, `/readyz` are.
     pub admin: SocketAddr,
-    /// Where `signer serve`, `loader run` and `loader follow` tell metrics.
-    pub metrics: [SocketAddr; 3],
+    /// Where `signer serve`, `loader run`, `loader follow` and `signer live` tell metrics.
+    pub metrics: [SocketAddr; 4],
     /// Where the live lane is.
     pub live: SocketAddr,
     /// The program; it ends with this value.

@@ -45,7 +45,7 @@ pub(crate) struct Up {
     /// Where the live lane listens, on this machine only: it signs what is not signed ahead [default: 127.0.0.1:2562].
     #[arg(long, value_name = "ADDR")]
     pub(crate) live: Option<SocketAddr>,
-    /// Where signer, loader and follower tell metrics: three ports in a row from here on, or `off`
+    /// Where signer, loader, follower and live lane tell metrics: four ports in a row from here on, or `off`
     /// [default: 127.0.0.1:2564].
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<Scrape>,

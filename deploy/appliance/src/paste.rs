@@ -28,7 +28,7 @@ pub(crate) fn print(program: &Program, data: &Data, settings: &Recorded) {
     ));
     if !places.metrics.is_empty() {
         say(&format!(
-            "metrics of signer, loader, follower: {}",
+            "metrics of signer, loader, follower, live lane: {}",
             places.metrics.join("  ")
         ));
     }
@@ -49,7 +49,7 @@ impl<'a> Places<'a> {
             demo: quoted(root.join("demo").as_os_str()),
             ocsp: format!("http://{}", reachable(settings.ocsp)),
             admin: format!("http://{}", reachable(settings.admin)),
-            metrics: [Teller::Signer, Teller::Loader, Teller::Follower]
+            metrics: Teller::ALL
                 .into_iter()
                 .filter_map(|teller| settings.metrics.of(teller))
                 .map(|address| format!("http://{}/metrics", reachable(address)))

@@ -16,8 +16,7 @@ pub(crate) fn prove_free(addresses: &Addresses) -> Result<(), UpError> {
     let _ocsp = bind("--ocsp", addresses.ocsp)?;
     let _admin = bind("--admin", addresses.admin)?;
     let _live = bind("--live", addresses.live)?;
-    let tellers = [Teller::Signer, Teller::Loader, Teller::Follower];
-    let told = tellers
+    let told = Teller::ALL
         .into_iter()
         .filter_map(|teller| addresses.metrics.of(teller));
     let _metrics: Vec<_> = told

@@ -1,5 +1,5 @@
-//! Where signer, loader and follower tell metrics: three ports in a row, or nowhere. (The responder tells its own on the
-//! admin port, the live lane on its own.)
+//! Where signer, loader, follower and live lane tell metrics: four ports in a row, or nowhere. (The responder tells its own
+//! on the admin port.)
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// The first of the three, if they are told.
+/// The first of the four, if they are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum Scrape {
@@ -21,6 +21,12 @@ pub(crate) enum Teller {
     Signer,
     Loader,
     Follower,
+    Lane,
+}
+
+impl Teller {
+    /// All of them.
+    pub(crate) const ALL: [Self; 4] = [Self::Signer, Self::Loader, Self::Follower, Self::Lane];
 }
 
 impl Scrape {
@@ -52,8 +58,8 @@ impl FromStr for Scrape {
         let first: SocketAddr = text
             .parse()
             .map_err(|error| format!("{error}: neither an address with a port nor `{OFF}`"))?;
-        if !(1..=u16::MAX - Teller::Follower as u16).contains(&first.port()) {
-            return Err("three ports in a row are used, from this one on".to_owned());
+        if !(1..=u16::MAX - Teller::Lane as u16).contains(&first.port()) {
+            return Err("four ports in a row are used, from this one on".to_owned());
         }
         Ok(Self::From(first))
     }
@@ -89,15 +95,15 @@ mod tests {
         }
         let scrape: Scrape = "127.0.0.1:2564".parse().unwrap();
         assert_eq!(
-            scrape.of(Teller::Follower),
-            Some("127.0.0.1:2566".parse().unwrap())
+            scrape.of(Teller::Lane),
+            Some("127.0.0.1:2567".parse().unwrap())
         );
         assert_eq!(Scrape::Off.of(Teller::Signer), None);
     }
 
     #[test]
     fn last_of_the_ports_would_not_exist() {
-        for text in ["127.0.0.1:65534", "127.0.0.1:0", "localhost", ""] {
+        for text in ["127.0.0.1:65533", "127.0.0.1:0", "localhost", ""] {
             assert!(text.parse::<Scrape>().is_err(), "{text}");
         }
     }

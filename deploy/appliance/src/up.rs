@@ -134,16 +134,13 @@ fn children(data: &Data, up: &Up, settings: &Recorded) -> Vec<Child> {
     let signer = words("signer serve --data {}", &[&root]);
     let loader = words("loader run --data {}", &[&root]);
     let follower = found::follow_words(root);
+    let lane = words(
+        "signer live --data {} --listen {}",
+        &[&root, &settings.live.to_string()],
+    );
     vec![
         Child::new("signer serve", told(signer, Teller::Signer), now),
-        Child::new(
-            "signer live",
-            words(
-                "signer live --data {} --listen {}",
-                &[&root, &settings.live.to_string()],
-            ),
-            now,
-        ),
+        Child::new("signer live", told(lane, Teller::Lane), now),
         Child::new("loader run", told(loader, Teller::Loader), now),
         Child::new("loader follow", told(follower, Teller::Follower), now),
         Child::new(RESPONDER, responder, now),

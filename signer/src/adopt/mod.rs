@@ -269,6 +269,7 @@ impl<S: Store> Adopter<'_, S> {
             kind: Kind::Full,
             number,
             records,
+            carried: 0,
             revision: taken.revision,
         })
     }

@@ -4,18 +4,20 @@
 //! before needs one. Everything else is a batch of one shard: some tens of thousands of records, so that nothing that
 //! goes through loader, store and edges is ever large, and a revocation never waits long behind it.
 
+use super::ended::{self, Ended, Kept};
 use super::own::{Clerk, Piece, Written, form_bits, forms};
 use super::plan::rota::{self, Due, Pace, Why};
-use super::{BatchError, Extent, Row, Spooler, make_long, plan};
+use super::{BatchError, Extent, Lot, Order, Row, Spooler, make_long, plan};
 use crate::ca::Issuer;
 use crate::ca::ocsp_signer::Responder;
 use crate::error::sentence;
 use crate::office::Office;
 use crate::registry::{BatchKind, BatchRecord, By, IssuerId, Store};
 use crate::settings::Terms;
-use crate::status::{Book, Entry, Identity, StatusError};
+use crate::status::{Book, Identity, StatusError};
 use std::collections::BTreeMap;
-use wire::batch::Kind;
+use std::path::PathBuf;
+use wire::batch::{Header, Kind};
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
@@ -131,18 +133,27 @@ impl Bases {
             shards: task.shards,
             revision: book.revision(),
         };
-        let archive = office.settings.archive_secs;
         let now = (spooler.clock)();
+        let terms = office.settings.terms(issuer.alias());
+        // What was refused, or was dated by a wrong clock, is not said again.
+        let carries = matches!(task.due.why, Why::Turn | Why::Overdue);
         let mut reader = Reader {
             book,
             shards: task.shards,
-            is_kept: &|entry| plan::is_kept(entry.not_after, now, archive),
+            archive: office.settings.archive_secs,
+            now,
         };
         let threads = match task.due.why {
             Why::Turn => office.settings.refresh_threads(),
             Why::Unsigned | Why::ClockWasAhead | Why::Overdue => office.settings.threads(),
         };
-        let written = reader.put(&clerk, piece, &responder, threads)?;
+        let shelf = Shelf {
+            path: office.home.ended(&issuer.issuer_id(), piece.shard),
+            terms,
+            longer: office.settings.expired_validity_secs,
+            carries,
+        };
+        let written = reader.put(&clerk, piece, &responder, threads, &shelf)?;
         if task.whole {
             // Nothing that an ended signer signed is published any more.
             spooler.signers.forget_keys(office, issuer, now)?;
@@ -251,11 +262,69 @@ fn pace(issuer: &Issuer, terms: &Terms) -> Pace {
     }
 }
 
+/// Where signatures of expired certificates lie, and whether they are used.
+struct Shelf {
+    path: PathBuf,
+    terms: Terms,
+    /// How long expired certificates are answered for.
+    longer: u64,
+    carries: bool,
+}
+
+impl Shelf {
+    /// How the batch says what it has of expired certificates.
+    fn plan<S: Store>(
+        &self,
+        clerk: &Clerk<'_, S>,
+        order: &Order<'_>,
+        extent: Extent,
+        over: &[Row],
+    ) -> Result<Ended, BatchError> {
+        if over.is_empty() {
+            return Ok(Ended::default());
+        }
+        let (authority, now) = (clerk.issuer.id(), order.now);
+        let registry = &clerk.office.registry;
+        let trusted = registry.wait(|store| store.ocsp_signers(authority, now))?;
+        let kept = match self.carries {
+            true => Kept::read(&self.path, &order.header(extent, &Ended::default())),
+            false => None,
+        };
+        let terms = ended::Terms {
+            now,
+            validity: self.terms.validity,
+            responder: order.responder,
+            trusted: &trusted,
+            window: plan::window(now, self.longer, order.responder.not_after, None),
+        };
+        Ok(Ended::plan(over, kept.as_ref(), &terms))
+    }
+
+    /// Keeps the signatures of a batch that is in the spool. They are a convenience.
+    fn put(&self, header: &Header, records: &[u8]) {
+        let done = if records.is_empty() {
+            match std::fs::remove_file(&self.path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    let path = self.path.clone();
+                    Err(BatchError::File { path, source })
+                }
+                _ => Ok(()),
+            }
+        } else {
+            Kept::write(&self.path, header, records)
+        };
+        if let Err(error) = done {
+            tracing::warn!(cause = %sentence(&error), "signatures of expired certificates are not kept; they are made anew");
+        }
+    }
+}
+
 /// Rows of a book, shard by shard.
 struct Reader<'a> {
     book: &'a mut Book,
     shards: u32,
-    is_kept: &'a dyn Fn(&Entry) -> bool,
+    archive: u64,
+    now: UnixSeconds,
 }
 
 impl Reader<'_> {
@@ -265,37 +334,60 @@ impl Reader<'_> {
         piece: Piece,
         responder: &Responder,
         threads: usize,
+        shelf: &Shelf,
     ) -> Result<Written, BatchError> {
         let shards = match piece.kind {
             Kind::Full => 0..self.shards,
             _ => piece.shard..piece.shard + 1,
         };
+        // One shard's are kept in one file; a batch of several comes when all is divided anew.
+        let seldom = shards.len() == 1 && shelf.longer > shelf.terms.validity;
         // The header comes first and says how many: all are read twice, which costs a thousandth of signing them.
-        let mut extent = Extent::default();
+        let (mut extent, mut over, now) = (Extent::default(), Vec::new(), self.now);
         for shard in shards.clone() {
-            self.each(shard, &mut |row| extent.add(&row.serial))?;
+            self.each(shard, &mut |row, not_after| {
+                extent.add(&row.serial);
+                if seldom && ended::is_over(not_after, now) {
+                    over.push(row);
+                }
+            })?;
         }
         let mut shards = shards;
         clerk.put_with(piece, extent, Vec::new(), responder, |order, path| {
-            make_long(&order, extent, path, &clerk.spooler, threads, &mut || {
+            let ended = shelf.plan(clerk, &order, extent, &over)?;
+            let mut kept = Vec::new();
+            let lot = Lot {
+                extent,
+                ended: &ended,
+                threads,
+                written: &mut |layout, records| ended.keep(layout, records, &mut kept),
+            };
+            let (_, header) = make_long(&order, lot, path, &clerk.spooler, &mut || {
                 let Some(shard) = shards.next() else {
                     return Ok(None);
                 };
                 let mut rows = Vec::new();
-                self.each(shard, &mut |row| rows.push(row))?;
+                self.each(shard, &mut |row, _| rows.push(row))?;
                 Ok(Some(rows))
-            })
+            })?;
+            shelf.put(&header, &kept);
+            Ok(ended.carried())
         })
     }
 
-    fn each(&mut self, shard: u32, each: &mut dyn FnMut(Row)) -> Result<(), BatchError> {
-        let is_kept = self.is_kept;
+    fn each(
+        &mut self,
+        shard: u32,
+        each: &mut dyn FnMut(Row, UnixSeconds),
+    ) -> Result<(), BatchError> {
+        let (now, archive) = (self.now, self.archive);
         self.book.shard(shard, self.shards, &mut |entry| {
-            if is_kept(entry) {
-                each(Row {
+            if plan::is_kept(entry.not_after, now, archive) {
+                let row = Row {
                     serial: entry.serial,
                     status: entry.status,
-                });
+                };
+                each(row, entry.not_after);
             }
         })?;
         Ok(())

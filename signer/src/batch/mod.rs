@@ -1,7 +1,7 @@
 //! Responses signed ahead of time: `plan.rs` says what is due (pure), `own.rs` gathers changes from the registry, `base.rs`
-//! base shards from the status file, `papers.rs` the files that are served beside, `sign.rs` signs on some or all cores,
-//! `output.rs` writes the
-//! file the loader takes (`wire::batch`) and reads it back.
+//! base shards from the status file, `ended.rs` what of them has expired and is signed seldom, `papers.rs` the files that are
+//! served beside, `sign.rs` signs on some or all cores, `output.rs` writes the file the loader takes (`wire::batch`) and
+//! reads it back.
 //!
 //! [`make`] is the way through: statuses in, one file in the spool out.
 //!
@@ -9,6 +9,7 @@
 //! a change that took its number later: the loader holds numbers of one kind against one another, not across kinds.
 
 pub mod base;
+pub mod ended;
 pub mod output;
 pub mod own;
 pub mod papers;
@@ -22,11 +23,13 @@ use crate::key::{Signer, verify::VerifyError};
 use crate::registry::RegistryError;
 use crate::status::StatusError;
 use aws_lc_rs::digest;
+use ended::Ended;
 use sm3::Digest;
 use std::{io, path::PathBuf};
 use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{self, Document, Header, Kind, Source, Variant, Window};
 use wire::cert_id::{CertIdForm, CertIdHash, IssuerId, Parameters};
+use wire::record::RecordLayout;
 use wire::serial::{Serial, SerialHashKey, shard};
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
@@ -197,9 +200,16 @@ impl Subject {
 }
 
 impl Order<'_> {
-    /// The header of the file.
-    fn header(&self, extent: Extent) -> Header {
+    /// The header of the file; `ended` has windows and responders of its own.
+    fn header(&self, extent: Extent, ended: &Ended) -> Header {
         let algorithm = self.responder.key.algorithm();
+        let own = batch::Responder {
+            algorithm,
+            key_hash: self.responder.key_hash,
+            not_before: self.responder.not_before,
+            not_after: self.responder.not_after,
+            certificate: self.responder.certificate.clone(),
+        };
         Header {
             kind: self.kind,
             issuer_id: self.subject.issuer_id,
@@ -215,14 +225,8 @@ impl Order<'_> {
             issuer_certificate: self.subject.issuer_certificate.clone(),
             variants: self.subject.variants(algorithm),
             slots: 1,
-            responders: vec![batch::Responder {
-                algorithm,
-                key_hash: self.responder.key_hash,
-                not_before: self.responder.not_before,
-                not_after: self.responder.not_after,
-                certificate: self.responder.certificate.clone(),
-            }],
-            windows: vec![self.window],
+            responders: [vec![own], ended.responders.clone()].concat(),
+            windows: [vec![self.window], ended.windows.clone()].concat(),
             documents: self.documents.clone(),
         }
     }
@@ -251,9 +255,26 @@ pub fn make(
     let mut extent = Extent::default();
     order.rows.iter().for_each(|row| extent.add(&row.serial));
     let mut rows = Some(std::mem::take(&mut order.rows));
-    make_long(&order, extent, path, spooler, threads, &mut || {
-        Ok(rows.take())
-    })
+    let lot = Lot {
+        extent,
+        ended: &Ended::default(),
+        threads,
+        written: &mut |_, _| {},
+    };
+    let (path, _) = make_long(&order, lot, path, spooler, &mut || Ok(rows.take()))?;
+    Ok(path)
+}
+
+/// What else a long batch is made of.
+pub struct Lot<'a> {
+    /// How much it holds.
+    pub extent: Extent,
+    /// What of it is said otherwise than the rest.
+    pub ended: &'a Ended,
+    /// Signing threads.
+    pub threads: usize,
+    /// Sees the records as they are written, whole ones, in order.
+    pub written: &'a mut dyn FnMut(&RecordLayout, &[u8]),
 }
 
 /// How much a batch holds: what its header says of its records before the first is written.
@@ -274,37 +295,39 @@ impl Extent {
     }
 }
 
-/// As [`make`], of more rows than fit into memory: `next` hands them out in their order, some at a time, as many as `extent`
-/// says.
+/// As [`make`], of more rows than fit into memory: `next` hands them out in their order, some at a time, as many as the
+/// lot's extent says. Answers the header too.
 ///
 /// # Errors
 /// [`BatchError`]; nothing is left in the spool then.
 pub fn make_long(
     order: &Order<'_>,
-    extent: Extent,
+    lot: Lot<'_>,
     path: PathBuf,
     spooler: &Spooler<'_>,
-    threads: usize,
     next: &mut dyn FnMut() -> Result<Option<Vec<Row>>, BatchError>,
-) -> Result<PathBuf, BatchError> {
+) -> Result<(PathBuf, Header), BatchError> {
     let extent = Extent {
-        serial_octets: extent.serial_octets.max(1),
-        ..extent
+        serial_octets: lot.extent.serial_octets.max(1),
+        ..lot.extent
     };
-    let header = order.header(extent);
+    let header = order.header(extent, lot.ended);
+    let layout = header.layout().map_err(BatchError::Header)?;
     let mut file = output::BatchFile::create(path, &header)?;
     while let Some(rows) = next()? {
-        let job = sign::Job::new(&header, &*order.responder.key, &rows)?;
-        sign::run(&job, threads, |octets| {
+        let job = sign::Job::new(&header, &*order.responder.key, &rows, lot.ended)?;
+        sign::run(&job, lot.threads, |octets| {
             if (spooler.stop)() {
                 return Err(BatchError::Stopped);
             }
             file.append(octets)?;
+            (lot.written)(&layout, octets);
             (spooler.progress)(octets.len() as u64 / job.record_octets() as u64);
             Ok(())
         })?;
     }
-    file.finish(&header, spooler.batch_key, &[&*order.responder.key])
+    let path = file.finish(&header, spooler.batch_key, &[&*order.responder.key])?;
+    Ok((path, header))
 }
 
 #[cfg(test)]

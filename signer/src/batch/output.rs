@@ -6,6 +6,7 @@
 use super::BatchError;
 use crate::durable::{Existing, Pending, Secrecy};
 use crate::key::{Signer, verify};
+use der::{Decode, Encode};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use wire::cert_id::cert_id_prefix;
 use wire::record::RecordRef;
 use wire::response::{TbsParts, write_tbs};
 use wire::serial::Serial;
+use x509_cert::Certificate;
 
 /// A batch file being written.
 pub struct BatchFile {
@@ -167,10 +169,22 @@ fn check_record(
         let mut tbs = Vec::new();
         write_tbs(&parts, &mut tbs).map_err(|_| None)?;
         let signature = record.signature(number).ok_or(None)?;
-        verify::own(key.algorithm(), key.public_key_der(), &tbs, signature)
+        // Later groups signed what is carried over; their keys are known by their certificates.
+        let carried = (window.group > 0).then(|| public_key(&responder.certificate));
+        let public_key = match &carried {
+            Some(public_key) => public_key.as_deref().ok_or(None)?,
+            None => key.public_key_der(),
+        };
+        verify::own(key.algorithm(), public_key, &tbs, signature)
             .map_err(|source| Some(BatchError::Signature { serial, source }))?;
     }
     Ok(())
+}
+
+fn public_key(certificate: &[u8]) -> Option<Vec<u8>> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let tbs = certificate.tbs_certificate();
+    tbs.subject_public_key_info().to_der().ok()
 }
 
 /// Hashes what passes.

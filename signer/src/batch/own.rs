@@ -28,6 +28,8 @@ pub struct Written {
     pub number: u64,
     /// Records in it.
     pub records: u64,
+    /// Of these, those whose signatures were carried over: expired certificates.
+    pub carried: u64,
     /// The revision it shows.
     pub revision: Revision,
 }
@@ -89,13 +91,18 @@ pub fn changes<S: Store>(
     spooler: Spooler<'_>,
 ) -> Result<Option<Written>, BatchError> {
     let id = issuer.issuer_id();
-    let full = latest(office, issuer, BatchKind::Full, &spooler)?;
+    let last_full = office
+        .registry
+        .wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
+    let full = last_full.clone();
+    let full = full.filter(|record| !spooler.refused.voids(record));
     let delta = latest(office, issuer, BatchKind::Delta, &spooler)?;
     let mut shards = office.registry.wait(|store| store.latest_shards(&id))?;
     shards.retain(|record| !spooler.refused.voids(record));
     let revision = office.registry.wait(|store| store.revision())?;
     let held = plan::held(full, shards);
-    let Some(since) = plan::uncovered(&held, delta.as_ref(), revision) else {
+    let since = plan::uncovered(&held, delta.as_ref(), last_full.as_ref(), revision);
+    let Some(since) = since else {
         return Ok(None);
     };
     let clerk = Clerk {
@@ -207,18 +214,19 @@ impl<S: Store> Clerk<'_, S> {
         rows.iter().for_each(|row| extent.add(&row.serial));
         self.put_with(piece, extent, documents, responder, |order, path| {
             let order = Order { rows, ..order };
-            make(order, path, &self.spooler, threads)
+            make(order, path, &self.spooler, threads)?;
+            Ok(0)
         })
     }
 
-    /// Takes a number, has the batch made, remembers what it covers.
+    /// Takes a number, has the batch made, remembers what it covers. `make` answers how many signatures it carried over.
     pub(super) fn put_with(
         &self,
         piece: Piece,
         extent: Extent,
         documents: Vec<Document>,
         responder: &Responder,
-        make: impl FnOnce(Order<'_>, PathBuf) -> Result<PathBuf, BatchError>,
+        make: impl FnOnce(Order<'_>, PathBuf) -> Result<u64, BatchError>,
     ) -> Result<Written, BatchError> {
         let Self { office, issuer, .. } = *self;
         let terms = office.settings.terms(issuer.alias());
@@ -243,7 +251,7 @@ impl<S: Store> Clerk<'_, S> {
             documents,
         };
         let variants = form_bits(&order.subject.forms);
-        make(order, office.home.batch(&id, number))?;
+        let carried = make(order, office.home.batch(&id, number))?;
         let record = BatchRecord {
             issuer: id,
             number,
@@ -264,6 +272,7 @@ impl<S: Store> Clerk<'_, S> {
             number,
             shard = piece.shard,
             records = extent.records,
+            carried,
             revision = piece.revision,
             "batch"
         );
@@ -272,6 +281,7 @@ impl<S: Store> Clerk<'_, S> {
             kind: piece.kind,
             number,
             records: extent.records,
+            carried,
             revision: piece.revision,
         })
     }

@@ -171,6 +171,7 @@ mod tests {
             this_update: number,
             next_update: number + 60,
             cut: None,
+            names_deltas: !form.is_delta(),
         };
         let name = if form.is_delta() {
             "a.delta.crl"

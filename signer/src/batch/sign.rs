@@ -4,6 +4,7 @@
 //! where it belongs) and hand it to the caller's thread, which writes pieces in their order and gives the buffers back.
 //! Threads use their buffers again and again: what a signature costs is the signature.
 
+use super::ended::{Ended, Said};
 use super::{BatchError, Row};
 use crate::key::Signer;
 use std::collections::BTreeMap;
@@ -20,10 +21,12 @@ pub struct Job<'a> {
     prefixes: Vec<Vec<u8>>,
     key: &'a dyn Signer,
     rows: &'a [Row],
+    ended: &'a Ended,
 }
 
 impl<'a> Job<'a> {
-    /// All rows go into the header's only window and are signed by the one responder of its group.
+    /// All rows go into the header's first window and are signed by the one responder of its group, but for what `ended`
+    /// says otherwise.
     ///
     /// # Errors
     /// [`BatchError::Header`] if the header contradicts itself.
@@ -31,6 +34,7 @@ impl<'a> Job<'a> {
         header: &'a Header,
         key: &'a dyn Signer,
         rows: &'a [Row],
+        ended: &'a Ended,
     ) -> Result<Self, BatchError> {
         let layout = header.layout().map_err(BatchError::Header)?;
         let prefixes = header
@@ -45,6 +49,7 @@ impl<'a> Job<'a> {
             prefixes,
             key,
             rows,
+            ended,
         })
     }
 
@@ -82,14 +87,33 @@ impl<'a> Job<'a> {
             tbs,
             ends,
             signatures,
+            signed,
         } = scratch;
         tbs.clear();
         ends.clear();
-        for (row, record) in rows
+        signed.clear();
+        for (place, (row, record)) in rows
             .iter()
             .zip(records.chunks_exact_mut(self.record_octets()))
+            .enumerate()
         {
-            self.write_unsigned(row, record, tbs, ends)?;
+            match self.ended.said(&row.serial) {
+                Some(Said::AsBefore(window, before)) => {
+                    self.write_record(row, record, *window)?;
+                    self.put_signatures(record, before);
+                }
+                Some(Said::Anew(window)) => {
+                    self.write_unsigned(row, record, *window, tbs, ends)?;
+                    signed.push(place);
+                }
+                None => {
+                    self.write_unsigned(row, record, 0, tbs, ends)?;
+                    signed.push(place);
+                }
+            }
+        }
+        if signed.is_empty() {
+            return Ok(());
         }
         let mut from = 0;
         let mut messages = Vec::with_capacity(ends.len());
@@ -100,16 +124,34 @@ impl<'a> Job<'a> {
         let octets = self.key.algorithm().raw_octets();
         signatures.resize(messages.len() * octets, 0);
         self.key.sign_each(&messages, signatures)?;
-        let variants = self.prefixes.len();
-        let signed = signatures.chunks_exact(octets * variants);
-        for (record, signed) in records.chunks_exact_mut(self.record_octets()).zip(signed) {
-            for (variant, signature) in signed.chunks_exact(octets).enumerate() {
-                if let Some(place) = self.layout.signature_mut(record, variant) {
-                    place.copy_from_slice(signature);
-                }
+        let made = signatures.chunks_exact(octets * self.prefixes.len());
+        for (place, made) in signed.iter().zip(made) {
+            let from = place * self.record_octets();
+            if let Some(record) = records.get_mut(from..from + self.record_octets()) {
+                self.put_signatures(record, made);
             }
         }
         Ok(())
+    }
+
+    /// Puts the signatures of all variants, one after another, where they belong.
+    fn put_signatures(&self, record: &mut [u8], signatures: &[u8]) {
+        let mut rest = signatures;
+        for variant in 0..self.prefixes.len() {
+            if let Some(place) = self.layout.signature_mut(record, variant)
+                && let Some((signature, behind)) = rest.split_at_checked(place.len())
+            {
+                place.copy_from_slice(signature);
+                rest = behind;
+            }
+        }
+    }
+
+    /// Writes all of a record but its signatures.
+    fn write_record(&self, row: &Row, record: &mut [u8], window: u16) -> Result<(), BatchError> {
+        self.layout
+            .write(record, &row.serial, row.status, window)
+            .map_err(|_| BatchError::Unsayable(row.serial))
     }
 
     /// Writes all of a record but its signatures, and adds what they are over to `tbs`.
@@ -117,15 +159,15 @@ impl<'a> Job<'a> {
         &self,
         row: &Row,
         record: &mut [u8],
+        window: u16,
         tbs: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<(), BatchError> {
+        self.write_record(row, record, window)?;
         let unsayable = || BatchError::Unsayable(row.serial);
-        let window = self.header.windows.first().ok_or_else(unsayable)?;
+        let window = self.header.windows.get(usize::from(window));
+        let window = window.ok_or_else(unsayable)?;
         let responder = self.header.responders.first().ok_or_else(unsayable)?;
-        self.layout
-            .write(record, &row.serial, row.status, 0)
-            .map_err(|_| unsayable())?;
         for prefix in &self.prefixes {
             let parts = TbsParts {
                 key_hash: &responder.key_hash,
@@ -152,6 +194,8 @@ struct Scratch {
     ends: Vec<usize>,
     /// Their signatures.
     signatures: Vec<u8>,
+    /// Whose they are, by place in the group: all but those carried over.
+    signed: Vec<usize>,
 }
 
 /// Signs everything; `write` gets the records in order, some thousands at a time, on the calling thread.

@@ -21,9 +21,11 @@ use crate::registry::{
 use lint::{Case, Linted};
 use plan::{Beside, Standing, Work};
 use policy::{Deltas, ListPolicy, WholeList};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::crl::{CrlHeader, CrlWriter, IssuingDistributionPoint, assemble_crl};
 use wire::serial::Serial;
+use wire::time::UnixSeconds;
 
 /// Whether lists are written that need not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +108,8 @@ struct Clerk<'a, S> {
     by: By<'a>,
     scopes: BTreeMap<ListScope, Standing>,
     last_number: u64,
+    /// Opened for the first list: there may be thousands, and opening takes longer than signing.
+    key: OnceCell<Box<dyn Signer>>,
 }
 
 impl<'a, S: Store> Clerk<'a, S> {
@@ -118,6 +122,7 @@ impl<'a, S: Store> Clerk<'a, S> {
             by,
             scopes: by_scope(&kept),
             last_number: kept.iter().map(|note| note.number).max().unwrap_or(0),
+            key: OnceCell::new(),
         })
     }
 
@@ -146,7 +151,10 @@ impl<'a, S: Store> Clerk<'a, S> {
                     ListForm::Delta { .. } => delta = Some(written),
                 }
             }
-            let served = delta.filter(|_| self.policy.deltas != Deltas::None);
+            // One that is no more named and has ended is gone: the loader drops it, and it is not handed over again.
+            let deltas = self.policy.deltas;
+            let served =
+                delta.filter(|note| deltas == Deltas::Written || note.next_update > self.by.at);
             notes.extend(full.into_iter().chain(served));
         }
         Ok(notes)
@@ -188,7 +196,10 @@ impl<'a, S: Store> Clerk<'a, S> {
                 .chain(standing.deltas.last());
             notes.map(|note| note.revision).max()
         };
-        let since = wanted.iter().filter_map(newest).min().unwrap_or(0);
+        // Before there is any list all are written, whatever changed.
+        let Some(since) = wanted.iter().filter_map(newest).min() else {
+            return Ok(BTreeMap::new());
+        };
         let changes = self
             .office
             .registry
@@ -212,25 +223,25 @@ impl<'a, S: Store> Clerk<'a, S> {
         };
         let mut listing = self.listing(scope, full, cut, delta)?;
         // The registry promises no order; lists are sorted so that they compress and compare well.
-        listing.full.sort_unstable_by_key(|entry| entry.serial);
+        sort(&mut listing.full);
         listing.delta.sort_unstable_by_key(|entry| entry.serial);
         let number = self
             .office
             .registry
             .wait(|store| store.next_crl_number(self.issuer.id()))?;
-        let key = self.issuer.open_key(&self.office.keyring)?;
         let edition = |form, cut| Edition {
             number,
             revision: listing.revision,
             scope,
             form,
             cut,
+            until: self.until(standing, form),
         };
         let mut linted = Vec::with_capacity(2);
         if full == Part::Wanted {
             let edition = edition(ListForm::Full, cut);
             let expired = std::mem::take(&mut listing.expired);
-            linted.push(self.sign(&*key, edition, &listing.full, expired)?);
+            linted.push(self.sign(edition, &listing.full, expired)?);
         }
         let base = match delta {
             Beside::None => None,
@@ -239,10 +250,22 @@ impl<'a, S: Store> Clerk<'a, S> {
         };
         if let Some(base) = base {
             let edition = edition(ListForm::Delta { base }, None);
-            linted.push(self.sign(&*key, edition, &listing.delta, Vec::new())?);
+            linted.push(self.sign(edition, &listing.delta, Vec::new())?);
         }
         self.last_number = number;
         linted.into_iter().map(|list| self.record(list)).collect()
+    }
+
+    /// nextUpdate.
+    fn until(&self, standing: &Standing, form: ListForm) -> UnixSeconds {
+        let now = self.by.at;
+        match (form, self.policy.deltas) {
+            (ListForm::Full, _) => now + self.policy.validity_secs,
+            (ListForm::Delta { .. }, Deltas::Written) => now + self.policy.delta_validity_secs,
+            // No update is promised for a time when nobody looks for one.
+            (ListForm::Delta { .. }, Deltas::None) => (now + self.policy.delta_validity_secs)
+                .min(plan::named_until(standing, now).unwrap_or(UnixSeconds::MAX)),
+        }
     }
 
     fn listing(
@@ -274,7 +297,6 @@ impl<'a, S: Store> Clerk<'a, S> {
 
     fn sign(
         &self,
-        key: &dyn Signer,
         edition: Edition,
         listed: &[Listed],
         expired: Vec<Serial>,
@@ -287,19 +309,18 @@ impl<'a, S: Store> Clerk<'a, S> {
         };
         let name = point.as_deref().map(IssuingDistributionPoint::name_of_uri);
         // RFC 5280 §5.2.6: a full list says where its deltas are, a delta does not.
-        let says = self.policy.deltas != Deltas::None && !form.is_delta();
-        let freshest = says.then(|| issuer.delta_uri(edition.scope));
-        let (life, base_number) = match (form, self.policy.deltas) {
-            (ListForm::Delta { base }, Deltas::ValidFor(life)) => (life, Some(base)),
-            (ListForm::Delta { base }, Deltas::None) => (self.policy.validity_secs, Some(base)),
-            (ListForm::Full, _) => (self.policy.validity_secs, None),
+        let names_deltas = self.policy.deltas == Deltas::Written && !form.is_delta();
+        let freshest = names_deltas.then(|| issuer.delta_uri(edition.scope));
+        let base_number = match form {
+            ListForm::Delta { base } => Some(base),
+            ListForm::Full => None,
         };
         let header = CrlHeader {
             algorithm: issuer.algorithm,
             issuer: &issuer.name_der,
             this_update: self.by.at,
             // A list must not promise an update after its signer's own end.
-            next_update: (self.by.at + life).min(issuer.not_after),
+            next_update: edition.until.min(issuer.not_after),
             number: edition.number,
             key_identifier: &issuer.key_identifier,
             base_number,
@@ -319,7 +340,7 @@ impl<'a, S: Store> Clerk<'a, S> {
             );
         }
         let tbs = writer.finish(&header);
-        let raw = key.sign(&tbs)?;
+        let raw = self.key()?.sign(&tbs)?;
         let der = assemble_crl(&tbs, header.algorithm, &raw)
             .expect("a raw signature has its algorithm's length");
         let crl = Crl {
@@ -332,6 +353,7 @@ impl<'a, S: Store> Clerk<'a, S> {
                 this_update: header.this_update,
                 next_update: header.next_update,
                 cut: edition.cut,
+                names_deltas,
             },
             expired,
             der,
@@ -347,6 +369,17 @@ impl<'a, S: Store> Clerk<'a, S> {
             artefact: format!("CRL {} of {}", edition.number, issuer.alias()),
             source,
         })
+    }
+
+    fn key(&self) -> Result<&dyn Signer, CaError> {
+        let key = match self.key.get() {
+            Some(key) => key,
+            None => {
+                let opened = self.issuer.open_key(&self.office.keyring)?;
+                self.key.get_or_init(|| opened)
+            }
+        };
+        Ok(&**key)
     }
 
     fn record(&self, linted: Linted) -> Result<CrlNote, CaError> {
@@ -367,6 +400,22 @@ impl<'a, S: Store> Clerk<'a, S> {
     }
 }
 
+/// By serial. A list of a million entries is waited for: its halves are sorted at once, and joined by a sort that takes
+/// such runs as they are.
+fn sort(entries: &mut [Listed]) {
+    if entries.len() > LONG {
+        let (one, other) = entries.split_at_mut(entries.len() / 2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| one.sort_unstable_by_key(|entry| entry.serial));
+            other.sort_unstable_by_key(|entry| entry.serial);
+        });
+    }
+    entries.sort_by_key(|entry| entry.serial);
+}
+
+/// Entries from which a second thread is worth its start.
+const LONG: usize = 20_000;
+
 /// What a list is. RFC 5280 §5.2.3: a full list and a delta written at one time have one number, and say the same.
 #[derive(Clone, Copy)]
 struct Edition {
@@ -375,6 +424,7 @@ struct Edition {
     scope: ListScope,
     form: ListForm,
     cut: Option<Cut>,
+    until: UnixSeconds,
 }
 
 impl Issuer {

@@ -6,6 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wire::serial::Serial;
 
+use super::examples::{
+    ADOPT, APPROVE, EXAMPLES, EXPORT, FOUND, HOLD, ISSUE, LIST, LIVE, REVOKE, SERVE, SHOW, SIGN,
+    SUBMIT, TURN_AWAY,
+};
 use crate::registry::{CertificateState, SubjectKind};
 
 /// Forms in; certificates, CRLs and OCSP responses signed ahead of time out
@@ -57,6 +61,12 @@ pub(super) enum Verb {
     /// Revoke a certificate on a ground (撤销)
     #[command(after_help = REVOKE)]
     Revoke(RevokeArgs),
+    /// Suspend a certificate until it is released or revoked (暂停)
+    #[command(after_help = HOLD)]
+    Hold(HoldArgs),
+    /// Make a suspended certificate good again (恢复)
+    #[command(after_help = HOLD, alias = "unhold")]
+    Release(ReleaseArgs),
     /// Write and sign every authority's CRL now
     Crl(PassArgs),
     /// Sign everything that is due into the spool, once
@@ -203,6 +213,31 @@ pub(super) struct RevokeArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct HoldArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Why: it is told to whoever asks later
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(super) why: String,
+    /// Who orders it
+    #[arg(long, value_name = "NAME", value_parser = person)]
+    pub(super) officer: String,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReleaseArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Who orders it
+    #[arg(long, value_name = "NAME", value_parser = person)]
+    pub(super) officer: String,
+    #[command(flatten)]
+    pub(super) data: Data,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct PassArgs {
     #[command(flatten)]
     pub(super) data: Data,
@@ -243,6 +278,9 @@ pub(super) struct LiveArgs {
     /// The authority of the responders that may ask, PEM
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca: Option<PathBuf>,
+    /// Tell metrics at this address too, /metrics and /healthz, without TLS: 127.0.0.1:2567 [default: where it listens only]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) metrics: Option<SocketAddr>,
     /// Check the configuration, the registry and the keys, then stop
     #[arg(long)]
     pub(super) check: bool,
@@ -369,97 +407,3 @@ fn moment(text: &str) -> Result<u64, String> {
         .and_then(|stamp| u64::try_from(stamp.as_second()).ok());
     seconds.ok_or_else(|| "a time is 2026-09-29 or 2026-09-29T08:00:00+08:00".to_owned())
 }
-
-const EXAMPLES: &str = "\
-The straight way, from an empty folder:
-  hufu signer found   --data hufu-data --public-url http://127.0.0.1:2560
-  hufu signer submit  --data hufu-data --ca p256 --kind person --application application.csv --form schedule.csv --clerk 王受理
-  hufu signer approve --data hufu-data 1 --officer 李审核
-  hufu signer issue   --data hufu-data 1
-  hufu signer sign    --data hufu-data
-Then `hufu loader publish --data hufu-data` publishes what was signed.
-
-Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some rows refused while others went on.";
-
-const FOUND: &str = "\
-Example:
-  hufu signer found --data hufu-data --public-url http://127.0.0.1:2560";
-
-const SUBMIT: &str = "\
-Example:
-  hufu signer submit --data hufu-data --ca sm2 --kind device --application application.csv --form schedule.csv --csr-dir csr --clerk 王受理
-
-Both files are CSV in UTF-8 or GB18030, headers Chinese or English, columns in any order. An authority on P-256
-certifies P-256, P-384 and RSA keys, one on SM2 only SM2 keys. A row without a CSR is for demonstrations: the signer
-makes the key and delivers PKCS#12. Rows that fail are named by line, column and rule; the others go on (exit 3).";
-
-const APPROVE: &str = "\
-Example:
-  hufu signer show --data hufu-data --submission 1
-  hufu signer approve --data hufu-data 1 --officer 李审核";
-
-const TURN_AWAY: &str = "\
-Examples:
-  hufu signer refuse   --data hufu-data 1 --officer 李审核 --why 公章不清
-  hufu signer return   --data hufu-data 1 --officer 王受理 --why 缺少部门
-  hufu signer withdraw --data hufu-data 1 --officer 王受理 --why 单位来函撤回
-
-Rows without a certificate are dropped, and their subjects may be submitted again; certificates that were made stay,
-and are revoked by `revoke`. A file of which nothing came may be submitted again.";
-
-const ISSUE: &str = "\
-Example:
-  hufu signer issue --data hufu-data 1
-
-Killed half-way, run it again: what was reserved is finished, nothing is issued twice.";
-
-const REVOKE: &str = "\
-Examples:
-  hufu signer revoke --data hufu-data --serial 4f3a… --ground 私钥泄露 --officer 李审核
-  hufu signer revoke --data hufu-data --name 王小明 --number 11010519491231002X --ground resigned --officer 李审核";
-
-const SIGN: &str = "\
-Example:
-  hufu signer sign --data hufu-data && hufu loader publish --data hufu-data";
-
-const SERVE: &str = "\
-Example:
-  hufu signer serve --data hufu-data
-
-A revocation is in the spool within a fraction of a second; responses and CRLs are signed again at half of their life.";
-
-const LIVE: &str = "\
-Example, beside `hufu signer serve`:
-  hufu signer live --data hufu-data
-  hufu responder --live 127.0.0.1:2562 --nonce live --edge hufu-data/edge --pin hufu-data/loader/seal.pub
-
-On a machine of its own it asks responders for a certificate:
-  hufu signer live --data hufu-data --listen 10.0.0.5:2562 --tls-cert lane.pem --tls-key lane.key --client-ca edges.pem
-
-Statuses are read from the registry for each answer; metrics are at /metrics of the same port. The table [live] of the
-configuration file has the limits, and what is said of serials that were never issued:
-  [live]
-  queue = 256
-  never-issued = \"unauthorized\"      # or unknown, extended-revoke; for one issuer: [live.issuers.<id>]";
-
-const ADOPT: &str = "\
-Example:
-  hufu loader import --data hufu-data --crl other.crl --issuer other.pem
-  hufu signer adopt --data hufu-data";
-
-const LIST: &str = "\
-Examples:
-  hufu signer list --data hufu-data --ca p256 --state revoked
-  hufu signer list --data hufu-data --submissions
-  hufu signer list --data hufu-data --authorities --json";
-
-const SHOW: &str = "\
-Examples:
-  hufu signer show --data hufu-data --submission 1
-  hufu signer show --data hufu-data --serial 4f3a…
-  hufu signer show --data hufu-data --audit --after 100";
-
-const EXPORT: &str = "\
-Examples:
-  hufu signer export --data hufu-data --ca p256 --what chain --out p256-chain.pem
-  hufu signer export --data hufu-data --serial 4f3a… --out wang.pem";

@@ -13,7 +13,10 @@ pub(super) fn live(common: &Common, args: &LiveArgs) -> Outcome {
     let (settings, live) = config::read_both(common.config.as_deref())?;
     let (certificate, key) = (args.tls_cert.clone(), args.tls_key.clone());
     let port = Port::new(args.listen, certificate, key, args.client_ca.clone());
-    let port = port.map_err(LiveError::from)?;
+    let port = Port {
+        metrics: args.metrics,
+        ..port.map_err(LiveError::from)?
+    };
     let office = open::reading_office(settings, &args.data.folder)?;
     if args.check {
         let issuers = live::check(&office, &live, &port, serve::clock())?;

@@ -4,7 +4,9 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some rows refused while others went on.
 
 mod args;
+mod examples;
 mod export;
+mod hold;
 mod list;
 mod live;
 mod open;
@@ -68,6 +70,8 @@ fn verb(cli: &Cli) -> Outcome {
         Verb::Withdraw(args) => turn_away::turn_away(args, TurnAway::Withdraw, now),
         Verb::Issue(args) => submit::issue(&cli.common, args, now),
         Verb::Revoke(args) => revoke::revoke(args, now),
+        Verb::Hold(args) => hold::hold(args, now),
+        Verb::Release(args) => hold::release(args, now),
         Verb::Crl(args) => publish::crl(&cli.common, args, now),
         Verb::Sign(args) => publish::sign(&cli.common, args),
         Verb::Serve(args) => publish::serve(&cli.common, args),

@@ -10,6 +10,15 @@ use tokio::sync::oneshot;
 use super::book::Signatory;
 use crate::error::sentence;
 
+/// Why a response was not signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsigned {
+    /// As much waits as may: what its askers gave up is still to be taken off the desk.
+    Full,
+    /// The key refuses, or the threads are gone.
+    Failed,
+}
+
 /// A response to be signed.
 struct Job {
     tbs: Vec<u8>,
@@ -34,8 +43,12 @@ impl Desk {
         Ok(Self(jobs))
     }
 
-    /// Has a response signed; none if the desk is full or the key refuses.
-    pub(super) async fn sign(&self, tbs: Vec<u8>, signatory: Arc<Signatory>) -> Option<Bytes> {
+    /// Has a response signed.
+    pub(super) async fn sign(
+        &self,
+        tbs: Vec<u8>,
+        signatory: Arc<Signatory>,
+    ) -> Result<Bytes, Unsigned> {
         let (done, signed) = oneshot::channel();
         let job = Job {
             tbs,
@@ -43,8 +56,9 @@ impl Desk {
             done,
         };
         match self.0.try_send(job) {
-            Ok(()) => signed.await.ok().flatten(),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => None,
+            Ok(()) => signed.await.ok().flatten().ok_or(Unsigned::Failed),
+            Err(TrySendError::Full(_)) => Err(Unsigned::Full),
+            Err(TrySendError::Disconnected(_)) => Err(Unsigned::Failed),
         }
     }
 }

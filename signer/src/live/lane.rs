@@ -1,7 +1,7 @@
 //! The way of a request: read → its issuer's revision → what is kept → statuses → signature.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -14,14 +14,14 @@ use wire::time::UnixSeconds;
 
 use super::book::{Book, Shelf, Source};
 use super::cache::{Cache, Kept};
-use super::desk::Desk;
+use super::desk::{Desk, Unsigned};
 use super::flights::{self, Flights, Seat};
 use super::list::List;
 use super::metrics::Metrics;
 use super::question::{Question, Unanswerable};
 use super::status::{Known, Told};
 use crate::batch::plan;
-use crate::registry::{Answer, AuthorityId, Revision, Store};
+use crate::registry::{Answer, AuthorityId, RegistryError, Revision, Store};
 
 /// Everything a request meets.
 pub(super) struct Lane<S> {
@@ -69,6 +69,20 @@ pub(super) enum Busy {
     Late,
 }
 
+/// Why nothing was signed.
+enum Trouble {
+    /// There is no room.
+    Busy(Busy),
+    /// The registry cannot be read.
+    Registry(RegistryError),
+}
+
+impl From<RegistryError> for Trouble {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
 /// Statuses of one moment.
 struct View {
     known: Vec<Known>,
@@ -76,36 +90,46 @@ struct View {
     changed_at: Revision,
 }
 
+impl<S> Lane<S> {
+    /// The text that Prometheus reads.
+    pub(super) fn metrics(&self) -> Result<String, prometheus::Error> {
+        let depth = self.queue - self.places.available_permits();
+        self.metrics.text(depth, self.cache.len())
+    }
+}
+
 impl<S: Store> Lane<S> {
     /// Answers a request, or says at once that there is no room, or in the end that there was no time.
     pub(super) async fn answer(&self, octets: &[u8]) -> Result<Reply, Busy> {
-        let Ok(_place) = self.places.try_acquire() else {
-            self.metrics.full.inc();
-            return Err(Busy::Full);
+        let begun = Instant::now();
+        let answered = match self.places.try_acquire() {
+            Err(_) => Err(Busy::Full),
+            Ok(_place) => tokio::time::timeout(self.deadline, self.answer_in_time(octets))
+                .await
+                .unwrap_or(Err(Busy::Late)),
         };
-        match tokio::time::timeout(self.deadline, self.answer_in_time(octets)).await {
-            Ok(reply) => Ok(reply),
-            Err(_) => {
-                self.metrics.late.inc();
-                Err(Busy::Late)
-            }
+        match answered {
+            Ok(_) => self.metrics.duration.observe(begun.elapsed().as_secs_f64()),
+            Err(Busy::Full) => self.metrics.full.inc(),
+            Err(Busy::Late) => self.metrics.late.inc(),
         }
+        answered
     }
 
-    async fn answer_in_time(&self, octets: &[u8]) -> Reply {
+    async fn answer_in_time(&self, octets: &[u8]) -> Result<Reply, Busy> {
         let (book, now) = (self.shelf.newest(), (self.clock)());
         let question = match Question::read(octets, &book, now) {
             Ok(question) => question,
             Err(why) => {
                 self.metrics.refused.inc();
-                return Reply::plain(
+                return Ok(Reply::plain(
                     match why {
                         Unanswerable::Malformed => &MALFORMED_REQUEST,
                         Unanswerable::Unauthorized => &UNAUTHORIZED,
                         Unanswerable::TryLater => &TRY_LATER,
                     },
                     book.revision,
-                );
+                ));
             }
         };
         let answered = if question.nonce.is_some() {
@@ -113,15 +137,25 @@ impl<S: Store> Lane<S> {
         } else {
             self.share(&question, &book, now).await
         };
-        answered.unwrap_or_else(|error| {
-            let cause = crate::error::sentence(&error);
-            tracing::error!(%cause, "the registry cannot be read");
-            Reply::plain(&INTERNAL_ERROR, book.revision)
-        })
+        match answered {
+            Ok(reply) => Ok(reply),
+            Err(Trouble::Busy(busy)) => Err(busy),
+            Err(Trouble::Registry(error)) => {
+                let cause = crate::error::sentence(&error);
+                tracing::error!(%cause, "the registry cannot be read");
+                self.metrics.failed.inc();
+                Ok(Reply::plain(&INTERNAL_ERROR, book.revision))
+            }
+        }
     }
 
     /// One without nonce: kept, being signed for somebody else, or signed now.
-    async fn share(&self, question: &Question, book: &Book, now: UnixSeconds) -> Answer<Reply> {
+    async fn share(
+        &self,
+        question: &Question,
+        book: &Book,
+        now: UnixSeconds,
+    ) -> Result<Reply, Trouble> {
         let (revision, changed_at) = match &question.issuer.source {
             Source::Registry(authority) => self.store.live_revision(*authority).await?,
             Source::List(Some(list)) => (list.revision, list.revision),
@@ -154,7 +188,7 @@ impl<S: Store> Lane<S> {
     }
 
     /// Reads the statuses and has the answer signed.
-    async fn sign(&self, question: &Question, now: UnixSeconds) -> Answer<Reply> {
+    async fn sign(&self, question: &Question, now: UnixSeconds) -> Result<Reply, Trouble> {
         let (view, list) = match &question.issuer.source {
             Source::Registry(authority) => {
                 (self.by_registry(*authority, question, now).await?, None)
@@ -173,8 +207,13 @@ impl<S: Store> Lane<S> {
             return Ok(Reply::plain(&TRY_LATER, view.revision));
         }
         let signatory = Arc::clone(&question.signatory);
-        let Some(octets) = self.desk.sign(tbs, signatory).await else {
-            return Ok(Reply::plain(&INTERNAL_ERROR, view.revision));
+        let octets = match self.desk.sign(tbs, signatory).await {
+            Ok(octets) => octets,
+            Err(Unsigned::Full) => return Err(Trouble::Busy(Busy::Full)),
+            Err(Unsigned::Failed) => {
+                self.metrics.failed.inc();
+                return Ok(Reply::plain(&INTERNAL_ERROR, view.revision));
+            }
         };
         self.metrics.signed.inc();
         if question.nonce.is_none() && question.asked.len() == 1 {

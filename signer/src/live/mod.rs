@@ -64,6 +64,17 @@ pub enum LiveError {
         /// Why.
         source: std::io::Error,
     },
+    /// Metrics cannot be told.
+    #[error("metrics at {address}")]
+    Metrics {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// They contradict one another.
+    #[error("metrics")]
+    Counters(#[from] prometheus::Error),
     /// A certificate or key for the port cannot be used.
     #[error("{}: {kind} expected, as PEM", path.display())]
     Pem {
@@ -120,10 +131,16 @@ pub fn run<S: Store + Clone>(
         queue: settings.queue,
         deadline: settings.deadline,
         archive_secs,
-        metrics: metrics::Metrics::new(),
+        metrics: metrics::Metrics::new(settings.queue)?,
         desk,
         clock,
     });
+    if let Some(address) = port.metrics {
+        let told = Arc::clone(&lane);
+        let address = crate::admin::serve(address, move || told.metrics())
+            .map_err(|source| LiveError::Metrics { address, source })?;
+        tracing::info!(%address, "telling metrics");
+    }
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let served = runtime.block_on(async {
         let (mut terminate, mut interrupt) = (
@@ -138,6 +155,8 @@ pub fn run<S: Store + Clone>(
         tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "live lane listens");
         tokio::select! {
             () = server::serve(Arc::clone(&lane), listener, tls) => {}
+            // Who is revoked would sign on.
+            () = ended(&reader) => tracing::error!("signers are not looked for any more; the lane ends, to be started anew"),
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -151,6 +170,13 @@ pub fn run<S: Store + Clone>(
     let _ = reader.join();
     tracing::info!("stopped");
     served
+}
+
+/// Returns when a thread has ended.
+async fn ended(thread: &std::thread::JoinHandle<()>) {
+    while !thread.is_finished() {
+        tokio::time::sleep(WATCH).await;
+    }
 }
 
 /// Reads all that [`run`] needs; how many issuers it would answer for.
@@ -203,6 +229,8 @@ fn keep_reading<S: Store>(
     }
 }
 
+/// How often it is looked whether signers are still looked for.
+const WATCH: Duration = Duration::from_secs(1);
 /// What requests in progress get after a signal.
 const DRAIN: Duration = Duration::from_secs(2);
 

@@ -88,8 +88,9 @@ async fn respond<S: Store>(lane: &Lane<S>, request: Request<Incoming>) -> Respon
             }
         }
         (&Method::GET, "/metrics") => {
-            let depth = lane.queue - lane.places.available_permits();
-            let text = lane.metrics.text(depth, lane.cache.len());
+            let Ok(text) = lane.metrics() else {
+                return plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::new());
+            };
             let mut response = plain(StatusCode::OK, Bytes::from(text));
             response.headers_mut().insert(
                 CONTENT_TYPE,

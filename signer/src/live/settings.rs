@@ -182,6 +182,8 @@ pub struct Port {
     pub listen: SocketAddr,
     /// Mutual TLS; none on loopback only.
     pub tls: Option<TlsFiles>,
+    /// Where metrics are told as well, to whoever asks: the port itself tells them to those who may ask there.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Files for mutual TLS, all PEM.
@@ -216,7 +218,11 @@ impl Port {
             (None, None, None) => return Err(LiveRefused::InTheClear(listen)),
             _ => return Err(LiveRefused::HalfTls),
         };
-        Ok(Self { listen, tls })
+        Ok(Self {
+            listen,
+            tls,
+            metrics: None,
+        })
     }
 }
 

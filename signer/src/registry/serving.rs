@@ -102,6 +102,8 @@ pub struct CrlNote {
     pub next_update: UnixSeconds,
     /// Of a full list: what has left it. None for those of the first edition, which told nobody.
     pub cut: Option<Cut>,
+    /// Of a full list: whether it says where its deltas are (RFC 5280 §5.2.6).
+    pub names_deltas: bool,
 }
 
 /// Kind of a batch, with the codes of `wire::batch`.

@@ -161,16 +161,16 @@ pub(super) const OCSP_SIGNERS_REVOKED: &str = "SELECT count(*) FROM certificate
 pub(super) const NEXT_CRL_NUMBER: &str =
     "UPDATE authority SET crl_number = crl_number + 1 WHERE id = $1 RETURNING crl_number";
 pub(super) const ADD_LIST: &str = "INSERT INTO list (authority, scope, form, number, revision,
-    this_update, next_update, base, cut_time, cut_revision, expired, der)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+    this_update, next_update, base, cut_time, cut_revision, expired, der, names_deltas)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 pub(super) const LIST_NOTES: &str = "SELECT authority, scope, form, number, revision, this_update,
-    next_update, base, cut_time, cut_revision FROM list WHERE authority = $1 ORDER BY number, scope, form";
+    next_update, base, cut_time, cut_revision, names_deltas FROM list WHERE authority = $1 ORDER BY number, scope, form";
 pub(super) const LIST: &str = "SELECT authority, scope, form, number, revision, this_update,
-    next_update, base, cut_time, cut_revision, expired, der FROM list
+    next_update, base, cut_time, cut_revision, names_deltas, expired, der FROM list
     WHERE authority = $1 AND scope = $2 AND form = $3 AND number = $4";
 pub(super) const LATEST_LIST_NOTE: &str =
     "SELECT authority, scope, form, number, revision, this_update,
-    next_update, base, cut_time, cut_revision FROM list
+    next_update, base, cut_time, cut_revision, names_deltas FROM list
     WHERE authority = $1 AND scope = 0 AND form = 0 ORDER BY number DESC LIMIT 1";
 pub(super) const DROP_OLD_LISTS: &str =
     "DELETE FROM list WHERE authority = $1 AND scope = $2 AND form = $3

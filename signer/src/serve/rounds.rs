@@ -230,8 +230,9 @@ impl<S: Store> Rounds<'_, S> {
         self.refused.look(
             *id,
             &folder,
+            &self.office.home.signer(),
             &|part| match part {
-                Part::Whole => full,
+                Part::Whole | Part::Base => full,
                 Part::Changes => delta,
                 Part::Documents => documents,
                 Part::Shard(shard) => latest(BatchKind::Shard, shard).ok().flatten(),

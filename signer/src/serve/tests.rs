@@ -1,5 +1,6 @@
 //! Passes over a real registry; the responses are put together as the responder does and judged by OpenSSL.
 
+mod ended;
 mod faults;
 mod rolling;
 

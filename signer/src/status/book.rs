@@ -152,11 +152,22 @@ impl Book {
 
     fn read_changes<S: Store>(&mut self, registry: &Blocking<S>) -> Result<(), StatusError> {
         let mut changed = Vec::new();
+        let room = self.most.saturating_sub(self.changed);
+        let mut fits = true;
         let revision = registry.wait(|store| {
             store.each_status(self.authority, Some(self.revision), |row| {
-                changed.push(Entry::from(row));
+                fits &= changed.len() < room;
+                if fits {
+                    changed.push(Entry::from(row));
+                }
             })
         })?;
+        if !fits {
+            // Millions were issued while nobody signed: sorted on the disk, as at the first start.
+            drop(changed);
+            self.rebuild(registry)?;
+            return Ok(());
+        }
         changed.into_iter().for_each(|entry| self.note(entry));
         self.revision = revision;
         Ok(())

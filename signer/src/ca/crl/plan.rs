@@ -59,8 +59,8 @@ pub(super) fn decide(
         }),
         delta: match (policy.deltas, base(standing, now)) {
             (Deltas::None, _) => Beside::None,
-            (Deltas::ValidFor(_), None) => Beside::Empty,
-            (Deltas::ValidFor(_), Some(base)) => Beside::Since(base),
+            (Deltas::Written, None) => Beside::Empty,
+            (Deltas::Written, Some(base)) => Beside::Since(base),
         },
     };
     let Some(newest) = standing.full.last() else {
@@ -71,11 +71,14 @@ pub(super) fn decide(
         return full;
     }
     match (policy.deltas, standing.deltas.last()) {
-        (Deltas::None, _) if changed_since(newest) => full,
-        (Deltas::None, _) => Work::Nothing,
+        // A list that names deltas makes clients look for them until its end: the sooner the last such is out, the better.
+        (Deltas::None, _) if changed_since(newest) || newest.names_deltas => full,
+        (Deltas::None, Some(delta)) => last_deltas(standing, delta, changed_since(delta), now),
+        (Deltas::None, None) => Work::Nothing,
         // The full list does not say yet that there are deltas.
-        (Deltas::ValidFor(_), None) => full,
-        (Deltas::ValidFor(_), Some(delta)) => {
+        (Deltas::Written, _) if !newest.names_deltas => full,
+        (Deltas::Written, None) => full,
+        (Deltas::Written, Some(delta)) => {
             let due = delta.number < newest.number || is_old(delta, now) || changed_since(delta);
             match base(standing, now) {
                 Some(base) if due => Work::Delta(base),
@@ -84,6 +87,28 @@ pub(super) fn decide(
                 _ => Work::Nothing,
             }
         }
+    }
+}
+
+/// Until when clients may hold a full list that names deltas, if any may.
+// RFC 5280 §5.2.6: freshestCRL says how the deltas of that list are had, so there are some as long as it is held.
+pub(super) fn named_until(standing: &Standing, now: UnixSeconds) -> Option<UnixSeconds> {
+    let naming = standing.full.iter().filter(|note| note.names_deltas);
+    let held = naming.filter(|note| note.next_update > now && !is_ahead(note.this_update, now));
+    held.map(|note| note.next_update).max()
+}
+
+/// Deltas that shall be no more are written until no client holds a list that names them.
+fn last_deltas(standing: &Standing, delta: &CrlNote, changed: bool, now: UnixSeconds) -> Work {
+    let (Some(until), Some(base)) = (named_until(standing, now), base(standing, now)) else {
+        return Work::Nothing;
+    };
+    let newest = standing.full.last().map_or(0, |full| full.revision);
+    let ends_early = delta.next_update < until;
+    if changed || delta.revision < newest || is_old(delta, now) && ends_early {
+        Work::Delta(base)
+    } else {
+        Work::Nothing
     }
 }
 
@@ -114,6 +139,7 @@ mod tests {
             this_update,
             next_update: this_update + 1_000,
             cut: None,
+            names_deltas: form == ListForm::Full,
         }
     }
 
@@ -131,6 +157,7 @@ mod tests {
             deltas,
             whole: super::super::policy::WholeList::Always,
             validity_secs: 1_000,
+            delta_validity_secs: 100,
         }
     }
 
@@ -141,7 +168,7 @@ mod tests {
         };
         decide(
             &standing,
-            &policy(Deltas::ValidFor(100)),
+            &policy(Deltas::Written),
             changed,
             Urgency::Due,
             now,
@@ -199,6 +226,87 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    // RFC 5280 §5.2.6: as long as a list that names deltas is held, there are some.
+    #[test]
+    fn deltas_that_are_turned_off_go_before_the_lists_that_name_them_or_never() {
+        let naming = full(1, 5, 0);
+        let plain = CrlNote {
+            names_deltas: false,
+            ..full(3, 5, 20)
+        };
+        let work = |full: &[CrlNote], delta: CrlNote, changed, now| {
+            let standing = Standing {
+                full: full.to_vec(),
+                deltas: vec![delta],
+            };
+            let policy = policy(Deltas::None);
+            decide(&standing, &policy, changed, Urgency::Due, now)
+        };
+        let last = CrlNote {
+            next_update: 110,
+            ..delta(2, 5, 10)
+        };
+        // At once a full list that does not name them, though nothing changed.
+        let written = work(&[naming], last, None, 20);
+        let alone = |work| {
+            matches!(
+                work,
+                Work::Full {
+                    delta: Beside::None,
+                    ..
+                }
+            )
+        };
+        assert!(alone(written), "{written:?}");
+        let both = [naming, plain];
+        assert_eq!(work(&both, last, None, 30), Work::Nothing);
+        assert_eq!(
+            work(&both, last, None, 70),
+            Work::Delta(naming),
+            "it grows old"
+        );
+        // A change is in a full list, and then in a delta for those who hold the one before.
+        assert!(alone(work(&both, last, Some(6), 30)));
+        let newer = CrlNote {
+            names_deltas: false,
+            ..full(4, 6, 30)
+        };
+        let three = [naming, plain, newer];
+        assert_eq!(work(&three, last, None, 31), Work::Delta(naming));
+        // The list that named them ends at 1000.
+        let until_the_end = CrlNote {
+            next_update: 1_000,
+            ..delta(9, 6, 950)
+        };
+        assert_eq!(
+            work(&[naming, plain], until_the_end, None, 990),
+            full_of(plain)
+        );
+        let young = CrlNote {
+            this_update: 900,
+            next_update: 1_900,
+            ..plain
+        };
+        assert_eq!(
+            work(&[naming, young], until_the_end, None, 990),
+            Work::Nothing
+        );
+        assert_eq!(
+            work(&[naming, young], until_the_end, None, 1_001),
+            Work::Nothing
+        );
+    }
+
+    fn full_of(before: CrlNote) -> Work {
+        Work::Full {
+            cut: Some(Cut {
+                time: before.this_update,
+                revision: before.revision,
+            }),
+            delta: Beside::None,
+        }
     }
 
     #[test]

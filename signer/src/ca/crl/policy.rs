@@ -17,6 +17,8 @@ pub struct ListConfig {
     /// list they name: fewer partitions, or none, later do not end those that are named.
     pub partitions: u32,
     /// Whether there are delta lists. A revocation then goes out in a delta, and full lists are written on schedule only.
+    /// Turned off, full lists stop naming them at once, and deltas end with the last list out there that does. Certificates
+    /// that name deltas (freshestCRL of a profile) do so for their life; without one, the full list is what counts.
     pub delta: bool,
     /// Whether there is a list of all beside partitions, also when no certificate names it.
     pub whole: bool,
@@ -60,8 +62,8 @@ pub enum ListConfigError {
 pub enum Deltas {
     /// There are none: each revocation is followed by a new full list.
     None,
-    /// There are, valid for so many seconds.
-    ValidFor(u64),
+    /// There are, and full lists say where.
+    Written,
 }
 
 /// When there is a list of all certificates.
@@ -84,6 +86,8 @@ pub struct ListPolicy {
     pub whole: WholeList,
     /// Seconds from thisUpdate to nextUpdate of full lists.
     pub validity_secs: u64,
+    /// The same of delta lists; also of the last ones, once there shall be none.
+    pub delta_validity_secs: u64,
 }
 
 impl ListConfig {
@@ -112,7 +116,7 @@ impl ListConfig {
         ListPolicy {
             partitions: NonZeroU32::new(self.partitions),
             deltas: if self.delta {
-                Deltas::ValidFor(self.delta_validity_secs)
+                Deltas::Written
             } else {
                 Deltas::None
             },
@@ -122,6 +126,7 @@ impl ListConfig {
                 WholeList::WhileNamed
             },
             validity_secs: self.validity_secs.unwrap_or(validity_secs),
+            delta_validity_secs: self.delta_validity_secs,
         }
     }
 }

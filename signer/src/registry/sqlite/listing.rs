@@ -11,17 +11,19 @@ use crate::registry::{
     Answer, AuthorityId, Cut, DeltaSince, ListQuery, Listed, Listing, Part, Revision, sql,
 };
 
-/// Everything a query asks for; `view` is one read transaction, so all of it shows one moment.
-pub(super) async fn read(view: &mut SqliteConnection, query: &ListQuery) -> Answer<Listing> {
-    let revision = sqlx::query_scalar(sql::REVISION)
-        .fetch_one(&mut *view)
-        .await?;
+/// Everything a query asks for; `view` is one read transaction, so all of it shows one moment. `beside`, if there is one,
+/// shows the same moment on another connection: a long list is read from both at once.
+pub(super) async fn read(
+    view: &mut SqliteConnection,
+    beside: Option<&mut SqliteConnection>,
+    query: &ListQuery,
+) -> Answer<Listing> {
     let mut listing = Listing {
-        revision: loaded(revision),
+        revision: revision(&mut *view).await?,
         ..Listing::default()
     };
     if query.full == Part::Wanted {
-        listing.full = full(view, query).await?;
+        listing.full = full(view, beside, query).await?;
     }
     if let Some(cut) = query.cut {
         let from = query.archived_since;
@@ -35,10 +37,44 @@ pub(super) async fn read(view: &mut SqliteConnection, query: &ListQuery) -> Answ
     Ok(listing)
 }
 
-async fn full(view: &mut SqliteConnection, query: &ListQuery) -> Answer<Vec<Listed>> {
+/// The revision a view shows. What stands on lists changes with a revision only: two views of one show the same lists.
+pub(super) async fn revision(view: &mut SqliteConnection) -> Answer<Revision> {
+    Ok(loaded(
+        sqlx::query_scalar(sql::REVISION).fetch_one(view).await?,
+    ))
+}
+
+async fn full(
+    view: &mut SqliteConnection,
+    beside: Option<&mut SqliteConnection>,
+    query: &ListQuery,
+) -> Answer<Vec<Listed>> {
+    let newest: i64 = sqlx::query_scalar(NEWEST_REVOKED)
+        .bind(query.authority.0)
+        .fetch_one(&mut *view)
+        .await?;
+    let Some(beside) = beside.filter(|_| newest > 2 * PAGE) else {
+        return part(view, query, (0, newest)).await;
+    };
+    let middle = newest / 2;
+    let (one, other) = tokio::join!(
+        part(view, query, (0, middle)),
+        part(beside, query, (middle, newest))
+    );
+    let (mut entries, mut others) = (one?, other?);
+    entries.append(&mut others);
+    Ok(entries)
+}
+
+/// The entries of certificates after the first row number, up to the second.
+async fn part(
+    view: &mut SqliteConnection,
+    query: &ListQuery,
+    (after, until): (i64, i64),
+) -> Answer<Vec<Listed>> {
     let cut = query.cut.unwrap_or(NOTHING_LEFT);
     let mut entries = Vec::new();
-    let mut last = 0_i64;
+    let mut last = after;
     loop {
         let row = sqlx::query(PACKED_PAGE)
             .bind(query.authority.0)
@@ -47,6 +83,7 @@ async fn full(view: &mut SqliteConnection, query: &ListQuery) -> Answer<Vec<List
             .bind(stored(cut.revision))
             .bind(i64::from(query.scope.code()))
             .bind(PAGE)
+            .bind(until)
             .fetch_one(&mut *view)
             .await?;
         let count: i64 = row.try_get("rows")?;
@@ -263,5 +300,9 @@ pub(super) const PACKED_PAGE: &str = "SELECT count(*) AS rows, coalesce(max(id),
     FROM (SELECT id, serial, revoked_at, reason, invalidity_date
         FROM certificate INDEXED BY certificate_listed
         WHERE authority = $1 AND id > $2 AND revoked_at IS NOT NULL
-        AND NOT (not_after < $3 AND revision <= $4) AND ($5 = 0 OR crl_partition = $5)
+        AND id <= $7 AND NOT (not_after < $3 AND revision <= $4) AND ($5 = 0 OR crl_partition = $5)
         ORDER BY id LIMIT $6)";
+/// The last row that may stand on a list: one look into the same index.
+const NEWEST_REVOKED: &str =
+    "SELECT coalesce(max(id), 0) FROM certificate INDEXED BY certificate_listed
+    WHERE authority = $1 AND revoked_at IS NOT NULL";

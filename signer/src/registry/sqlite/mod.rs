@@ -31,9 +31,9 @@ use self::row::{loaded, stored};
 use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
     By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
-    Item, ListQuery, Listing, LiveStatuses, NewAuthority, NewSubmission, OcspSigner, RefusedRow,
-    RegistryError, Reservation, Reserved, Revision, Revocation, StatusRow, Store, Submission,
-    SubmissionNumber, Submitted, TurnAway, TurnedAway, sql,
+    Item, ListQuery, Listing, LiveStatuses, NewAuthority, NewSubmission, OcspSigner, Part,
+    RefusedRow, RegistryError, Reservation, Reserved, Revision, Revocation, StatusRow, Store,
+    Submission, SubmissionNumber, Submitted, TurnAway, TurnedAway, sql,
 };
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
@@ -122,6 +122,19 @@ impl SqliteStore {
     /// A transaction that sees one moment of the registry.
     async fn view(&self) -> Answer<Transaction<'static, Sqlite>> {
         Ok(self.readers.begin().await?)
+    }
+}
+
+impl SqliteStore {
+    /// Another transaction that sees the same lists; none if something changed meanwhile, which hardly ever happens.
+    async fn view_like(
+        &self,
+        view: &mut SqliteConnection,
+    ) -> Answer<Option<Transaction<'static, Sqlite>>> {
+        let shown = listing::revision(view).await?;
+        let mut beside = self.view().await?;
+        let same = listing::revision(&mut beside).await? == shown;
+        Ok(same.then_some(beside))
     }
 }
 
@@ -290,7 +303,11 @@ impl Store for SqliteStore {
 
     async fn listing(&self, query: &ListQuery) -> Answer<Listing> {
         let mut view = self.view().await?;
-        listing::read(&mut view, query).await
+        let mut beside = match query.full {
+            Part::Wanted => self.view_like(&mut view).await?,
+            Part::Unwanted => None,
+        };
+        listing::read(&mut view, beside.as_deref_mut(), query).await
     }
 
     async fn list_changes(
@@ -344,7 +361,9 @@ impl Store for SqliteStore {
     }
 
     async fn release(&self, id: CertificateId, by: By<'_>) -> Answer<Revision> {
-        in_one_transaction!(self, revoke::release, id, by)
+        let answer: Answer<Revision> = in_one_transaction!(self, revoke::release, id, by);
+        self.nudge();
+        answer
     }
 
     async fn expire(&self, by: By<'_>) -> Answer<u64> {

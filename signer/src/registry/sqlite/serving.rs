@@ -47,6 +47,7 @@ pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>)
         .bind(crl.cut.map(|cut| stored(cut.revision)))
         .bind(packed(&crl.expired))
         .bind(&crl.der)
+        .bind(i64::from(crl.names_deltas))
         .execute(&mut *db)
         .await?;
     // A list names every revoked certificate: all that were ever signed would fill the disk.
@@ -137,6 +138,7 @@ fn note(row: &SqliteRow) -> Answer<CrlNote> {
         this_update: number(row, "this_update")?,
         next_update: number(row, "next_update")?,
         cut: cut.map(|(time, revision)| Cut { time, revision }),
+        names_deltas: number(row, "names_deltas")? == 1,
     })
 }
 

@@ -56,6 +56,61 @@ fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
 }
 
 #[test]
+fn what_was_revoked_is_lost_with_a_batch_that_was_refused_after_the_next_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let first = revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    let _ = pass(&mut shift, now());
+    let second = revoke(&office, "sm2", RevocationReason::Superseded);
+    let _ = pass(&mut shift, now());
+    assert_eq!(Batch::read(&office, "sm2", 5).serials(), [second]);
+    // The loader takes number 5 all the same, and never hears of the first again.
+    refuse(&office, "sm2", 3);
+    refuse(&office, "sm2", 4);
+    // Killed before it could do anything about it.
+    drop(shift);
+    let mut shift = Shift::begin(&office).unwrap();
+    assert_eq!(
+        pass(&mut shift, now()),
+        [
+            ("sm2".to_owned(), Kind::Delta, 2),
+            ("sm2".to_owned(), Kind::Documents, 0)
+        ]
+    );
+    let mut said = Batch::read(&office, "sm2", 7).serials();
+    said.sort_unstable();
+    let mut both = [first, second];
+    both.sort_unstable();
+    assert_eq!(said, both);
+    let files = Batch::read(&office, "sm2", 8).header.documents;
+    assert!(
+        files.iter().any(|file| file.name == "sm2-root.crl"),
+        "all of them"
+    );
+    assert_eq!(pass(&mut shift, now()), [], "once a refusal");
+    drop(shift);
+    assert_eq!(pass(&mut Shift::begin(&office).unwrap(), now()), []);
+}
+
+#[test]
+fn a_revocation_waits_until_a_refused_base_is_signed_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    let _ = pass(&mut shift, now());
+    refuse(&office, "sm2", 2);
+    let revoked = revoke(&office, "sm2", RevocationReason::Superseded);
+    let written = pass(&mut shift, now());
+    let kinds: Vec<_> = written.iter().map(|w| w.1).collect();
+    assert_eq!(kinds, [Kind::Delta, Kind::Documents, Kind::Full]);
+    assert_eq!(newest(&office, "sm2", Kind::Delta).serials(), [revoked]);
+}
+
+#[test]
 fn a_list_waits_because_another_authority_took_the_revision() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());

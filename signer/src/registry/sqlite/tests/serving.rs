@@ -288,6 +288,7 @@ fn full_list(authority: AuthorityId, number: u64, der: Vec<u8>) -> Crl {
             this_update: NOW + number,
             next_update: NOW + YEAR,
             cut: None,
+            names_deltas: false,
         },
         expired: Vec::new(),
         der,

@@ -1,0 +1,191 @@
+//! Expired certificates: answered until the archive ends, and hardly ever signed for.
+
+use super::*;
+use crate::key::verify;
+use der::{Decode, Encode};
+use std::collections::BTreeMap;
+use wire::batch::Window;
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+/// After so long everything is due, wherever its turn lies: three quarters of a day's window are over.
+const ROUND: u64 = 19 * HOUR;
+
+/// What a batch says of a certificate: status, window, the signatures of all variants.
+type Said = (CertStatus, Window, Vec<Vec<u8>>);
+
+/// All that the newest full batch of P-256 says, each signature verified by the certificate of its window's responder.
+fn said(office: &Office<SqliteStore>) -> BTreeMap<Serial, Said> {
+    let batch = newest(office, "p256", Kind::Full);
+    let header = &batch.header;
+    let layout = header.layout().unwrap();
+    let mut said = BTreeMap::new();
+    for octets in batch.records.chunks(layout.record_octets()) {
+        let record = layout.record(octets).unwrap();
+        let serial = Serial::from_content(record.serial_content()).unwrap();
+        let window = header.windows[usize::from(record.window())];
+        let mut signatures = Vec::new();
+        for (number, variant) in header.variants.iter().enumerate() {
+            let responder = header.responder(&window, variant).unwrap();
+            assert!(window.next_update <= responder.not_after);
+            let prefix = cert_id_prefix(variant.form, &variant.name_hash, &variant.key_hash);
+            let parts = TbsParts {
+                key_hash: &responder.key_hash,
+                produced_at: window.produced_at,
+                cert_id_prefix: &prefix.unwrap(),
+                serial_content: serial.content(),
+                status: record.status().unwrap(),
+                this_update: window.this_update,
+                next_update: window.next_update,
+            };
+            let mut tbs = Vec::new();
+            wire::response::write_tbs(&parts, &mut tbs).unwrap();
+            let certificate = x509_cert::Certificate::from_der(&responder.certificate).unwrap();
+            let key = certificate.tbs_certificate().subject_public_key_info();
+            let signature = record.signature(number).unwrap();
+            let judged = verify::own(variant.algorithm, &key.to_der().unwrap(), &tbs, signature);
+            judged.unwrap();
+            signatures.push(signature.to_vec());
+        }
+        let window = Window { group: 0, ..window };
+        said.insert(serial, (record.status().unwrap(), window, signatures));
+    }
+    said
+}
+
+/// The serials of what has expired, and when the last of it did.
+fn expired(office: &Office<SqliteStore>) -> (Vec<Serial>, u64) {
+    let rows = certificates(office, "p256");
+    let end = rows.iter().map(|row| row.not_after).max().unwrap();
+    (rows.iter().map(|row| row.serial).collect(), end)
+}
+
+#[test]
+fn expired_certificates_cost_as_many_signatures_as_living_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let (over, end) = expired(&office);
+    let mut shift = Shift::begin(&office).unwrap();
+    let begun = end + 10;
+    let _ = pass(&mut shift, begun);
+    let mut before = said(&office);
+    let (mut signed, mut passes, mut groups) = (0, 0, 0);
+    for at in (begun + ROUND..begun + 13 * DAY).step_by(19 * 3_600) {
+        let written = pass(&mut shift, at);
+        assert!(written.iter().any(|w| w.0 == "p256" && w.1 == Kind::Full));
+        let now = said(&office);
+        for (serial, (_, window, signatures)) in &now {
+            assert!(
+                window.next_update >= at + DAY,
+                "it ends with the others or later"
+            );
+            let same = before
+                .get(serial)
+                .is_some_and(|before| before.2 == *signatures);
+            if over.contains(serial) {
+                signed += usize::from(!same);
+            } else {
+                assert!(!same, "what lives is signed anew");
+            }
+        }
+        groups = groups.max(newest(&office, "p256", Kind::Full).header.responders.len());
+        passes += 1;
+        before = now;
+    }
+    assert!(passes > 14, "{passes}");
+    // A week's window, of which six days are used: twice or three times in thirteen days.
+    assert!(signed <= 3 * over.len(), "{signed} in {passes} passes");
+    assert!(signed >= over.len(), "never");
+    assert_eq!(
+        groups, 2,
+        "signatures of the signer before stand beside those of its successor"
+    );
+    // And then they are forgotten.
+    let _ = pass(&mut shift, end + office.settings.archive_secs + DAY);
+    assert!(
+        over.iter()
+            .all(|serial| !said(&office).contains_key(serial))
+    );
+}
+
+#[test]
+fn good_that_was_carried_over_outlives_a_revocation() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let (over, end) = expired(&office);
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, end + 10);
+    let first = said(&office);
+    let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
+    assert!(over.contains(&revoked));
+    let _ = pass(&mut shift, end + ROUND);
+    let second = said(&office);
+    for serial in &over {
+        let is_revoked = matches!(second[serial].0, CertStatus::Revoked { .. });
+        assert_eq!(is_revoked, *serial == revoked);
+        assert_eq!(second[serial].2 == first[serial].2, *serial != revoked);
+    }
+}
+
+#[test]
+fn signatures_that_must_not_be_used_again_are_carried_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = issued(folder.path());
+    let (over, end) = expired(&office);
+    let mut shift = Shift::begin(&office).unwrap();
+    let begun = end + 10;
+    let _ = pass(&mut shift, begun);
+    let id = office.issuer("p256").unwrap().issuer_id();
+    let path = office.home.ended(&id, 0);
+    let mut before = said(&office);
+    let mut is_anew = |shift: &mut Shift<'_, SqliteStore>, at, why: &str| {
+        let _ = pass(shift, at);
+        let now = said(&office);
+        assert!(
+            over.iter().all(|serial| now[serial].2 != before[serial].2),
+            "{why}"
+        );
+        before = now;
+    };
+    let mut octets = std::fs::read(&path).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    std::fs::write(&path, &octets).unwrap();
+    is_anew(&mut shift, begun + ROUND, "a flipped bit");
+    std::fs::remove_file(&path).unwrap();
+    is_anew(&mut shift, begun + 2 * ROUND, "gone");
+    shift.forget_all().unwrap();
+    is_anew(
+        &mut shift,
+        begun + 39 * HOUR,
+        "an operator wants everything anew",
+    );
+    // Its signer's key went bad: clients believe nothing it signed.
+    let issuer = office.issuer("p256").unwrap();
+    let signers = office
+        .registry
+        .wait(|store| store.ocsp_signers(issuer.id(), begun + 40 * HOUR))
+        .unwrap();
+    for signer in signers {
+        let revocation = Revocation {
+            id: signer.id,
+            reason: RevocationReason::KeyCompromise,
+            ground: "私钥泄露".to_owned(),
+            at: begun + 40 * HOUR,
+            invalidity_date: None,
+        };
+        let by = By::person("officer", begun + 40 * HOUR);
+        office
+            .registry
+            .wait(|store| store.revoke(&revocation, by))
+            .unwrap();
+    }
+    is_anew(&mut shift, begun + 40 * HOUR, "signed by a revoked signer");
+    // A clock that was ahead by a day.
+    let _ = pass(&mut shift, begun + 3 * ROUND + 3 * HOUR);
+    is_anew(
+        &mut shift,
+        begun + 41 * HOUR,
+        "dated by a clock that was ahead",
+    );
+}
