@@ -1,6 +1,7 @@
 //! Responses signed ahead, end to end into record octets on all cores, beside the backend's bare rate on all cores.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use hufu_signer::batch::ended::Ended;
 use hufu_signer::batch::{Row, sign};
 use hufu_signer::key::{Signer, generate, open};
 use wire::algorithm::SignatureAlgorithm;
@@ -25,7 +26,8 @@ fn presign(c: &mut Criterion) {
         let header =
             hufu_benches::population::header_for(algorithm, SIGNATURES as u64).expect("a header");
         let rows: Vec<Row> = (0..SIGNATURES as u64).map(row).collect();
-        let job = sign::Job::new(&header, &*key, &rows).expect("a header that fits");
+        let ended = Ended::default();
+        let job = sign::Job::new(&header, &*key, &rows, &ended).expect("a header that fits");
         group.bench_function("into records", |b| {
             b.iter(|| {
                 let mut octets = 0;

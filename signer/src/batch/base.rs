@@ -356,13 +356,13 @@ impl Reader<'_> {
         clerk.put_with(piece, extent, Vec::new(), responder, |order, path| {
             let ended = shelf.plan(clerk, &order, extent, &over)?;
             let mut kept = Vec::new();
-            let lot = Lot {
+            let mut lot = Lot {
                 extent,
                 ended: &ended,
                 threads,
                 written: &mut |layout, records| ended.keep(layout, records, &mut kept),
             };
-            let (_, header) = make_long(&order, lot, path, &clerk.spooler, &mut || {
+            let (_, header) = make_long(&order, &mut lot, path, &clerk.spooler, &mut || {
                 let Some(shard) = shards.next() else {
                     return Ok(None);
                 };

@@ -255,13 +255,13 @@ pub fn make(
     let mut extent = Extent::default();
     order.rows.iter().for_each(|row| extent.add(&row.serial));
     let mut rows = Some(std::mem::take(&mut order.rows));
-    let lot = Lot {
+    let mut lot = Lot {
         extent,
         ended: &Ended::default(),
         threads,
         written: &mut |_, _| {},
     };
-    let (path, _) = make_long(&order, lot, path, spooler, &mut || Ok(rows.take()))?;
+    let (path, _) = make_long(&order, &mut lot, path, spooler, &mut || Ok(rows.take()))?;
     Ok(path)
 }
 
@@ -302,7 +302,7 @@ impl Extent {
 /// [`BatchError`]; nothing is left in the spool then.
 pub fn make_long(
     order: &Order<'_>,
-    lot: Lot<'_>,
+    lot: &mut Lot<'_>,
     path: PathBuf,
     spooler: &Spooler<'_>,
     next: &mut dyn FnMut() -> Result<Option<Vec<Row>>, BatchError>,
