@@ -1,7 +1,7 @@
 //! The way of a request: read → its issuer's revision → what is kept → statuses → signature.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
@@ -101,7 +101,7 @@ impl<S> Lane<S> {
 impl<S: Store> Lane<S> {
     /// Answers a request, or says at once that there is no room, or in the end that there was no time.
     pub(super) async fn answer(&self, octets: &[u8]) -> Result<Reply, Busy> {
-        let begun = Instant::now();
+        let timer = self.metrics.duration.start_timer();
         let answered = match self.places.try_acquire() {
             Err(_) => Err(Busy::Full),
             Ok(_place) => tokio::time::timeout(self.deadline, self.answer_in_time(octets))
@@ -109,9 +109,14 @@ impl<S: Store> Lane<S> {
                 .unwrap_or(Err(Busy::Late)),
         };
         match answered {
-            Ok(_) => self.metrics.duration.observe(begun.elapsed().as_secs_f64()),
-            Err(Busy::Full) => self.metrics.full.inc(),
-            Err(Busy::Late) => self.metrics.late.inc(),
+            Ok(_) => timer.observe_duration(),
+            Err(busy) => {
+                timer.stop_and_discard();
+                match busy {
+                    Busy::Full => self.metrics.full.inc(),
+                    Busy::Late => self.metrics.late.inc(),
+                }
+            }
         }
         answered
     }

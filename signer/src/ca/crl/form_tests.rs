@@ -1,6 +1,8 @@
 //! Deltas and partitions: what they say together, who reads them, and what certificates say of them. The lists are put
 //! together again by another reader (x509-parser), and OpenSSL judges certificates by them.
 
+mod turned_off;
+
 use super::policy::ListConfig;
 use super::*;
 use crate::ca::issue;
@@ -164,49 +166,6 @@ fn a_delta_does_not_turn_each_list_a_client_may_hold_into_the_newest() {
         2,
         "both released holds, also the one no full list had"
     );
-}
-
-// RFC 5280 §5.2.6: a list that says where its deltas are is followed by deltas until its end.
-#[test]
-fn deltas_that_were_turned_off_stay_for_ever_or_are_missed_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut office = office(folder.path(), &with_deltas(), 3);
-    let rows = certificates(&office, "p256");
-    let start = now();
-    let base = of(
-        &lists(&office, Urgency::Due, start),
-        ListScope::Whole,
-        false,
-    )
-    .clone();
-    assert!(base.names_deltas);
-    office.settings = settings(&ListConfig::default());
-    // A full list that does not name them, at once; the delta stays for who holds the list before.
-    let off = lists(&office, Urgency::Due, start + 10);
-    let plain = of(&off, ListScope::Whole, false);
-    let read = wire::crl::Crl::parse(&plain.der).unwrap();
-    assert!(plain.number > base.number && read.extensions.freshest.is_none());
-    assert_eq!(off.len(), 2);
-    // It goes on to say what changed since.
-    revoke(&office, &rows[0], RevocationReason::KeyCompromise);
-    let full = lists(&office, Urgency::Due, start + 20);
-    let last = lists(&office, Urgency::Due, start + 21);
-    let delta = of(&last, ListScope::Whole, true);
-    assert_eq!(
-        applied(&base, delta),
-        entries(of(&full, ListScope::Whole, false))
-    );
-    assert!(delta.next_update <= base.next_update);
-    // Nobody holds that list any more.
-    for at in [base.next_update, base.next_update + 10] {
-        let later = lists(&office, Urgency::Due, at);
-        assert!(later.iter().all(|list| !list.form.is_delta()), "{later:?}");
-    }
-    // And on again.
-    office.settings = settings(&with_deltas());
-    let on = lists(&office, Urgency::Due, base.next_update + 20);
-    assert!(of(&on, ListScope::Whole, false).names_deltas);
-    assert_eq!(on.len(), 2);
 }
 
 // RFC 5280 §3.3: an entry is not removed before it stood on a list made after the certificate's end.
