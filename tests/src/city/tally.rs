@@ -52,6 +52,7 @@ struct Sheet {
     kinds: BTreeMap<&'static str, Kind>,
     faults: Vec<String>,
     revocations: u64,
+    unseen: u64,
     generations: u64,
     restart: Option<Restart>,
     visible: Vec<Duration>,
@@ -138,6 +139,13 @@ impl Tally {
         self.sheet().revocations += 1;
     }
 
+    /// A revocation that no answer signed ahead has told of, long after it.
+    pub fn unseen(&self, hex: &str) {
+        let mut sheet = self.sheet();
+        sheet.unseen += 1;
+        note(&mut sheet, format!("wrong: {hex} is not served as revoked"));
+    }
+
     /// So many generations came one after another.
     pub fn generations(&self, count: u64) {
         self.sheet().generations = count;
@@ -205,10 +213,11 @@ impl Report {
         &self.sheet.faults
     }
 
-    /// Wrong answers.
+    /// Wrong answers, and revocations that never came out.
     #[must_use]
     pub fn wrong(&self) -> u64 {
-        self.sheet.kinds.values().map(|kind| kind.wrong).sum()
+        let answers: u64 = self.sheet.kinds.values().map(|kind| kind.wrong).sum();
+        answers + self.sheet.unseen
     }
 
     /// Questions without an answer that the restart does not explain.
@@ -320,7 +329,7 @@ impl Report {
         let millis = |time: Duration| time.as_secs_f64() * 1_000.0;
         json!({
             "seconds": self.plan.length.as_secs(), "records": self.plan.records,
-            "revocations": self.sheet.revocations, "generations": self.sheet.generations,
+            "revocations": self.sheet.revocations, "never_visible": self.sheet.unseen, "generations": self.sheet.generations,
             "away_ms": self.away().map(millis), "wrong": self.wrong(), "failed": self.failed(),
             "visible_ms": {
                 "p50": quantile(&self.sheet.visible, 0.5).map(millis),

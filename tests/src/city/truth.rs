@@ -238,10 +238,9 @@ impl Truth {
         Ok(())
     }
 
-    /// One that was revoked today and of which no answer signed ahead has said so.
-    #[must_use]
-    pub fn unseen(&self) -> Option<usize> {
-        self.victims.iter().copied().find(|which| {
+    /// Those that were revoked today and of which no answer signed ahead has said so.
+    pub fn unseen(&self) -> impl Iterator<Item = usize> {
+        self.victims.iter().copied().filter(|which| {
             let known = &self.all[*which];
             known.returned.load(Ordering::SeqCst) != NEVER
                 && known.seen[Voice::Ahead as usize].load(Ordering::SeqCst) == NEVER
@@ -255,7 +254,8 @@ impl Truth {
             let known = &self.all[*which];
             let returned = known.returned.load(Ordering::SeqCst);
             let seen = known.seen[Voice::Ahead as usize].load(Ordering::SeqCst);
-            (returned != NEVER).then(|| Duration::from_nanos(seen.saturating_sub(returned)))
+            let was_seen = returned != NEVER && seen != NEVER;
+            was_seen.then(|| Duration::from_nanos(seen.saturating_sub(returned)))
         });
         seen.collect()
     }
