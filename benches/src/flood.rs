@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use rustix::process::setpriority_process;
 
 /// A steady load.
 #[derive(Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct Load<'a> {
     pub rate: Option<f64>,
     /// How long.
     pub time: Duration,
+    /// How much its threads stand back for others on their core, as `nice` counts it.
+    pub nice: i32,
 }
 
 /// What came of it.
@@ -43,7 +46,7 @@ impl Load<'_> {
         let began = Instant::now();
         let mut outcome = Outcome {
             answers: 0,
-            times: Histogram::new(3).map_err(std::io::Error::other)?,
+            times: times()?,
         };
         std::thread::scope(|scope| {
             let ask = |number| {
@@ -70,7 +73,9 @@ impl Load<'_> {
         began: Instant,
         next: &AtomicUsize,
     ) -> std::io::Result<Histogram<u64>> {
-        let mut times = Histogram::new(3).map_err(std::io::Error::other)?;
+        // To stand back is never refused.
+        let _ = setpriority_process(None, self.nice);
+        let mut times = times()?;
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -101,6 +106,18 @@ impl Load<'_> {
         Ok(times)
     }
 }
+
+/// An empty histogram for any time an answer may take. (One that sizes itself takes no value it has no room for yet:
+/// `saturating_record` makes it the largest it has, two nanoseconds.)
+///
+/// # Errors
+/// Never: the bounds are constants.
+pub fn times() -> std::io::Result<Histogram<u64>> {
+    Histogram::new_with_bounds(1, LONGEST_NANOS, 3).map_err(std::io::Error::other)
+}
+
+/// A minute.
+const LONGEST_NANOS: u64 = 60_000_000_000;
 
 /// Reads one response with a Content-Length; only 200 is an answer.
 fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {

@@ -1,9 +1,15 @@
 //! What a flood of nonces costs those who ask without one.
 //!
 //! A demo is founded by `hufu up`, then served by one responder worker on the first core; the live lane and the clients have
-//! the second. Each round measures three loads: GETs of pre-signed answers at 30 % of what the responder can do (`quiet`),
-//! POSTs with nonces at the flood's rate (`flood`), and both at once (`both`). The processor time of a pre-signed answer
-//! under the flood is what `both` cost less what its nonces cost in `flood`.
+//! the second, where lane and flood stand back for the others (`nice`). Three loads take turns, slice by slice: GETs of
+//! pre-signed answers at 30 % of what the responder can do, alone, with a quarter of the flood beside them, and with all of
+//! it.
+//!
+//! The scheduler counts the responder's processor time, but not for whom. Two floods that differ make two equations:
+//! time = plain answers × what one costs + answers of the lane × what one of those costs. Their solution is what a
+//! plain answer costs under the flood; without it there is nothing to divide. (A nonce for which the lane has no room is
+//! answered like a plain request, and counts as one.) What a plain answer takes between the reading of its request and its
+//! octets, the responder's own histogram tells; answers of the lane are not in it.
 
 use std::error::Error;
 use std::fs;
@@ -13,7 +19,8 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use hufu_benches::flood::{Load, Outcome};
+use hdrhistogram::Histogram;
+use hufu_benches::flood::{Load, times};
 use hufu_benches::requests::{Carriage, Method, http_request};
 use hufu_benches::server::{Server, ask, cores};
 use hufu_loader::seal::read_pins;
@@ -27,20 +34,20 @@ use wire::request::build_request;
 #[derive(Parser)]
 struct Args {
     /// Nonces a second.
-    #[arg(long, default_value_t = 5_000)]
-    flood: u32,
+    #[arg(long, default_value_t = 5_000.0)]
+    flood: f64,
     /// Connections that carry the flood.
     #[arg(long, default_value_t = 32)]
     flood_connections: u32,
     /// Connections of those who ask without a nonce.
     #[arg(long, default_value_t = 16)]
     connections: u32,
-    /// Seconds a measurement lasts.
-    #[arg(long, default_value_t = 5)]
-    seconds: u32,
-    /// Rounds; the median of them is printed.
-    #[arg(long, default_value_t = 3)]
-    rounds: usize,
+    /// Slices of each load.
+    #[arg(long, default_value_t = 20)]
+    slices: u32,
+    /// Milliseconds a slice lasts.
+    #[arg(long, default_value_t = 1_500)]
+    slice_millis: u64,
     /// Share of the responder's capacity that the GETs take.
     #[arg(long, default_value_t = 0.3)]
     load: f64,
@@ -59,15 +66,121 @@ fn main() -> ExitCode {
     }
 }
 
-/// One round's figures.
+/// What was measured under one kind of load, all its slices together.
+struct Sum {
+    /// Processor time of the responder, nanoseconds.
+    spent: f64,
+    /// Pre-signed answers: to GETs, and to nonces for which the lane had no room.
+    plain: f64,
+    /// Answers of the lane.
+    live: f64,
+    /// Seconds and number of answers by hufu's own histogram: from reading a request to its pre-signed answer.
+    inside: [f64; 2],
+    /// How long GETs took, nanoseconds.
+    times: Histogram<u64>,
+}
+
+/// What the responder has counted so far.
 #[derive(Clone, Copy)]
-struct Round {
-    /// Microseconds of processor time a pre-signed answer: quiet, flooded.
-    micros: [f64; 2],
-    /// Microseconds to the answer: p50 and p99 quiet, p50 and p99 flooded.
-    times: [f64; 4],
-    /// Microseconds of processor time a request with a nonce.
-    nonce_micros: f64,
+struct Counted {
+    spent: f64,
+    live: f64,
+    inside: [f64; 2],
+}
+
+impl Counted {
+    fn now(hufu: &Server, admin: SocketAddr) -> Result<Self, Box<dyn Error>> {
+        let told = ask(admin, b"GET /metrics HTTP/1.0\r\n\r\n")?;
+        let told = String::from_utf8_lossy(&told);
+        let sum = |name: &str| {
+            let lines = told.lines().filter_map(|line| line.strip_prefix(name));
+            lines
+                .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum()
+        };
+        Ok(Self {
+            live: sum("hufu_live_requests_total{outcome=\"answered\"}")
+                + sum("hufu_live_requests_total{outcome=\"cached\"}"),
+            inside: [
+                sum("hufu_ocsp_duration_seconds_sum"),
+                sum("hufu_ocsp_duration_seconds_count"),
+            ],
+            spent: hufu.run_time_nanos()? as f64,
+        })
+    }
+}
+
+impl Sum {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            spent: 0.0,
+            plain: 0.0,
+            live: 0.0,
+            inside: [0.0; 2],
+            times: times()?,
+        })
+    }
+
+    /// Adds a slice: GETs, which `gets` describes, and a flood beside them.
+    fn add(
+        &mut self,
+        rig: &Rig,
+        gets: &Load<'_>,
+        flood: Option<Load<'_>>,
+    ) -> Result<(), Box<dyn Error>> {
+        let before = Counted::now(&rig.hufu, rig.admin)?;
+        let (gets, flood) = std::thread::scope(|scope| {
+            let flood = flood.map(|flood| scope.spawn(move || flood.run()));
+            let gets = gets.run();
+            let flood = flood.map(|flood| flood.join().map_err(|_| "a client panicked"));
+            (gets, flood)
+        });
+        let gets = gets?;
+        let nonces = match flood {
+            Some(flood) => flood??.answers,
+            None => 0,
+        };
+        let after = Counted::now(&rig.hufu, rig.admin)?;
+        let live = after.live - before.live;
+        self.spent += after.spent - before.spent;
+        self.live += live;
+        self.plain += gets.answers as f64 + nonces as f64 - live;
+        for (sum, (after, before)) in self
+            .inside
+            .iter_mut()
+            .zip(after.inside.into_iter().zip(before.inside))
+        {
+            *sum += after - before;
+        }
+        self.times += gets.times;
+        Ok(())
+    }
+
+    /// Microseconds.
+    fn time_at(&self, quantile: f64) -> f64 {
+        self.times.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    /// Microseconds from reading a request to its answer, in the mean.
+    fn inside(&self) -> f64 {
+        self.inside[0] / self.inside[1].max(1.0) * 1e6
+    }
+}
+
+/// Microseconds of processor time for a pre-signed answer and for one of the lane, of two loads that mix them
+/// differently: what fits both.
+fn costs(one: &Sum, other: &Sum) -> (f64, f64) {
+    let determinant = one.plain * other.live - other.plain * one.live;
+    let plain = (one.spent * other.live - other.spent * one.live) / determinant;
+    let live = (one.plain * other.spent - other.plain * one.spent) / determinant;
+    (plain / 1e3, live / 1e3)
+}
+
+/// The responder and where it tells its metrics; the lane behind it.
+struct Rig {
+    hufu: Server,
+    admin: SocketAddr,
+    _lane: Killed,
 }
 
 fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
@@ -76,120 +189,97 @@ fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
     found(&data)?;
     let (plain, nonces) = requests(&data)?;
     let live = free()?;
-    let _lane = start_lane(&data, live)?;
+    let lane = start_lane(&data, live)?;
     let (hufu, admin) = start_responder(&data, live)?;
+    let rig = Rig {
+        hufu,
+        admin,
+        _lane: lane,
+    };
     // The clients keep to the second core; threads inherit it.
     let mut second = CpuSet::new();
     second.set(cores()?.1.parse()?);
     sched_setaffinity(None, &second)?;
 
-    let time = Duration::from_secs(args.seconds.into());
-    let gets = |rate| Load {
-        address: hufu.address(),
+    let slice = Duration::from_millis(args.slice_millis);
+    let gets = |rate, time| Load {
+        address: rig.hufu.address(),
         requests: &plain,
         connections: args.connections,
         rate,
         time,
+        nice: 0,
     };
-    let flood = Load {
-        address: hufu.address(),
+    let flood = |rate| Load {
+        address: rig.hufu.address(),
         requests: &nonces,
         connections: args.flood_connections,
-        rate: Some(args.flood.into()),
-        time,
+        rate: Some(rate),
+        time: slice,
+        nice: STANDS_BACK,
     };
-    let (most, cost) = costed(&hufu, || gets(None).run())?;
+    let before = rig.hufu.run_time_nanos()?;
+    let most = gets(None, Duration::from_secs(2)).run()?.answers.max(1);
+    let cost = (rig.hufu.run_time_nanos()? - before) as f64 / most as f64;
     // The client may be the slower of the two: what the core could do follows from what an answer cost it.
     let rate = args.load * 1e9 / cost;
     eprintln!(
-        "alone: {} answers, {:.2} µs of processor time each; GETs at {rate:.0}/s, nonces at {}/s",
-        most.answers,
+        "alone: {most} answers, {:.2} µs of processor time each; GETs at {rate:.0}/s, nonces at {}/s",
         cost / 1e3,
         args.flood
     );
-    let mut rounds = Vec::new();
-    for number in 1..=args.rounds.max(1) {
-        let (quiet, quiet_cost) = costed(&hufu, || gets(Some(rate)).run())?;
-        let (_, nonce_cost) = costed(&hufu, || flood.run())?;
-        let before = hufu.run_time_nanos()?;
-        let (flooded, with) = std::thread::scope(|scope| {
-            let with = scope.spawn(|| flood.run());
-            let flooded = gets(Some(rate)).run();
-            let with = with.join().map_err(|_| std::io::Error::other("the flood"));
-            Ok::<_, std::io::Error>((flooded?, with??))
-        })?;
-        let spent = (hufu.run_time_nanos()? - before) as f64;
-        let flooded_cost = (spent - nonce_cost * with.answers as f64) / flooded.answers as f64;
-        let at =
-            |outcome: &Outcome, quantile| outcome.times.value_at_quantile(quantile) as f64 / 1e3;
-        let round = Round {
-            micros: [quiet_cost / 1e3, flooded_cost / 1e3],
-            times: [
-                at(&quiet, 0.5),
-                at(&quiet, 0.99),
-                at(&flooded, 0.5),
-                at(&flooded, 0.99),
-            ],
-            nonce_micros: nonce_cost / 1e3,
-        };
-        eprintln!(
-            "round {number}  quiet {:.2} µs, p99 {:.0} µs   flooded {:.2} µs, p99 {:.0} µs   a nonce {:.2} µs",
-            round.micros[0], round.times[1], round.micros[1], round.times[3], round.nonce_micros
-        );
-        rounds.push(round);
+    let steady = gets(Some(rate), slice);
+    let (mut quiet, mut some, mut all) = (Sum::new()?, Sum::new()?, Sum::new()?);
+    // Slices of each in turn: what drifts meanwhile, drifts for all.
+    for _ in 0..args.slices.max(1) {
+        quiet.add(&rig, &steady, None)?;
+        some.add(&rig, &steady, Some(flood(args.flood / 4.0)))?;
+        all.add(&rig, &steady, Some(flood(args.flood)))?;
     }
-    print_figures(args, &rounds, &counted(admin)?);
+    if all.live <= some.live {
+        return Err("the lane answered no more of the whole flood than of a quarter of it".into());
+    }
+    print_figures(args, [&quiet, &some, &all], &counted(admin)?);
     Ok(())
 }
 
-/// Runs a load; its outcome, and the responder's processor time an answer, nanoseconds.
-fn costed(
-    hufu: &Server,
-    load: impl FnOnce() -> std::io::Result<Outcome>,
-) -> std::io::Result<(Outcome, f64)> {
-    let before = hufu.run_time_nanos()?;
-    let outcome = load()?;
-    let spent = (hufu.run_time_nanos()? - before) as f64;
-    let answers = outcome.answers.max(1) as f64;
-    Ok((outcome, spent / answers))
-}
-
-fn print_figures(args: &Args, rounds: &[Round], counted: &[String]) {
-    let median = |of: &dyn Fn(&Round) -> f64| {
-        let mut all: Vec<f64> = rounds.iter().map(of).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
-    let micros = [0, 1].map(|n| median(&|round| round.micros[n]));
-    let times = [0, 1, 2, 3].map(|n| median(&|round| round.times[n]));
-    println!("                              quiet   flooded   ratio   bar");
-    let row = |name, quiet: f64, flooded: f64, bar| {
+fn print_figures(args: &Args, [quiet, some, all]: [&Sum; 3], counted: &[String]) {
+    let (flooded, nonce) = costs(some, all);
+    let micros = [quiet.spent / quiet.plain / 1e3, flooded];
+    let inside = [quiet.inside(), all.inside()];
+    let [p50, p99] = [0.5, 0.99].map(|at| [quiet.time_at(at), all.time_at(at)]);
+    println!("                                     quiet   flooded   ratio   bar");
+    for (name, [quiet, flooded], bar) in [
+        ("processor time an answer, µs", micros, "unchanged"),
+        ("from reading to answer, µs", inside, "unchanged"),
+        ("p50 of pre-signed GETs, µs", p50, ""),
+        ("p99 of pre-signed GETs, µs", p99, "≤ 1.5"),
+    ] {
         println!(
-            "{name:<28} {quiet:>7.2} {flooded:>9.2} {:>7.2}   {bar}",
+            "{name:<35} {quiet:>7.2} {flooded:>9.2} {:>7.2}   {bar}",
             flooded / quiet
         );
-    };
-    row(
-        "processor time an answer, µs",
-        micros[0],
-        micros[1],
-        "unchanged",
+    }
+    let seconds = args.slices as f64 * args.slice_millis as f64 / 1e3;
+    println!(
+        "an answer of the lane costs the responder {nonce:.2} µs; {:.0} of them a second among {:.0} others",
+        all.live / seconds,
+        all.plain / seconds
     );
-    row("p50 of pre-signed GETs, µs", times[0], times[2], "");
-    row("p99 of pre-signed GETs, µs", times[1], times[3], "≤ 1.5");
-    let nonce = median(&|round| round.nonce_micros);
-    println!("a request with a nonce costs the responder {nonce:.2} µs");
     for line in counted {
         println!("{line}");
     }
     if args.json {
         let figures = json!({
-            "processor_micros": micros, "p50_micros": [times[0], times[2]], "p99_micros": [times[1], times[3]],
+            "processor_micros": micros, "inside_micros": inside, "p50_micros": p50, "p99_micros": p99,
             "nonce_micros": nonce, "flood_a_second": args.flood,
         });
         println!("{figures}");
     }
 }
+
+/// Of the flood's clients and of the lane: so that those who ask without a nonce are not held up by their own machine.
+const STANDS_BACK: i32 = 10;
 
 /// Has `hufu up` found a demo and publish it, then stops it.
 fn found(data: &Path) -> Result<(), Box<dyn Error>> {
@@ -251,7 +341,8 @@ fn requests(data: &Path) -> Result<(Messages, Messages), Box<dyn Error>> {
 }
 
 fn start_lane(data: &Path, live: SocketAddr) -> Result<Killed, Box<dyn Error>> {
-    let mut lane = Command::new("taskset");
+    let mut lane = Command::new("nice");
+    lane.args(["-n", &STANDS_BACK.to_string(), "taskset"]);
     lane.args(["-c", &cores()?.1]).arg(program()?);
     lane.args(["signer", "live", "--listen", &live.to_string(), "--data"]);
     let lane = lane.arg(data).stdout(Stdio::null()).stderr(Stdio::null());
@@ -283,7 +374,8 @@ fn counted(admin: SocketAddr) -> Result<Vec<String>, Box<dyn Error>> {
     let metrics = String::from_utf8_lossy(&metrics);
     let lines = metrics
         .lines()
-        .filter(|line| line.starts_with("hufu_live_") && !line.ends_with(" 0"));
+        .filter(|line| line.starts_with("hufu_live_") && !line.ends_with(" 0"))
+        .filter(|line| !line.contains("_bucket"));
     Ok(lines.map(str::to_owned).collect())
 }
 

@@ -64,15 +64,14 @@ fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
         ..Plan::default()
     };
     let population = Population::build(folder.path(), &plan)?;
-    // Now that all cores have signed: clients and publisher keep to the second one; threads inherit it.
     let mut second = CpuSet::new();
     second.set(cores()?.1.parse()?);
-    sched_setaffinity(None, &second)?;
-
     let hufu = Hufu::of(&population)?;
     let server = hufu.start()?;
     let known = Known::learn(&server, &population)?;
-    let (server, mut back) = restarts(args, &hufu, server, &known)?;
+    let (server, mut back) = restarts(args, &hufu, server, &known, second)?;
+    // From here on nothing is started any more: this thread publishes, and the others inherit its core.
+    sched_setaffinity(None, &second)?;
     let swaps = swaps(args, &population, &server, &known)?;
     let unlike = known.unlike.load(Ordering::Relaxed);
 
@@ -176,6 +175,7 @@ fn restarts(
     hufu: &Hufu,
     mut server: Server,
     known: &Known,
+    second: CpuSet,
 ) -> Result<(Server, Vec<f64>), Box<dyn Error>> {
     let stop = AtomicBool::new(false);
     // When the last one to be killed was gone, and the first answer to a question asked after that.
@@ -185,6 +185,8 @@ fn restarts(
     std::thread::scope(|scope| {
         for _ in 0..args.clients {
             scope.spawn(|| {
+                // Failing that, the clients are slower, and so is the return that they see.
+                let _ = sched_setaffinity(None, &second);
                 while !stop.load(Ordering::Relaxed) {
                     let asked = Instant::now();
                     if known.ask(hufu.ocsp).is_err() {
@@ -246,6 +248,7 @@ fn swaps(
         connections: 16,
         rate,
         time: Duration::from_secs(seconds),
+        nice: 0,
     };
     let micros = |rate, seconds| -> std::io::Result<f64> {
         let before = server.run_time_nanos()?;

@@ -241,7 +241,8 @@ fn large_crl_is_torn_or_copied_whole_for_each_client() {
         crl: crl.clone(),
         ..Generation::default()
     });
-    let responder = Running::start(&edge);
+    // Those that wait for their turn rest meanwhile.
+    let responder = Running::start_with(&edge, &["--idle-secs", "3600"]);
     let mut slow: Vec<_> = (0..20)
         .map(|_| {
             let mut wire = responder.connect();

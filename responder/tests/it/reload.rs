@@ -130,6 +130,9 @@ fn refused(responder: &Running, reason: &str, spoil: impl FnOnce(), mend: impl F
     wait_for("the refusal", || {
         (responder.metric(&sample) > before).then_some(())
     });
+    wait_for("the line that says it", || {
+        (responder.logged("generation refused").len() > lines).then_some(())
+    });
     thread::sleep(Duration::from_millis(2500));
     assert_eq!(
         responder.metric(&sample),
