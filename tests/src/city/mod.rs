@@ -19,7 +19,7 @@ pub mod truth;
 pub mod witness;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use self::crowd::Crowd;
@@ -27,6 +27,7 @@ use self::line::Line;
 use self::tally::Tally;
 use self::truth::Truth;
 use self::witness::Witness;
+use crate::process::Raises;
 
 /// How long, how much, how strictly.
 #[derive(Debug, Clone)]
@@ -78,10 +79,9 @@ pub fn day(data: &Path, plan: &Plan) -> Result<Tally, String> {
     std::thread::scope(|scope| {
         crowd.start(scope);
         scope.spawn(|| readers::read(&crowd));
-        // Whatever becomes of the events, the crowd goes home after them.
-        let outcome = events(&crowd);
-        over.store(true, Ordering::Relaxed);
-        outcome
+        // Whatever becomes of the events, a panic too, the crowd goes home after them.
+        let _home = Raises(&over);
+        events(&crowd)
     })?;
     tally.generations(line.generation()?.saturating_sub(first));
     Ok(tally)
