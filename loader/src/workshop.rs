@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -71,6 +71,21 @@ impl Authority {
             certificate: Certificate::from_der(certificate.der()).unwrap(),
             key: signing_key(&pair),
         }
+    }
+
+    /// A certificate of this serial that names a list.
+    pub(crate) fn holder(&self, number: u64, list: &str) -> Vec<u8> {
+        let mut params = named("holder");
+        params.serial_number = Some(SerialNumber::from(number));
+        params.crl_distribution_points = vec![CrlDistributionPoint {
+            uris: vec![list.to_owned()],
+        }];
+        let pair = KeyPair::generate().unwrap();
+        params
+            .signed_by(&pair, &self.issuer)
+            .unwrap()
+            .der()
+            .to_vec()
     }
 
     /// A complete list: thisUpdate, nextUpdate, number, entries.

@@ -219,6 +219,9 @@ struct Sealing {
 
 #[derive(Debug, Args)]
 struct VerifyArgs {
+    /// A certificate, DER or PEM: prove that what is answered of it stands on the list it names; may be given several times
+    #[arg(long = "certificate", value_name = "FILE")]
+    certificates: Vec<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -285,6 +288,8 @@ away, generations go on here, and the newest one is sent when it is back. Keys f
 const VERIFY_EXAMPLES: &str = "\
 Examples:
   hufu-loader verify --data hufu-data && echo proved
+  Also of a certificate: what is answered of it stands on the list that it names
+  hufu-loader verify --certificate holder.pem --data hufu-data
 
 Exit code 1 names the first differences.";
 

@@ -3,10 +3,15 @@
 use std::process::ExitCode;
 
 use super::{Outcome, REFUSED, VerifyArgs, now};
-use crate::verify::{Proof, verify};
+use crate::verify::holders::Holder;
+use crate::verify::{Proof, verify_with};
 
 pub(super) fn run(args: &VerifyArgs) -> Outcome {
-    let proof = verify(&args.data.folder, now())?;
+    let certificates = args.certificates.iter();
+    let holders: Vec<Holder> = certificates
+        .map(|path| Holder::read(path))
+        .collect::<Result<_, _>>()?;
+    let proof = verify_with(&args.data.folder, now(), &holders)?;
     if args.json {
         println!("{}", serde_json::to_string(&proof)?);
     } else {
@@ -40,6 +45,13 @@ fn text(proof: &Proof) -> String {
             "{}  {}\n  {against}\n",
             issuer.issuer, issuer.name
         ));
+        for holder in &issuer.holders {
+            let list = holder.list.as_deref().unwrap_or("no list that is here");
+            lines.push_str(&format!(
+                "  serial {} names {list}, answered {}\n",
+                holder.serial, holder.status
+            ));
+        }
     }
     for difference in &proof.differences {
         lines.push_str(&format!("DIFFERS {difference}\n"));

@@ -13,11 +13,13 @@
 //! | [`view`] | what a full list and its delta say together |
 //! | `own` | lists of our own registry: of all, of partitions, deltas |
 //! | `adopted` | other authorities' lists |
+//! | [`holders`] | certificates that are handed in: each on the list it names |
 //! | [`contradiction`](mod@contradiction) | the part of it that is proved before publishing |
 
 mod adopted;
 pub mod answers;
 pub mod contradiction;
+pub mod holders;
 mod own;
 pub mod view;
 
@@ -30,6 +32,7 @@ use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 use self::answers::Answers;
+use self::holders::{Holder, HolderProof};
 use crate::encode::decoded_digest;
 use crate::home::Home;
 use crate::import::certificate::Certificate;
@@ -92,6 +95,8 @@ pub struct IssuerProof {
     pub on_no_partition: usize,
     /// Every list of our own that was held against the answers.
     pub lists: Vec<ListProof>,
+    /// Its certificates that were handed in.
+    pub holders: Vec<HolderProof>,
 }
 
 /// A full list and the delta that changes it.
@@ -125,6 +130,15 @@ impl Proof {
 
 /// Reads the current generation of a data folder again. `now` judges staged lists that are not replays.
 pub fn verify(data: &Path, now: UnixSeconds) -> Result<Proof, VerifyError> {
+    verify_with(data, now, &[])
+}
+
+/// The same, and of these certificates that each stands on the list it names.
+pub fn verify_with(
+    data: &Path,
+    now: UnixSeconds,
+    holders: &[Holder],
+) -> Result<Proof, VerifyError> {
     let home = Home::at(data);
     let store = home.store();
     let pins = read_pins(&home.seal_pin())?;
@@ -141,6 +155,7 @@ pub fn verify(data: &Path, now: UnixSeconds) -> Result<Proof, VerifyError> {
         home: &home,
         store: &store,
         manifest,
+        holders,
         now,
     };
     for issuer in issuers(manifest) {
@@ -151,6 +166,19 @@ pub fn verify(data: &Path, now: UnixSeconds) -> Result<Proof, VerifyError> {
         if !own.is_empty() {
             shelf.prove(issuer, &own, &mut proof);
         }
+    }
+    let told: usize = proof.issuers.iter().map(|told| told.holders.len()).sum();
+    if told < holders.len() {
+        let is_told = |holder: &&Holder| {
+            let mut all = proof.issuers.iter().flat_map(|told| &told.holders);
+            all.any(|told| holder.is_told_by(told))
+        };
+        let untold: Vec<String> = holders
+            .iter()
+            .filter(|holder| !is_told(holder))
+            .map(Holder::nobodys)
+            .collect();
+        untold.into_iter().for_each(|what| proof.differ(what));
     }
     Ok(proof)
 }
@@ -246,6 +274,7 @@ struct Shelf<'a> {
     home: &'a Home,
     store: &'a Store,
     manifest: &'a Manifest,
+    holders: &'a [Holder],
     now: UnixSeconds,
 }
 
@@ -263,6 +292,7 @@ impl Shelf<'_> {
             expired: 0,
             on_no_partition: 0,
             lists: Vec::new(),
+            holders: Vec::new(),
         };
         let certificate = match Certificate::from_der(&packs[0].shared().issuer_certificate) {
             Ok(certificate) => certificate,
@@ -282,6 +312,7 @@ impl Shelf<'_> {
                     certificate: &certificate,
                     key: *packs[0].hash_key(),
                     answers: Answers::of(packs),
+                    holders: self.holders,
                     now: self.now,
                 };
                 own::prove(&case, &lists, &mut told, proof);

@@ -7,6 +7,7 @@ use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
 use super::answers::{Answers, may_follow, same, status_text};
+use super::holders::Holder;
 use super::view::{Published, Scopes, View};
 use super::{IssuerProof, ListProof, Proof};
 use crate::expired;
@@ -22,6 +23,7 @@ pub(super) struct Case<'a> {
     pub certificate: &'a Certificate,
     pub key: SerialHashKey,
     pub answers: Answers<'a>,
+    pub holders: &'a [Holder],
     pub now: UnixSeconds,
 }
 
@@ -88,6 +90,10 @@ pub(super) fn prove(
     for view in &views {
         told.lists.push(list_proof(view));
         lists_to_answers(view, answers, told, proof);
+    }
+    let own = case.holders.iter();
+    for holder in own.filter(|holder| holder.is_of(case.certificate)) {
+        holder.prove(&views, answers, told, proof);
     }
     let whole = views
         .iter()
