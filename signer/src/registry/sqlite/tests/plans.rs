@@ -121,3 +121,41 @@ fn one_certificate_is_looked_for_in_all_of_them() {
         assert!(!plan.contains("SCAN c"), "{filter:?}\n{plan}");
     }
 }
+
+#[test]
+fn a_long_list_that_is_read_from_two_connections_loses_entries_or_has_them_twice() {
+    use crate::registry::{ListQuery, Part};
+    let rig = rig();
+    // More than two pages of the list, at row numbers with gaps.
+    let fill = sqlx::query(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+         INSERT INTO certificate (id, authority, serial, kind, state, not_before, not_after, reserved_at, revision,
+             revoked_at, reason, crl_partition)
+         SELECT i * 3, 1, unhex(printf('41%08x', i)), 'authority', 'revoked', 0, 2000000000, 0, 1, 1700000000 + i, 1,
+             1 + i % 2 FROM n",
+    );
+    rig.db.drive(fill.execute(&rig.db.store().writer)).unwrap();
+    for (scope, expected) in [
+        (ListScope::Whole, 50_000),
+        (ListScope::Partition(1), 25_000),
+        (ListScope::Partition(3), 0),
+    ] {
+        let query = ListQuery {
+            authority: rig.authority,
+            scope,
+            cut: None,
+            archived_since: 0,
+            full: Part::Wanted,
+            delta: None,
+        };
+        let listing = rig.db.drive(rig.db.store().listing(&query)).unwrap();
+        let mut serials: Vec<_> = listing.full.iter().map(|entry| entry.serial).collect();
+        assert_eq!(serials.len(), expected, "{scope:?}");
+        serials.sort_unstable();
+        serials.dedup();
+        assert_eq!(serials.len(), expected, "{scope:?}");
+        let last = Serial::from_content(&[0x41, 0, 0, 0xC3, 0x50]).unwrap();
+        let is_there = serials.binary_search(&last).is_ok();
+        assert_eq!(is_there, expected > 0, "the very last row");
+    }
+}
