@@ -12,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use hufu_benches::population::{Plan, Population};
-use hufu_benches::requests::{Carriage, http_request};
+use hufu_benches::requests::{Carriage, Method, http_request};
 use hufu_benches::server::ask;
 use hufu_loader::digest::encode_hex;
 use hufu_loader::durable::FsDisk;
 use hufu_loader::object::Sealed;
-use hufu_loader::pack::{Pack, PackSpec, PackWriter, Scope};
+use hufu_loader::pack::{Pack, PackSpec, PackWriter, Scope, Shared};
 use hufu_loader::publish::{Edition, Publisher};
 use hufu_loader::seal::{SealKey, read_pins};
 use hufu_loader::store::Store;
@@ -215,7 +215,11 @@ impl Rig {
     /// Starts a responder over the edge, and stops it at its first right answer; how long that took.
     fn serve(&self, population: &Population) -> Result<Duration, Failure> {
         let (ocsp, admin) = (free()?, free()?);
-        let question = http_request(&population.paths[0], Carriage::AConnectionARequest);
+        let question = http_request(
+            &population.requests[0],
+            Method::Get,
+            Carriage::AConnectionARequest,
+        );
         let began = Instant::now();
         let mut responder = Command::new(self.programs.join("hufu-responder"))
             .arg("--edge")
@@ -228,7 +232,7 @@ impl Rig {
             .spawn()?;
         let mut outcome = Err("the responder gave no answer within a minute".into());
         while began.elapsed() < Duration::from_secs(60) {
-            let answer = ask(ocsp, question.as_bytes()).unwrap_or_default();
+            let answer = ask(ocsp, &question).unwrap_or_default();
             // An OCSPResponse that is successful begins so, whatever its length: 30 82 .. .. 0a 01 00.
             if answer.windows(3).any(|octets| octets == [0x0a, 0x01, 0x00]) {
                 outcome = Ok(began.elapsed());
@@ -275,7 +279,10 @@ fn delta(
         crl_blake3: None,
         records_about: revoked,
         serial_octets: 20,
-        shared: base.shared().clone(),
+        shared: Shared {
+            windows: base.windows().collect(),
+            ..base.shared().clone()
+        },
     };
     let mut serials: Vec<Serial> = (1..=revoked)
         .filter_map(|n| Serial::from_unsigned(&n.to_be_bytes()).ok())
