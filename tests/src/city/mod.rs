@@ -4,7 +4,7 @@
 //!
 //! `tests/city` runs the long day, `tests/it/city_day.rs` a short one.
 //!
-//! - [`line`]: the programs, each a process;
+//! - [`mod@line`]: the programs, each a process;
 //! - [`truth`]: what may be said of a certificate, and when;
 //! - [`witness`]: reads and verifies an answer, with no code of the rooms;
 //! - [`crowd`]: who asks for answers;
