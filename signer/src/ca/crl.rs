@@ -13,6 +13,7 @@ pub mod policy;
 
 use super::{CaError, Issuer};
 use crate::key::Signer;
+use crate::key::verify::Prepared;
 use crate::office::Office;
 use crate::registry::{
     By, Crl, CrlNote, Cut, DeltaSince, ListForm, ListQuery, ListScope, Listed, Listing, Part,
@@ -340,7 +341,18 @@ impl<'a, S: Store> Clerk<'a, S> {
             );
         }
         let tbs = writer.finish(&header);
-        let raw = self.key()?.sign(&tbs)?;
+        let key = self.key()?;
+        let prepare = || Prepared::new(issuer.algorithm, &issuer.public_key_der, &tbs).ok();
+        // A long one is hashed by who verifies it while it is hashed by who signs it.
+        let (raw, prepared) = if listed.len() > LONG {
+            std::thread::scope(|scope| {
+                let prepared = scope.spawn(prepare);
+                (key.sign(&tbs), prepared.join().ok().flatten())
+            })
+        } else {
+            (key.sign(&tbs), None)
+        };
+        let raw = raw?;
         let der = assemble_crl(&tbs, header.algorithm, &raw)
             .expect("a raw signature has its algorithm's length");
         let crl = Crl {
@@ -364,6 +376,7 @@ impl<'a, S: Store> Clerk<'a, S> {
             point: point.as_deref(),
             last_number: self.last_number,
             listed,
+            prepared,
         };
         lint::lint(crl, &case).map_err(|source| CaError::Lint {
             artefact: format!("CRL {} of {}", edition.number, issuer.alias()),

@@ -196,7 +196,7 @@ impl Signer for Sm2Signer {
 }
 
 /// ZA, GM/T 0003.2 §5.5: SM3(ENTL ‖ ID ‖ a ‖ b ‖ xG ‖ yG ‖ xA ‖ yA), with the coordinates of the public key in one piece.
-fn za(coordinates: &[u8]) -> sm3::digest::Output<Sm3> {
+pub(super) fn za(coordinates: &[u8]) -> sm3::digest::Output<Sm3> {
     const ID_BITS: u16 = 8 * 16;
     Sm3::new()
         .chain_update(ID_BITS.to_be_bytes())

@@ -370,6 +370,7 @@ fn a_fault_of_the_writer_gets_past_the_linter() {
         point: Some(point),
         last_number: list.number - 1,
         listed: &listing.full,
+        prepared: None,
     };
     let rule = |list: Crl, case: &Case<'_>| lint::lint(list, case).unwrap_err().rule;
     lint::lint(list.clone(), &case(list.number, &point)).unwrap();

@@ -7,7 +7,7 @@
 
 use crate::ca::Issuer;
 use crate::ca::lint::LintError;
-use crate::key::verify;
+use crate::key::verify::{self, Prepared};
 use crate::registry::{Crl, Listed};
 use wire::algorithm::ecdsa_raw_from_der;
 use wire::crl::{CrlHeader, CrlWriter, IssuingDistributionPoint, assemble_crl};
@@ -42,6 +42,8 @@ pub(super) struct Case<'a> {
     pub last_number: u64,
     /// Sorted by serial.
     pub listed: &'a [Listed],
+    /// Hashed while it was signed, if it is long.
+    pub prepared: Option<Prepared<'a>>,
 }
 
 /// Looks at everything.
@@ -97,7 +99,7 @@ fn octets(der: &[u8], case: &Case<'_>) -> Result<(), LintError> {
     )?;
     // A million entries are read while the signature over them is verified.
     std::thread::scope(|scope| {
-        let verified = scope.spawn(|| signed(&read, issuer));
+        let verified = scope.spawn(|| signed(&read, case));
         let listed = entries(&read, case);
         let verified = verified
             .join()
@@ -182,14 +184,19 @@ fn entries(read: &wire::crl::Crl<'_>, case: &Case<'_>) -> Result<(), LintError> 
     )
 }
 
-fn signed(read: &wire::crl::Crl<'_>, issuer: &Issuer) -> Result<(), LintError> {
+fn signed(read: &wire::crl::Crl<'_>, case: &Case<'_>) -> Result<(), LintError> {
+    let issuer = case.issuer;
     let raw = if issuer.algorithm.is_ecdsa_shaped() {
         ecdsa_raw_from_der(read.signature, issuer.algorithm.raw_octets() / 2).ok()
     } else {
         Some(read.signature.to_vec())
     };
-    let verified = raw.is_some_and(|raw| {
-        verify::own(issuer.algorithm, &issuer.public_key_der, read.tbs, &raw).is_ok()
+    // What was hashed ahead counts only for the very octets that stand in the list.
+    let prepared = case.prepared.as_ref();
+    let prepared = prepared.filter(|prepared| prepared.message() == read.tbs);
+    let verified = raw.is_some_and(|raw| match prepared {
+        Some(prepared) => prepared.own(&raw).is_ok(),
+        None => verify::own(issuer.algorithm, &issuer.public_key_der, read.tbs, &raw).is_ok(),
     });
     must(verified, "the signature verifies", "RFC 5280 §5.1.1.3")
 }

@@ -49,16 +49,18 @@ async fn full(
     beside: Option<&mut SqliteConnection>,
     query: &ListQuery,
 ) -> Answer<Vec<Listed>> {
-    let newest: i64 = sqlx::query_scalar(NEWEST_REVOKED)
+    // Row numbers are shared by all authorities, which were rarely filled at the same pace: half of this one's own span.
+    let (oldest, newest): (i64, i64) = sqlx::query_as(REVOKED_SPAN)
         .bind(query.authority.0)
         .fetch_one(&mut *view)
         .await?;
-    let Some(beside) = beside.filter(|_| newest > 2 * PAGE) else {
-        return part(view, query, (0, newest)).await;
+    let before = oldest - 1;
+    let Some(beside) = beside.filter(|_| newest - before > 2 * PAGE) else {
+        return part(view, query, (before, newest)).await;
     };
-    let middle = newest / 2;
+    let middle = before.midpoint(newest);
     let (one, other) = tokio::join!(
-        part(view, query, (0, middle)),
+        part(view, query, (before, middle)),
         part(beside, query, (middle, newest))
     );
     let (mut entries, mut others) = (one?, other?);
@@ -91,8 +93,11 @@ async fn part(
             return Ok(entries);
         }
         let packed: &str = row.try_get("packed")?;
-        for entry in packed.split(',') {
-            entries.push(unpack(entry).ok_or_else(|| unreadable("serial", entry))?);
+        let mut rest = packed.as_bytes();
+        while !rest.is_empty() {
+            let (entry, after) = unpack(rest).ok_or_else(|| unreadable("serial", packed))?;
+            entries.push(entry);
+            rest = after;
         }
         last = row.try_get("last")?;
         if count < PAGE {
@@ -101,27 +106,57 @@ async fn part(
     }
 }
 
-/// `<serial, hexadecimal> <16 × revocation time + reason> <invalidity date, if there is one>`.
-fn unpack(entry: &str) -> Option<Listed> {
-    let mut words = entry.split(' ');
+/// The first of several, and the others: `<serial, hexadecimal> <16 × revocation time + reason> <invalidity date, if there
+/// is one>`, with commas between them.
+fn unpack(packed: &[u8]) -> Option<(Listed, &[u8])> {
     let mut content = [0; wire::serial::MAX_SERIAL_OCTETS];
-    let digits = words.next()?.as_bytes();
-    let content = content.get_mut(..digits.len() / 2)?;
-    for (octet, pair) in content.iter_mut().zip(digits.chunks_exact(2)) {
-        let &[high, low] = pair else { return None };
-        *octet = nibble(high)? << 4 | nibble(low)?;
-    }
-    let coded: u64 = words.next()?.parse().ok()?;
-    let invalidity_date = match words.next()? {
-        "" => None,
-        date => Some(date.parse().ok()?),
+    let mut octets = 0;
+    let mut rest = packed;
+    let serial = loop {
+        match rest {
+            [b' ', after @ ..] => {
+                rest = after;
+                break content.get(..octets)?;
+            }
+            [high, low, after @ ..] => {
+                *content.get_mut(octets)? = nibble(*high)? << 4 | nibble(*low)?;
+                octets += 1;
+                rest = after;
+            }
+            _ => return None,
+        }
     };
-    Some(Listed {
-        serial: Serial::from_content(content).ok()?,
+    let (coded, rest) = decimal(rest)?;
+    let [b' ', rest @ ..] = rest else { return None };
+    let (invalidity_date, rest) = match rest {
+        [] | [b',', ..] => (None, rest),
+        _ => decimal(rest).map(|(date, rest)| (Some(date), rest))?,
+    };
+    let rest = match rest {
+        [] => rest,
+        [b',', after @ ..] => after,
+        _ => return None,
+    };
+    let listed = Listed {
+        serial: Serial::from_content(serial).ok()?,
         at: coded / 16,
         reason: RevocationReason::from_code(u8::try_from(coded % 16).ok()?)?,
         invalidity_date,
-    })
+    };
+    Some((listed, rest))
+}
+
+/// A number and what follows it.
+fn decimal(text: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = text.iter().take_while(|octet| octet.is_ascii_digit());
+    let (digits, rest) = text.split_at(digits.count());
+    let mut value = u64::from(*digits.first()? - b'0');
+    for digit in digits.get(1..)? {
+        value = value
+            .checked_mul(10)?
+            .checked_add(u64::from(digit - b'0'))?;
+    }
+    Some((value, rest))
 }
 
 /// Of what SQLite's `hex` writes.
@@ -302,7 +337,51 @@ pub(super) const PACKED_PAGE: &str = "SELECT count(*) AS rows, coalesce(max(id),
         WHERE authority = $1 AND id > $2 AND revoked_at IS NOT NULL
         AND id <= $7 AND NOT (not_after < $3 AND revision <= $4) AND ($5 = 0 OR crl_partition = $5)
         ORDER BY id LIMIT $6)";
-/// The last row that may stand on a list: one look into the same index.
-const NEWEST_REVOKED: &str =
-    "SELECT coalesce(max(id), 0) FROM certificate INDEXED BY certificate_listed
-    WHERE authority = $1 AND revoked_at IS NOT NULL";
+/// The first and the last row that may stand on a list: two looks into the same index.
+const REVOKED_SPAN: &str = "SELECT
+    coalesce((SELECT min(id) FROM certificate INDEXED BY certificate_listed
+        WHERE authority = $1 AND revoked_at IS NOT NULL), 1),
+    coalesce((SELECT max(id) FROM certificate INDEXED BY certificate_listed
+        WHERE authority = $1 AND revoked_at IS NOT NULL), 0)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_entries_that_are_cut_short_or_malformed_are_no_entries() {
+        let both = b"01FF 27 ,7F 16 1700000000";
+        let (first, rest) = unpack(both).unwrap();
+        assert_eq!(first.serial.content(), [0x01, 0xFF]);
+        assert_eq!(
+            (first.at, first.reason.code(), first.invalidity_date),
+            (1, 11, None)
+        );
+        let (second, rest) = unpack(rest).unwrap();
+        assert_eq!(second.serial.content(), [0x7F]);
+        assert_eq!(
+            (second.at, second.invalidity_date),
+            (1, Some(1_700_000_000))
+        );
+        assert!(rest.is_empty());
+        for wrong in [
+            "",
+            "01",
+            "01 ",
+            "01 27",
+            "01 27,7F 16 ",
+            "0 27 ",
+            "0G 27 ",
+            " 27 ",
+            "01 x ",
+            "01 27 x",
+            "01 27 5;",
+            "01 99999999999999999999 ",
+            "01 23 ",
+        ] {
+            assert!(unpack(wrong.as_bytes()).is_none(), "{wrong:?}");
+        }
+        let long = format!("{} 27 ", "01".repeat(wire::serial::MAX_SERIAL_OCTETS + 1));
+        assert!(unpack(long.as_bytes()).is_none());
+    }
+}

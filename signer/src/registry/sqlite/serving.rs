@@ -34,7 +34,7 @@ pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>)
         ListForm::Delta { base } => (1, Some(stored(base))),
     };
     let scope = i64::from(crl.scope.code());
-    sqlx::query(sql::ADD_LIST)
+    let add = sqlx::query(sql::ADD_LIST)
         .bind(crl.authority.0)
         .bind(scope)
         .bind(form)
@@ -48,8 +48,10 @@ pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>)
         .bind(packed(&crl.expired))
         .bind(&crl.der)
         .bind(i64::from(crl.names_deltas))
-        .execute(&mut *db)
-        .await?;
+        .execute(&mut *db);
+    // A long list is hashed while the database's own thread writes it down.
+    let (added, hash) = tokio::join!(add, async { blake3::hash(&crl.der) });
+    added?;
     // A list names every revoked certificate: all that were ever signed would fill the disk.
     sqlx::query(sql::DROP_OLD_LISTS)
         .bind(crl.authority.0)
@@ -63,7 +65,7 @@ pub(super) async fn record_crl(db: &mut SqliteConnection, crl: &Crl, by: By<'_>)
         object: format!("crl {} of authority {}", crl.number, crl.authority.0),
         detail: json!({ "revision": crl.revision, "partition": crl.scope.code(), "base": base,
             "this_update": crl.this_update, "next_update": crl.next_update,
-            "blake3": blake3::hash(&crl.der).to_hex().as_str() }),
+            "blake3": hash.to_hex().as_str() }),
         by,
         revision: None,
     };
