@@ -350,12 +350,12 @@ mod tests {
 
     #[test]
     fn packed_entries_that_are_cut_short_or_malformed_are_no_entries() {
-        let both = b"01FF 27 ,7F 16 1700000000";
+        let both = b"01FF 26 ,7F 16 1700000000";
         let (first, rest) = unpack(both).unwrap();
         assert_eq!(first.serial.content(), [0x01, 0xFF]);
         assert_eq!(
             (first.at, first.reason.code(), first.invalidity_date),
-            (1, 11, None)
+            (1, 10, None)
         );
         let (second, rest) = unpack(rest).unwrap();
         assert_eq!(second.serial.content(), [0x7F]);
@@ -368,20 +368,20 @@ mod tests {
             "",
             "01",
             "01 ",
-            "01 27",
-            "01 27,7F 16 ",
-            "0 27 ",
-            "0G 27 ",
-            " 27 ",
+            "01 26",
+            "01 26,7F 16 ",
+            "0 26 ",
+            "0G 26 ",
+            " 26 ",
             "01 x ",
-            "01 27 x",
-            "01 27 5;",
+            "01 26 x",
+            "01 26 5;",
             "01 99999999999999999999 ",
             "01 23 ",
         ] {
             assert!(unpack(wrong.as_bytes()).is_none(), "{wrong:?}");
         }
-        let long = format!("{} 27 ", "01".repeat(wire::serial::MAX_SERIAL_OCTETS + 1));
+        let long = format!("{} 26 ", "01".repeat(wire::serial::MAX_SERIAL_OCTETS + 1));
         assert!(unpack(long.as_bytes()).is_none());
     }
 }
