@@ -15,7 +15,8 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_local;
@@ -39,10 +40,6 @@ pub(crate) struct Admin {
 
 /// Serves for ever.
 pub(crate) async fn serve(admin: Rc<Admin>, listener: TcpListener) {
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(10))
-        .max_buf_size(8 * 1024);
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
@@ -51,17 +48,30 @@ pub(crate) async fn serve(admin: Rc<Admin>, listener: TcpListener) {
             continue;
         };
         let admin = Rc::clone(&admin);
-        let service = service_fn(move |request| {
-            let response = admin.respond(&request);
-            async move { Ok::<_, Infallible>(response) }
-        });
-        let connection = http.serve_connection(TokioIo::new(socket), service);
         spawn_local(async move {
-            // A scraper that goes away is not news.
-            let _ = connection.await;
+            converse(socket, |request| admin.respond(request), CONNECTION_TIME).await;
             drop(place);
         });
     }
+}
+
+/// One question and its answer, within `time`: whoever does not read it must not keep the place of one who would.
+async fn converse(
+    socket: impl AsyncRead + AsyncWrite + Unpin,
+    respond: impl Fn(&Request<Incoming>) -> Response<Body>,
+    time: Duration,
+) {
+    let mut http = http1::Builder::new();
+    http.keep_alive(false)
+        .header_read_timeout(None)
+        .max_buf_size(8 * 1024);
+    let service = service_fn(|request| {
+        let response = respond(&request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http.serve_connection(TokioIo::new(socket), service);
+    // A scraper that goes away, or is cut off, is not news.
+    let _ = tokio::time::timeout(time, connection).await;
 }
 
 impl Admin {
@@ -146,3 +156,48 @@ fn text(status: StatusCode, text: String) -> Response<Body> {
 
 /// Scrapers and probes are few; more is an accident.
 const MAX_CONNECTIONS: usize = 64;
+
+/// How long a connection may last, from the accept to the last octet read: longer than any scraper waits.
+const CONNECTION_TIME: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+
+    use super::*;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().build().unwrap()
+    }
+
+    fn long(_: &Request<Incoming>) -> Response<Body> {
+        text(StatusCode::OK, "a line\n".repeat(1_000))
+    }
+
+    #[test]
+    fn scraper_that_does_not_read_keeps_its_place() {
+        runtime().block_on(async {
+            let (mut client, socket) = duplex(64);
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+            // Ends by itself.
+            let ended = converse(socket, long, Duration::from_millis(50));
+            let ended = tokio::time::timeout(2 * CONNECTION_TIME, ended).await;
+            assert!(ended.is_ok());
+        });
+    }
+
+    #[test]
+    fn answer_is_cut_short_or_its_connection_kept() {
+        runtime().block_on(async {
+            let (mut client, socket) = duplex(64);
+            let mut said = String::new();
+            tokio::join!(converse(socket, long, CONNECTION_TIME), async {
+                client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+                client.read_to_string(&mut said).await.unwrap();
+            });
+            assert!(said.contains("connection: close"), "{said}");
+            assert_eq!(said.matches("a line\n").count(), 1_000);
+        });
+    }
+}

@@ -47,7 +47,8 @@ pub struct Settings {
     #[arg(long, value_name = "N")]
     pub workers: Option<NonZeroUsize>,
     /// Connections open at once, all workers together; without it a flood exhausts memory and file descriptors. Over it,
-    /// connections that rest make room after a second. One in eight may speak HTTP/2 [default: 16384].
+    /// connections that rest make room after a second. One in eight may speak HTTP/2, with as many streams together as there
+    /// may be connections [default: 16384].
     #[arg(long, value_name = "N")]
     pub max_connections: Option<NonZeroUsize>,
     /// Seconds from a request's first octet to its last; without it a client that sends an octet a minute holds a

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -104,6 +105,16 @@ impl Connection {
         Ok(sent)
     }
 
+    /// True while the socket takes no more: its client has to read first.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.get()
+    }
+
+    /// True if no request has begun to come in. (Over HTTP/2 requests are streams, and hyper knows what is under way.)
+    pub(crate) fn is_between_requests(&self) -> bool {
+        self.streams.get() || self.watch.phase() == Phase::Idle
+    }
+
     /// From here on it is HTTP/2.
     pub(crate) fn speaks_in_streams(&self) {
         self.streams.set(true);
@@ -167,6 +178,12 @@ impl Connection {
             // Without it the kernel's own limits hold.
             let _ = SockRef::from(&*self.socket.borrow()).set_linger(Some(Duration::ZERO));
         }
+    }
+
+    /// True if the client has sent octets that nobody has read: to close now would reset the connection.
+    pub(crate) fn has_unread(&self) -> bool {
+        let looked = recv(&*self.socket.borrow(), &mut [0; 1], RecvFlags::PEEK);
+        looked.is_ok_and(|(_, octets)| octets > 0)
     }
 
     /// Tells a client that reads to the end that there is no more.

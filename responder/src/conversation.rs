@@ -116,33 +116,28 @@ impl Conversation {
         Poll::Ready(true)
     }
 
-    /// Ends what rests; lets what is in progress be the last. What has come is read first: told to end before it has seen
-    /// a request, hyper would close at once, and a socket that is closed with octets unread is reset.
+    /// Tells hyper to end, unless the client is not done with what it asked before. What has come has been read already: told
+    /// before it has seen a request, hyper would close at once, and a socket that is closed with octets unread is reset.
     fn drain(&mut self, cx: &mut Context<'_>) {
-        match &mut self.stage {
-            Stage::Lane(held) => {
-                let end = match held.turn(&self.connection, cx) {
-                    Poll::Ready(end) => end,
-                    Poll::Pending if held.is_empty() => Turn::Close,
-                    Poll::Pending => Turn::HandOver,
-                };
-                self.leave_lane(end);
+        let Stage::Http(http) = &mut self.stage else {
+            return;
+        };
+        match self.connection.push_out(cx) {
+            Poll::Ready(Ok(())) if self.connection.is_between_requests() => {}
+            Poll::Ready(Err(_)) => {
+                self.stage = Stage::Closing;
+                return;
             }
-            Stage::Http(http) => match http.poll(cx) {
-                Poll::Ready(offence) => {
-                    self.end(offence);
-                    self.stage = Stage::Closing;
-                }
-                Poll::Pending => {
-                    http.end_gracefully();
-                    let http = std::mem::replace(&mut self.stage, Stage::Closing);
-                    if let Stage::Http(http) = http {
-                        self.stage = Stage::Draining(http);
-                    }
-                }
-            },
-            Stage::Opening(_) => self.stage = Stage::Closing,
-            Stage::Draining(_) | Stage::Closing | Stage::Lingering(_) => {}
+            // It reads slowly, or its next request comes in pieces: to that one the answer says that it is the last, and
+            // what follows an answer that is still being read is looked at after it.
+            _ => return,
+        }
+        http.end_gracefully();
+        if let Poll::Ready(offence) = http.poll(cx) {
+            self.end(offence);
+            self.stage = Stage::Closing;
+        } else if let Stage::Http(http) = std::mem::replace(&mut self.stage, Stage::Closing) {
+            self.stage = Stage::Draining(http);
         }
     }
 
@@ -159,6 +154,9 @@ impl Conversation {
         } else if let Some(offence) = offence {
             counters.count(offence);
             connection.watch.linger();
+        } else if connection.has_unread() {
+            // What follows the last request is not answered; the last answer is to be read all the same.
+            connection.watch.linger();
         }
     }
 }
@@ -171,18 +169,26 @@ impl Future for Conversation {
         let this = &mut *self;
         this.connection.worker.read_clock();
         this.connection.watch.remember(cx);
-        match this.connection.watch.order() {
-            Order::Close => {
-                this.connection.let_go();
-                return Poll::Ready(());
-            }
-            Order::Drain => this.drain(cx),
-            Order::Serve => {}
+        let order = this.connection.watch.order();
+        if order == Order::Close {
+            this.connection.let_go();
+            return Poll::Ready(());
         }
         if let Stage::Lane(held) = &mut this.stage {
-            match ready!(held.turn(&this.connection, cx)) {
-                Turn::Gone => return Poll::Ready(()),
-                end => this.leave_lane(end),
+            match held.turn(&this.connection, cx) {
+                Poll::Ready(Turn::Gone) => return Poll::Ready(()),
+                Poll::Ready(end) => this.leave_lane(end),
+                // Nothing has come: it rests. While a worker drains the lane answers nothing, so there is no other reason to
+                // wait than this one and a client that has to read first.
+                Poll::Pending if order == Order::Drain && !this.connection.is_stuck() => {
+                    let end = if held.is_empty() {
+                        Turn::Close
+                    } else {
+                        Turn::HandOver
+                    };
+                    this.leave_lane(end);
+                }
+                Poll::Pending => return Poll::Pending,
             }
         }
         if this.poll_opening(cx) == Poll::Ready(false) {
@@ -193,6 +199,9 @@ impl Future for Conversation {
         {
             this.end(offence);
             this.stage = Stage::Closing;
+        }
+        if order == Order::Drain {
+            this.drain(cx);
         }
         let connection = &this.connection;
         let pushed = connection.push_out(cx);
@@ -248,81 +257,4 @@ const URI_TOO_LONG: &[u8] =
     b"HTTP/1.1 414 URI Too Long\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::lane::greet;
-
-    fn runtime() -> tokio::runtime::Runtime {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_io().build().unwrap()
-    }
-
-    /// Two ends of a connection; the second does not block.
-    fn connected() -> (std::net::TcpStream, std::net::TcpStream) {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (socket, _) = listener.accept().unwrap();
-        socket.set_nonblocking(true).unwrap();
-        (client, socket)
-    }
-
-    #[test]
-    fn request_that_comes_while_the_worker_drains_is_closed_unanswered() {
-        for request in [
-            "GET /MFEw HTTP/1.1\r\n\r\n",
-            "GET /crl/none.crl HTTP/1.1\r\n\r\n",
-            "POST / HTTP/1.0\r\nContent-Length: 1\r\n\r\n0",
-        ] {
-            let worker = Rc::new(Worker::empty());
-            let runtime = runtime();
-            let _inside = runtime.enter();
-            let (mut client, socket) = connected();
-            client.write_all(request.as_bytes()).unwrap();
-            // As the last ones out of the listener: greeted, and told to end before they have had a turn.
-            worker.connections.begin_drain();
-            let greeted = loop {
-                std::thread::sleep(Duration::from_millis(1));
-                if socket.peek(&mut [0]).is_ok() {
-                    break greet(&worker, socket.into());
-                }
-            };
-            worker.connections.finish_drain();
-            runtime.block_on(greeted.expect("its last words are hyper's"));
-            let mut said = String::new();
-            client.read_to_string(&mut said).unwrap();
-            assert!(said.starts_with("HTTP/1."), "{request}: {said:?}");
-            assert!(said.contains("connection: close") || said.starts_with("HTTP/1.0"));
-        }
-    }
-
-    #[test]
-    fn octets_of_a_turn_that_panicked_are_sent_to_another_client() {
-        let worker = Rc::new(Worker::empty());
-        let counters = Arc::clone(&worker.counters);
-        let runtime = runtime();
-        let _inside = runtime.enter();
-        let (_client, socket) = connected();
-        let socket = TcpStream::from_std(socket).unwrap();
-        let turn = Conversation::new(&worker, socket, Begun::default());
-
-        let ended = catch_unwind(AssertUnwindSafe(|| {
-            turn.connection
-                .worker
-                .cork
-                .borrow_mut()
-                .extend_from_slice(b"half of an answer");
-            let _turn = turn;
-            panic!("in the middle of a turn");
-        }));
-
-        assert!(ended.is_err());
-        assert!(worker.cork.borrow().is_empty());
-        assert_eq!(counters.read(Event::Panicked), 1);
-        assert_eq!(worker.connections.len(), 0);
-    }
-}
+mod tests;

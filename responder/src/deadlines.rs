@@ -105,8 +105,8 @@ pub(crate) struct Connections {
     open: RefCell<Vec<Rc<Watch>>>,
     tick: Cell<u32>,
     draining: Cell<bool>,
-    /// How many of them speak HTTP/2.
-    http2: Cell<usize>,
+    /// How many of them speak HTTP/2, and the streams that they may open together.
+    http2: Cell<(usize, usize)>,
     /// The acceptors, while they wait for one of them to end.
     room: RefCell<Vec<Waker>>,
 }
@@ -162,18 +162,21 @@ impl Connections {
         Poll::Pending
     }
 
-    /// Counts one more that speaks HTTP/2, if fewer than `limit` do.
-    pub(crate) fn begin_http2(&self, limit: usize) -> bool {
-        let may = self.http2.get() < limit;
-        if may {
-            self.http2.set(self.http2.get() + 1);
-        }
-        may
+    /// How many speak HTTP/2, and the streams that they may open together.
+    pub(crate) fn http2(&self) -> (usize, usize) {
+        self.http2.get()
     }
 
-    /// One of them has closed.
-    pub(crate) fn end_http2(&self) {
-        self.http2.set(self.http2.get().saturating_sub(1));
+    /// One more does, and may open so many.
+    pub(crate) fn begin_http2(&self, may_open: usize) {
+        let (connections, streams) = self.http2.get();
+        self.http2.set((connections + 1, streams + may_open));
+    }
+
+    /// One that may open so many has closed.
+    pub(crate) fn end_http2(&self, may_open: usize) {
+        let (connections, streams) = self.http2.get();
+        self.http2.set((connections - 1, streams - may_open));
     }
 
     /// A second has passed: closes what waits for too long. With the limit reached, resting connections make room

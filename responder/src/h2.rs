@@ -4,8 +4,9 @@
 //!
 //! What a client can make us hold or do is bounded by the constants at the foot: streams at once, octets of header fields,
 //! octets waiting to be sent for each stream, resets that we remember. Beyond them hyper answers with a reset or with
-//! GOAWAY (`ENHANCE_YOUR_CALM`). A connection may hold a hundred times what an HTTP/1 connection can, so only one in
-//! [`ONE_IN`] of a worker's connections may speak HTTP/2.
+//! GOAWAY (`ENHANCE_YOUR_CALM`). A stream may hold what an HTTP/1 connection can, so all that the connections of a worker may
+//! open are together no more than it may have connections: the first get [`MAX_STREAMS`], and once half are given away the
+//! others get [`FEW_STREAMS`]. One in [`ONE_IN`] of a worker's connections may speak HTTP/2.
 
 use std::io;
 use std::rc::Rc;
@@ -39,39 +40,61 @@ pub(crate) fn opening(octets: &[u8]) -> Opening {
     }
 }
 
-/// One of the connections that may speak HTTP/2; given back when dropped.
-pub(crate) struct Share(Rc<Worker>);
+/// One of the connections that may speak HTTP/2, and the streams that it may open at once; given back when dropped.
+pub(crate) struct Share {
+    worker: Rc<Worker>,
+    streams: u32,
+}
 
 impl Share {
     /// None if they are all taken: the connection is closed.
     pub(crate) fn take(worker: &Rc<Worker>) -> Option<Self> {
-        let limit = (worker.policy.max_connections / ONE_IN).max(1);
-        if !worker.connections.begin_http2(limit) {
+        let streams =
+            streams_for_one_more(worker.policy.max_connections, worker.connections.http2());
+        let Some(streams) = streams else {
             worker.counters.count(Event::Http2LimitReached);
             return None;
-        }
+        };
+        worker.connections.begin_http2(streams as usize);
         worker.counters.count(Event::Http2);
-        Some(Self(Rc::clone(worker)))
+        Some(Self {
+            worker: Rc::clone(worker),
+            streams,
+        })
+    }
+
+    /// hyper as we need it.
+    pub(crate) fn settings(&self) -> http2::Builder<OnThisThread> {
+        let mut http = http2::Builder::new(OnThisThread);
+        http.max_concurrent_streams(self.streams)
+            .max_header_list_size(MAX_HEADER_OCTETS)
+            .initial_stream_window_size(STREAM_WINDOW_OCTETS)
+            .initial_connection_window_size(CONNECTION_WINDOW_OCTETS)
+            .max_send_buf_size(MAX_SEND_OCTETS)
+            .max_pending_accept_reset_streams(MAX_RESETS_UNSEEN)
+            .max_local_error_reset_streams(MAX_RESETS_OF_OURS);
+        http
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.0.connections.end_http2();
+        self.worker.connections.end_http2(self.streams as usize);
     }
 }
 
-/// hyper as we need it.
-pub(crate) fn settings() -> http2::Builder<OnThisThread> {
-    let mut http = http2::Builder::new(OnThisThread);
-    http.max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADER_OCTETS)
-        .initial_stream_window_size(STREAM_WINDOW_OCTETS)
-        .initial_connection_window_size(CONNECTION_WINDOW_OCTETS)
-        .max_send_buf_size(MAX_SEND_OCTETS)
-        .max_pending_accept_reset_streams(MAX_RESETS_UNSEEN)
-        .max_local_error_reset_streams(MAX_RESETS_OF_OURS);
-    http
+/// How many streams one more connection may open, if there may be one more beside those that there are: as many as leave
+/// [`FEW_STREAMS`] for each that may still come.
+fn streams_for_one_more(
+    max_connections: usize,
+    (connections, streams): (usize, usize),
+) -> Option<u32> {
+    let may_be = (max_connections / ONE_IN).max(1);
+    let may_come = may_be.checked_sub(connections + 1)?;
+    let kept = may_come * FEW_STREAMS as usize;
+    let left = max_connections.saturating_sub(streams + kept);
+    let left = u32::try_from(left).unwrap_or(MAX_STREAMS);
+    Some(left.clamp(FEW_STREAMS, MAX_STREAMS))
 }
 
 /// True if a connection ended by the client's fault, not by its leaving.
@@ -96,6 +119,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Streams at once on a connection. RFC 9113 §6.5.2: no fewer than 100 is recommended.
 const MAX_STREAMS: u32 = 100;
 
+/// The same where many connections speak HTTP/2: to open more is refused, and the client asks again after the others.
+const FEW_STREAMS: u32 = 4;
+
 /// Header fields of a request, as RFC 9113 §6.5.2 counts them: a target of 6 KiB and what belongs to it.
 const MAX_HEADER_OCTETS: u32 = 8 * 1024;
 
@@ -114,8 +140,11 @@ const MAX_RESETS_UNSEEN: usize = 20;
 /// Streams that we may have had to reset for errors of the client.
 const MAX_RESETS_OF_OURS: usize = 100;
 
-/// One in so many connections may speak HTTP/2: each may hold [`MAX_STREAMS`] × ([`MAX_SEND_OCTETS`] + its fields).
+/// One in so many connections may speak HTTP/2: each holds tens of kilobytes even when it rests.
 const ONE_IN: usize = 8;
+
+// There are a few streams for each of them.
+const _: () = assert!(FEW_STREAMS as usize <= ONE_IN);
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +164,24 @@ mod tests {
             b"PRI * HTTP/1.1\r\n",
         ] {
             assert_eq!(opening(other), Opening::Other, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn connections_at_their_limit_may_open_a_hundred_streams_each() {
+        for max_connections in [8, 16, 100, 800, 8192, 60_000] {
+            let mut worker = Worker::empty();
+            worker.policy.max_connections = max_connections;
+            let worker = Rc::new(worker);
+            let shares: Vec<Share> = std::iter::from_fn(|| Share::take(&worker)).collect();
+            assert_eq!(shares.len(), max_connections / ONE_IN);
+            let streams: u32 = shares.iter().map(|share| share.streams).sum();
+            assert!(streams as usize <= max_connections, "{streams}");
+            assert!(shares.iter().all(|share| share.streams >= FEW_STREAMS));
+            // Who comes first, to a worker that has room, is not held short.
+            assert!(max_connections < 800 || shares[0].streams == MAX_STREAMS);
+            drop(shares);
+            assert_eq!(worker.connections.http2(), (0, 0));
         }
     }
 }

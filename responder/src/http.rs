@@ -300,30 +300,27 @@ fn respond(
         conditions == Conditions::Apply && unchanged(&headers, tag, date)
     });
     headers.clear();
-    let mut into = Map { worker, headers };
+    let mut into = Map(headers);
     put_fields(worker, keep, telling, &mut into);
     let mut response = Response::new(match telling {
         Telling::Whole => Body::from(octets),
         Telling::NotModified => Body::EMPTY,
     });
     *response.status_mut() = telling.status();
-    *response.headers_mut() = into.headers;
+    *response.headers_mut() = into.0;
     response
 }
 
 /// The fields of an answer on hyper's way.
-struct Map<'a> {
-    worker: &'a Worker,
-    headers: HeaderMap,
-}
+struct Map(HeaderMap);
 
-impl Fields for Map<'_> {
+impl Fields for Map {
     fn put(&mut self, name: HeaderName, value: Value<'_>) {
         let value = match value {
             Value::Kept(value) => value.clone(),
-            Value::Made(octets) => ascii(self.worker.keep(octets)),
+            Value::Made(octets) => ascii(Bytes::copy_from_slice(octets)),
         };
-        self.headers.insert(name, value);
+        self.0.insert(name, value);
     }
 }
 

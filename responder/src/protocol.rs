@@ -35,7 +35,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin + 'static> Http<I> {
 
     /// HTTP/2, as one of the connections that may.
     pub(crate) fn two(link: I, responder: Responder, share: Share) -> Self {
-        let http = h2::settings().serve_connection(TokioIo::new(link), responder);
+        let http = share
+            .settings()
+            .serve_connection(TokioIo::new(link), responder);
         Self::Two {
             http: Box::pin(http),
             _share: share,

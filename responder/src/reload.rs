@@ -231,6 +231,11 @@ impl Reload {
 
     /// Takes the generation that the pointer names, if it is another than the one served.
     pub(crate) fn look(&mut self, now: Instant) {
+        self.look_by(now, Self::open);
+    }
+
+    /// The same with another way to open it.
+    fn look_by(&mut self, now: Instant, open: impl FnOnce(&Self) -> Result<Snapshot, Unopened>) {
         self.retired.retain(|old| Arc::strong_count(old) > 1);
         let found = self.store.read_pointer();
         let pointer = found.as_ref().ok().copied().flatten();
@@ -249,7 +254,7 @@ impl Reload {
         }
         // A generation that trips over a defect of ours is refused like any other: the old one serves on.
         let opened = found.map_err(OpenError::Store).map(|_| {
-            let opening = AssertUnwindSafe(|| self.open());
+            let opening = AssertUnwindSafe(|| open(self));
             catch_unwind(opening).unwrap_or_else(|_| Err(Unopened::Defect))
         });
         match opened.unwrap_or_else(|error| Err(error.into())) {
@@ -298,7 +303,8 @@ impl Reload {
         }
     }
 
-    /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place.
+    /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place. What
+    /// this program fails over it will fail over again, and a panic is no small thing to repeat.
     fn refuse(&mut self, error: &Unopened, pointer: Option<Pointer>, now: Instant) {
         let text = with_causes(error);
         if self
@@ -314,7 +320,11 @@ impl Reload {
         self.refused = Some(Refused {
             text,
             pointer,
-            retry_at: now + RETRY_AFTER,
+            retry_at: now
+                + match error {
+                    Unopened::Refused(_) => RETRY_AFTER,
+                    Unopened::Defect => RETRY_DEFECT_AFTER,
+                },
         });
     }
 }
@@ -344,6 +354,7 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_DEFECT_AFTER: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,12 @@ use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
 use crate::deadlines::{Order, Phase, Watch};
 use crate::h2::Share;
@@ -47,6 +51,19 @@ impl Drop for Open {
     }
 }
 
+/// A stream that can be given up together with what its client does not take.
+pub(crate) trait Forgetful {
+    /// Its closing is to leave nothing in the kernel, which would keep it for minutes.
+    fn forget_unsent(&self);
+}
+
+impl Forgetful for TlsStream<TcpStream> {
+    fn forget_unsent(&self) {
+        // Without it the kernel's own limits hold.
+        let _ = SockRef::from(self.get_ref().0).set_linger(Some(Duration::ZERO));
+    }
+}
+
 /// The task of one connection.
 pub(crate) struct Session<S> {
     http: Http<Watched<S>>,
@@ -54,6 +71,9 @@ pub(crate) struct Session<S> {
     stage: Stage,
     /// It was begun while the worker drains, and nothing has been asked on it yet.
     is_new: Rc<Cell<bool>>,
+    /// The stream takes no more until the client has read.
+    is_stuck: Rc<Cell<bool>>,
+    framing: Framing,
     open: Open,
 }
 
@@ -66,20 +86,23 @@ enum Stage {
     Lingering(usize),
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
+impl<S: AsyncRead + AsyncWrite + Forgetful + Unpin + 'static> Session<S> {
     /// HTTP/1 over `stream`; HTTP/2 if it is one of those that may.
     pub(crate) fn new(open: Open, stream: S, http2: Option<Share>) -> Self {
         let stream = Rc::new(RefCell::new(stream));
         let is_new = Rc::new(Cell::new(open.worker.connections.is_draining()));
+        let is_stuck = Rc::new(Cell::new(false));
+        let framing = match http2 {
+            None => Framing::Octets,
+            Some(_) => Framing::Streams,
+        };
         let link = Watched {
             is_new: Rc::clone(&is_new),
+            is_stuck: Rc::clone(&is_stuck),
             stream: Rc::clone(&stream),
             worker: Rc::clone(&open.worker),
             watch: Rc::clone(&open.watch),
-            framing: match http2 {
-                None => Framing::Octets,
-                Some(_) => Framing::Streams,
-            },
+            framing,
         };
         let responder = Responder::new(&open.worker, &open.watch);
         let tick = open.worker.connections.tick();
@@ -92,12 +115,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
             stream,
             stage: Stage::Serving,
             is_new,
+            is_stuck,
+            framing,
             open,
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Future for Session<S> {
+impl<S: AsyncRead + AsyncWrite + Forgetful + Unpin + 'static> Future for Session<S> {
     type Output = ();
 
     /// One turn.
@@ -106,6 +131,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Future for Session<S> {
         this.open.worker.read_clock();
         this.open.watch.remember(cx);
         if this.open.watch.order() == Order::Close {
+            if this.is_stuck.get() {
+                this.stream.borrow().forget_unsent();
+            }
             return Poll::Ready(());
         }
         if !matches!(this.stage, Stage::Lingering(_)) {
@@ -133,15 +161,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Session<S> {
     /// a request, hyper would close at once. So who has just shaken hands gets to ask.
     fn serve(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
         let served = self.http.poll(cx);
-        let ends = self.stage == Stage::Serving
-            && self.open.watch.order() == Order::Drain
-            && !self.is_new.get();
-        if served.is_pending() && ends {
+        let drains = self.stage == Stage::Serving && self.open.watch.order() == Order::Drain;
+        if served.is_pending() && drains && self.rests() {
             self.http.end_gracefully();
             self.stage = Stage::Draining;
             return self.http.poll(cx);
         }
         served
+    }
+
+    /// True if the client is done with what it asked, and has not begun to ask more. Of HTTP/2 hyper knows that itself.
+    fn rests(&self) -> bool {
+        let is_busy = self.is_stuck.get() || self.open.watch.phase() == Phase::Receiving;
+        !self.is_new.get() && (self.framing == Framing::Streams || !is_busy)
     }
 }
 
@@ -167,6 +199,7 @@ fn discard(
 struct Watched<S> {
     stream: Rc<RefCell<S>>,
     is_new: Rc<Cell<bool>>,
+    is_stuck: Rc<Cell<bool>>,
     worker: Rc<Worker>,
     watch: Rc<Watch>,
     framing: Framing,
@@ -189,6 +222,12 @@ impl<S> Watched<S> {
             self.watch.wait(Phase::Idle, self.worker.connections.tick());
         }
     }
+
+    /// Whether there was room. A stream that encrypts may take octets and still hold them: when it is flushed it tells.
+    fn note_room<T>(&self, outcome: Poll<T>) -> Poll<T> {
+        self.is_stuck.set(outcome.is_pending());
+        outcome
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -210,7 +249,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, octets))?;
+        let outcome = Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, octets);
+        let written = ready!(self.note_room(outcome))?;
         self.note_written(written);
         Poll::Ready(Ok(written))
     }
@@ -221,7 +261,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let mut stream = self.stream.borrow_mut();
-        let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, pieces))?;
+        let outcome = Pin::new(&mut *stream).poll_write_vectored(cx, pieces);
+        let written = ready!(self.note_room(outcome))?;
         self.note_written(written);
         Poll::Ready(Ok(written))
     }
@@ -231,11 +272,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
+        let outcome = Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx);
+        self.note_room(outcome)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
+        let outcome = Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx);
+        self.note_room(outcome)
     }
 }
 
@@ -243,64 +286,4 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 const MAX_LINGER_OCTETS: usize = 256 * 1024;
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
-
-    use super::*;
-
-    const GET: &[u8] = b"GET /MFEw HTTP/1.1\r\n\r\n";
-
-    fn runtime() -> tokio::runtime::Runtime {
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.build().unwrap()
-    }
-
-    #[test]
-    fn client_that_shakes_hands_while_the_worker_drains_gets_no_answer() {
-        runtime().block_on(async {
-            let worker = Rc::new(Worker::empty());
-            worker.connections.begin_drain();
-            let (mut client, stream) = duplex(4096);
-            let mut session = Box::pin(Session::new(Open::new(&worker), stream, None));
-            worker.connections.finish_drain();
-            // It has not asked yet.
-            let first = std::future::poll_fn(|cx| Poll::Ready(session.as_mut().poll(cx))).await;
-            assert!(first.is_pending(), "closed before it could ask");
-            client.write_all(GET).await.unwrap();
-            session.await;
-            let mut said = String::new();
-            client.read_to_string(&mut said).await.unwrap();
-            assert!(said.starts_with("HTTP/1.1 200 OK"), "{said:?}");
-            assert!(said.contains("connection: close"), "{said:?}");
-        });
-    }
-
-    #[test]
-    fn request_that_has_come_when_the_worker_drains_is_closed_unanswered() {
-        runtime().block_on(async {
-            let worker = Rc::new(Worker::empty());
-            let (mut client, stream) = duplex(4096);
-            let session = Session::new(Open::new(&worker), stream, None);
-            client.write_all(GET).await.unwrap();
-            worker.connections.begin_drain();
-            worker.connections.finish_drain();
-            session.await;
-            let mut said = String::new();
-            client.read_to_string(&mut said).await.unwrap();
-            assert!(said.starts_with("HTTP/1.1 200 OK"), "{said:?}");
-        });
-    }
-
-    #[test]
-    fn session_that_rests_holds_up_a_drain() {
-        runtime().block_on(async {
-            let worker = Rc::new(Worker::empty());
-            let (_client, stream) = duplex(4096);
-            let session = Session::new(Open::new(&worker), stream, None);
-            worker.connections.begin_drain();
-            worker.connections.finish_drain();
-            // Ends by itself.
-            session.await;
-        });
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::{ArcSwapOption, Cache};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use hufu_loader::snapshot::Snapshot;
 use wire::request::MAX_REQUEST_OCTETS;
 use wire::time::{UnixSeconds, http_date};
@@ -73,9 +73,6 @@ pub(crate) struct Worker {
 struct Scratch {
     request: Box<[u8; MAX_REQUEST_OCTETS]>,
     answer: Box<[u8; MAX_ANSWER_OCTETS]>,
-    /// Where answers wait to be sent. Cut into pieces; once all pieces of a block are gone the block is used again, so
-    /// that answers cost no allocation.
-    arena: BytesMut,
 }
 
 impl Worker {
@@ -95,7 +92,6 @@ impl Worker {
             scratch: RefCell::new(Scratch {
                 request: Box::new([0; MAX_REQUEST_OCTETS]),
                 answer: Box::new([0; MAX_ANSWER_OCTETS]),
-                arena: BytesMut::new(),
             }),
         };
         worker.read_clock();
@@ -135,29 +131,25 @@ impl Worker {
     /// Answers a request given as octets; the octets of a signed answer are in the returned handle. None if it is to be asked
     /// live, and then nothing has been counted.
     pub(crate) fn answer(&self, request: &[u8]) -> Option<(Answer, Bytes)> {
-        let Scratch { answer, arena, .. } = &mut *self.scratch.borrow_mut();
-        self.answer_into(request, &mut answer[..], arena)
+        let answer = &mut self.scratch.borrow_mut().answer[..];
+        self.answer_into(request, answer)
     }
 
     /// Answers a request given as the path of a GET; its octets come back if it is to be asked live.
     pub(crate) fn answer_path(&self, path: &[u8]) -> Result<(Answer, Bytes), Bytes> {
-        let Scratch {
-            request,
-            answer,
-            arena,
-        } = &mut *self.scratch.borrow_mut();
+        let Scratch { request, answer } = &mut *self.scratch.borrow_mut();
         // What is not base64 is not a request: let the parser refuse the empty one.
         let octets = target::decode(path, &mut request[..]).unwrap_or(0);
         let request = &request[..octets];
-        self.answer_into(request, &mut answer[..], arena)
+        self.answer_into(request, &mut answer[..])
             .ok_or_else(|| Bytes::copy_from_slice(request))
     }
 
     /// Answers a request for which the live lane had no answer.
     pub(crate) fn answer_after(&self, lane: Said, request: &[u8]) -> (Answer, Bytes) {
-        let Scratch { answer, arena, .. } = &mut *self.scratch.borrow_mut();
-        let outcome = self.without_lane(lane, self.outcome(request, &mut answer[..]));
-        self.give(outcome, request, &answer[..], arena)
+        let answer = &mut self.scratch.borrow_mut().answer[..];
+        let outcome = self.without_lane(lane, self.outcome(request, answer));
+        self.give(outcome, request, answer)
     }
 
     /// Answers without taking the octets anywhere: `tell` sees them where they were put together. None, and nothing is
@@ -168,9 +160,7 @@ impl Worker {
         asked: Asked<'_>,
         tell: impl FnOnce(&Answer, &[u8]) -> T,
     ) -> Option<T> {
-        let Scratch {
-            request, answer, ..
-        } = &mut *self.scratch.borrow_mut();
+        let Scratch { request, answer } = &mut *self.scratch.borrow_mut();
         let question = match asked {
             Asked::InPath(path) => {
                 let octets = target::decode(path, &mut request[..]).ok()?;
@@ -187,14 +177,9 @@ impl Worker {
         Some(tell(&outcome, octets))
     }
 
-    fn answer_into(
-        &self,
-        request: &[u8],
-        out: &mut [u8],
-        arena: &mut BytesMut,
-    ) -> Option<(Answer, Bytes)> {
+    fn answer_into(&self, request: &[u8], out: &mut [u8]) -> Option<(Answer, Bytes)> {
         let outcome = self.outcome_here(request, out)?;
-        Some(self.give(outcome, request, out, arena))
+        Some(self.give(outcome, request, out))
     }
 
     /// What is to be said without asking anybody else; None if it is to be asked live.
@@ -229,16 +214,12 @@ impl Worker {
         }
     }
 
-    fn give(
-        &self,
-        outcome: Answer,
-        request: &[u8],
-        out: &[u8],
-        arena: &mut BytesMut,
-    ) -> (Answer, Bytes) {
+    /// On hyper's way an answer has octets of its own: cut from a block that others share, one that nobody reads would keep all
+    /// of the block.
+    fn give(&self, outcome: Answer, request: &[u8], out: &[u8]) -> (Answer, Bytes) {
         self.counters.note(&outcome, request, self.began.get());
         let octets = match &outcome {
-            Answer::Signed(signed) => keep(arena, &out[..signed.octets]),
+            Answer::Signed(signed) => Bytes::copy_from_slice(&out[..signed.octets]),
             Answer::Refused(refusal) => Bytes::from_static(refusal.octets()),
         };
         (outcome, octets)
@@ -257,25 +238,9 @@ impl Worker {
             answer(request, snapshot, self.now(), out)
         })
     }
-
-    /// Short octets to keep until they are sent.
-    pub(crate) fn keep(&self, octets: &[u8]) -> Bytes {
-        keep(&mut self.scratch.borrow_mut().arena, octets)
-    }
-}
-
-fn keep(arena: &mut BytesMut, octets: &[u8]) -> Bytes {
-    if arena.capacity() - arena.len() < octets.len() {
-        arena.reserve(ARENA_OCTETS.max(octets.len()));
-    }
-    arena.extend_from_slice(octets);
-    arena.split().freeze()
 }
 
 const DATE_OCTETS: usize = b"Sun, 06 Nov 1994 08:49:37 GMT".len();
-
-/// A block of the arena: some hundred answers.
-const ARENA_OCTETS: usize = 64 * 1024;
 
 #[cfg(test)]
 impl Worker {

@@ -1,5 +1,6 @@
 //! One look after the other at an edge folder, by a clock of the test's.
 
+use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,4 +58,29 @@ fn what_is_refused_is_never_tried_again_or_all_the_time() {
     assert_eq!((number(&left), left.refusal()), (1, None));
     let refused: u64 = left.refused().map(|(_, times)| times).sum();
     assert_eq!(refused, 1);
+}
+
+#[test]
+fn generation_that_trips_over_a_defect_is_tried_each_second() {
+    let mut folder = edge::Edge::filled();
+    let (mut reload, left) = reload(&folder);
+    let now = Instant::now();
+    let tried = Cell::new(0);
+    let look_after = |reload: &mut Reload, seconds| {
+        reload.look_by(now + Duration::from_secs(seconds), |_| {
+            tried.set(tried.get() + 1);
+            panic!("a defect")
+        });
+        tried.get()
+    };
+    assert_eq!(look_after(&mut reload, 0), 1);
+    assert!(left.refusal().is_some());
+    for seconds in [1, 10, 299] {
+        assert_eq!(look_after(&mut reload, seconds), 1, "{seconds}");
+    }
+    assert_eq!(look_after(&mut reload, 300), 2);
+    // The next one does not wait.
+    folder.publish(&edge::Generation::default());
+    reload.look(now + Duration::from_secs(301));
+    assert_eq!((number(&left), left.refusal()), (2, None));
 }

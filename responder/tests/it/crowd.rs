@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
-use crate::edge::{Edge, request};
+use crate::edge::{Edge, Generation, request};
 use crate::forms::post;
+use crate::http2::Frames;
 use crate::process::{Running, Says, wait_for};
 
 /// So many, unless `HUFU_CROWD` says otherwise; fewer if this process may not open as many.
@@ -83,6 +84,63 @@ fn wait_until_open(responder: &Running, connections: usize) {
         let open = responder.metric("hufu_connections_open");
         (open as usize == connections).then_some(())
     });
+}
+
+#[test]
+fn connections_of_http_2_that_read_nothing_hold_gigabytes_together() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        crl: vec![b'l'; 4_000_000],
+        ..Generation::default()
+    });
+    let flags = ["--workers", "1", "--max-connections", "800"];
+    let responder = Running::start_with(&edge, &[&flags[..], &["--idle-secs", "3600"]].concat());
+    assert_eq!(responder.ask(post(&request(1000))).says(), Says::Good);
+    let empty = anonymous_octets(responder.pid());
+
+    let mut streams = 0_u32;
+    let kept: Vec<Frames> = (0..IN_STREAMS)
+        .map(|_| {
+            let stream = reading_little(responder.ocsp);
+            // SETTINGS_INITIAL_WINDOW_SIZE: each answer may come whole, and none is read.
+            let mut frames = Frames::open_on(stream, &[0, 4, 0x3F, 0xFF, 0xFF, 0xFF]);
+            frames.take_everything();
+            for place in 0..frames.streams_allowed() {
+                frames.ask_for(1 + 2 * place, "/crl/test.crl");
+                streams += 1;
+            }
+            frames
+        })
+        .collect();
+
+    assert!(streams <= 800, "{streams} streams");
+    wait_for("all of them to be served", || {
+        let served = responder.metric("hufu_documents_total{result=\"served\"}");
+        (served == f64::from(streams)).then_some(())
+    });
+    let held = anonymous_octets(responder.pid()).saturating_sub(empty);
+    println!("{held} octets for {IN_STREAMS} connections and {streams} streams");
+    let most = IN_STREAMS * MOST_OF_A_CONNECTION + u64::from(streams) * MOST_OF_A_STREAM;
+    assert!(held < most, "{held} of {most}");
+    // The others are served as ever.
+    assert_eq!(responder.ask(post(&request(1007))).says(), Says::Revoked);
+    drop(kept);
+    wait_until_open(&responder, 0);
+}
+
+/// One in eight of the connections that are allowed.
+const IN_STREAMS: u64 = 100;
+
+/// Octets for a connection in HTTP/2 that is stuck, and for each of its streams.
+const MOST_OF_A_CONNECTION: u64 = 128 * 1024;
+const MOST_OF_A_STREAM: u64 = 24 * 1024;
+
+/// A connection whose client has little room for what it does not read.
+fn reading_little(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.connect(&address.into()).unwrap();
+    socket.into()
 }
 
 fn connect(address: SocketAddr, place: usize) -> TcpStream {

@@ -9,14 +9,14 @@ use crate::forms::get;
 use crate::process::{PATIENCE, Running, Says, wait_for};
 
 /// A connection on which frames are written by hand.
-struct Frames {
+pub(crate) struct Frames {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 /// Type, flags, stream and payload of a frame.
 #[derive(Debug)]
-struct Frame {
+pub(crate) struct Frame {
     kind: u8,
     flags: u8,
     stream: u32,
@@ -26,18 +26,25 @@ struct Frame {
 impl Frames {
     /// Connected, preface and empty SETTINGS sent.
     fn open(responder: &Running) -> Self {
-        let mut frames = Self::bare(responder);
+        Self::open_on(TcpStream::connect(responder.ocsp).unwrap(), &[])
+    }
+
+    /// The same on a connection that is there, with such settings.
+    pub(crate) fn open_on(stream: TcpStream, settings: &[u8]) -> Self {
+        let mut frames = Self::on(stream);
         // In one write: after the first octets the connection may have been refused already.
-        let settings = [0, 0, 0, SETTINGS, 0, 0, 0, 0, 0];
-        frames
-            .stream
-            .write_all(&[PREFACE, &settings].concat())
-            .unwrap();
+        let length = u8::try_from(settings.len()).unwrap();
+        let head = [0, 0, length, SETTINGS, 0, 0, 0, 0, 0];
+        let octets = [PREFACE, &head, settings].concat();
+        frames.stream.write_all(&octets).unwrap();
         frames
     }
 
     fn bare(responder: &Running) -> Self {
-        let stream = TcpStream::connect(responder.ocsp).unwrap();
+        Self::on(TcpStream::connect(responder.ocsp).unwrap())
+    }
+
+    fn on(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self {
@@ -63,6 +70,23 @@ impl Frames {
         frame.extend(stream.to_be_bytes());
         frame.extend(payload);
         self.stream.write_all(&frame)
+    }
+
+    /// How many streams the responder allows at once.
+    pub(crate) fn streams_allowed(&mut self) -> u32 {
+        let settings = self.until(SETTINGS).unwrap();
+        let told = settings.payload.chunks(6).find(|one| one[..2] == [0, 3]);
+        u32::from_be_bytes(told.unwrap()[2..].try_into().unwrap())
+    }
+
+    /// From here on the connection as a whole may be sent whatever there is.
+    pub(crate) fn take_everything(&mut self) {
+        self.send(WINDOW_UPDATE, 0, 0, &0x3FFF_FFFF_u32.to_be_bytes());
+    }
+
+    /// Asks for a document in a stream of its own.
+    pub(crate) fn ask_for(&mut self, stream: u32, path: &str) {
+        self.ask(stream, "GET", path, END_STREAM);
     }
 
     /// A request of these fields, whole or with a body to come.
@@ -191,13 +215,7 @@ fn streams_without_number_are_opened() {
     let responder = Running::start(&edge);
     let mut frames = Frames::open(&responder);
     // SETTINGS_MAX_CONCURRENT_STREAMS is told, and what is beyond it is refused.
-    let settings = frames.until(SETTINGS).unwrap();
-    let told = settings
-        .payload
-        .chunks(6)
-        .find(|one| one[..2] == [0, 3])
-        .unwrap();
-    assert_eq!(told[2..], 100_u32.to_be_bytes());
+    assert_eq!(frames.streams_allowed(), 100);
     for place in 0..101 {
         frames.ask(1 + 2 * place, "POST", "/", 0);
     }

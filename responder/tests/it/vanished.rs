@@ -6,8 +6,11 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use socket2::{SockFilter, SockRef};
 
 use crate::edge::{Edge, Generation};
@@ -29,9 +32,9 @@ fn vanish(stream: &TcpStream) {
     SockRef::from(stream).attach_filter(&drop_all).unwrap();
 }
 
-/// Whether the kernel still holds the responder's end of this connection.
-fn is_held(responder: &Running, stream: &TcpStream) -> bool {
-    let ends = format!(":{:04X}", responder.ocsp.port());
+/// Whether the kernel still holds the other end of this connection.
+fn is_held(stream: &TcpStream) -> bool {
+    let ends = format!(":{:04X}", stream.peer_addr().unwrap().port());
     let begins = format!(":{:04X}", stream.local_addr().unwrap().port());
     let table = fs::read_to_string("/proc/net/tcp").unwrap();
     table.lines().any(|line| {
@@ -59,7 +62,7 @@ fn client_that_has_vanished_holds_a_connection_or_the_kernels_memory() {
         answered.read_exact(&mut [0; 15]).unwrap();
     }
     for stream in [&resting, &halfway, &reading] {
-        assert!(is_held(&responder, stream));
+        assert!(is_held(stream));
         vanish(stream);
     }
 
@@ -72,6 +75,69 @@ fn client_that_has_vanished_holds_a_connection_or_the_kernels_memory() {
     }
     // Closed in good order, megabytes would wait in the kernel for acknowledgements, for a minute and a half.
     wait_for("the kernel to forget what was not sent", || {
-        (!is_held(&responder, &reading)).then_some(())
+        (!is_held(&reading)).then_some(())
     });
+}
+
+#[test]
+fn client_behind_tls_that_has_vanished_holds_the_kernels_memory() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        crl: vec![b'l'; 20_000_000],
+        ..Generation::default()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let [chain, key] = ["chain.pem", "key.pem"].map(|name| folder.path().join(name));
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(&chain, own.cert.pem()).unwrap();
+    fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let flags = [
+        "--tls",
+        "127.0.0.1:0",
+        "--idle-secs",
+        "2",
+        "--tls-certificate",
+    ];
+    let files = [chain.to_str().unwrap(), "--tls-key", key.to_str().unwrap()];
+    let responder = Running::start_with(&edge, &[&flags[..], &files].concat());
+    let said = wait_for("the address behind TLS", || {
+        responder.logged("behind TLS as well").pop()
+    });
+    let (_, address) = said.split_once("tls=").unwrap();
+    let address = address.split_whitespace().next().unwrap();
+
+    let mut reading = shake(address.parse().unwrap(), own.cert.der());
+    reading
+        .write_all(b"GET /crl/test.crl HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    reading.read_exact(&mut [0; 15]).unwrap();
+    assert!(is_held(&reading.sock));
+    vanish(&reading.sock);
+
+    wait_for("it to be given up", || {
+        (responder.metric("hufu_connections_open") == 0.0).then_some(())
+    });
+    wait_for("the kernel to forget what was not sent", || {
+        (!is_held(&reading.sock)).then_some(())
+    });
+}
+
+/// A client behind TLS that believes this certificate.
+fn shake(
+    address: SocketAddr,
+    certificate: &CertificateDer<'static>,
+) -> StreamOwned<ClientConnection, TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    StreamOwned::new(session, stream)
 }
