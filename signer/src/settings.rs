@@ -107,6 +107,7 @@ impl Default for SettingsConfig {
             refresh_threads: 0,
             status_memory_mib: 64,
             status_check_secs: 86_400,
+            // CABF BR §4.9.9: an answer is there a quarter of an hour after its certificate at the latest.
             poll_millis: 100,
             organisation: "Hufu Demonstration".to_owned(),
             crl: BTreeMap::new(),

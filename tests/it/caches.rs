@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hufu_tests::http::{self, Connection, Response};
-use hufu_tests::office::Responder;
-use hufu_tests::pki::{Answer, Status};
+use hufu_tests::office::{Office, Responder, serial_octets};
+use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
 use hufu_tests::process::{Running, free_address, wait_until};
 use hufu_tests::root;
 use hufu_tests::served::{Served, curl};
@@ -30,7 +32,10 @@ enum Program {
 
 impl Cached {
     fn start(program: Program, flags: &[&str]) -> Self {
-        let responder = Served::shared().another(flags);
+        Self::before(Served::shared().another(flags), program)
+    }
+
+    fn before(responder: Responder, program: Program) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let log = folder.path().join("log");
@@ -269,6 +274,71 @@ fn asks_again_when_the_time_is_up(program: Program) {
     );
 }
 
+/// What this cache says of the certificate behind a target.
+fn said(cached: &Cached, target: &str) -> Result<Status, u8> {
+    match Answer::read(&cached.get(target, &[]).body) {
+        Answer::Signed(basic) => Ok(basic.singles[0].status),
+        Answer::Refused(status) => Err(status),
+    }
+}
+
+/// Issued: good at once, though asked about too early. Revoked: so said as soon as the kept answer's time is up.
+#[test]
+fn cache_goes_on_saying_good_of_what_was_revoked_or_nothing_of_what_was_issued() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office::found(&folder.path().join("data"));
+    let edge = office.data.join("edge");
+    let publish = || {
+        office.publish();
+        let _ = office.follow(&office.store(), &edge).ok();
+    };
+    let first = office.enrol("p256", "unit");
+    publish();
+    let caches = [Program::Nginx, Program::Varnish].map(|program| {
+        let responder = office.responder_with(&edge, &["--max-age-secs", "2"]);
+        Cached::before(responder, program)
+    });
+    let issuer = office.certificate("p256", "issuer");
+    let target = |serial: &str| {
+        let id = cert_id(
+            Hash::Sha1,
+            Parameters::Null,
+            &issuer,
+            &serial_octets(serial),
+        );
+        let text = STANDARD.encode(request(&[&id], None));
+        let escaped = text.replace('+', "%2B").replace('/', "%2F");
+        format!("/{}", escaped.replace('=', "%3D"))
+    };
+    let everywhere = |what: &str, is_so: &dyn Fn(&Cached) -> bool| {
+        for cached in &caches {
+            wait_until(what, PATIENCE, || is_so(cached));
+        }
+    };
+
+    // In the registry, and published only after somebody has asked.
+    let issued = target(&office.enrol("p256", "device")[first.len()]);
+    for cached in &caches {
+        assert_eq!(said(cached, &issued), Err(6), "unauthorized");
+    }
+    publish();
+    everywhere("it is good", &|cached| {
+        said(cached, &issued) == Ok(Status::Good)
+    });
+
+    let revoked = target(&first[0]);
+    everywhere("good is kept", &|cached| {
+        let answer = cached.get(&revoked, &[]);
+        assert_eq!(Answer::read(&answer.body).single().status, Status::Good);
+        served_from_cache(&answer)
+    });
+    office.revoke("p256", &first[0]);
+    publish();
+    let is_revoked = |cached: &Cached| matches!(said(cached, &revoked), Ok(Status::Revoked(..)));
+    everywhere("it is revoked", &is_revoked);
+    assert!(caches.iter().all(is_revoked), "good again");
+}
+
 #[test]
 fn nginx_keeps_what_it_may_not_or_nothing_at_all() {
     keeps_what_it_may_and_nothing_else(Program::Nginx);
@@ -288,3 +358,6 @@ fn varnish_keeps_what_it_may_not_or_nothing_at_all() {
 fn varnish_serves_past_max_age() {
     asks_again_when_the_time_is_up(Program::Varnish);
 }
+
+/// An unoptimised build on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);

@@ -269,6 +269,6 @@ const HEAD: &str = "\
 
 Each MUST and SHOULD of the standards that concern a status service, in our words: kept where, held to it by which test; or not
 kept, and why. Made from the lines above the code and the tests by `tests/it/conformance.rs`; what is not done comes from
-`docs/conformance-open.toml`. CABF BR are the Baseline Requirements of the CA/Browser Forum, which bind nobody here and make a
-good bar.
+`docs/conformance-open.toml`. RFC 9919 is read as it was published in July 2026. CABF BR are the Baseline Requirements of the
+CA/Browser Forum, which bind nobody here and make a good bar.
 ";

@@ -195,6 +195,7 @@ fn patient(lines: &str) -> String {
 /// An unoptimised build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+// CABF BR §4.9.9: an answer is there a quarter of an hour after its certificate at the latest.
 #[test]
 fn the_commands_it_prints_work_as_they_stand() {
     let folder = tempfile::tempdir().unwrap();

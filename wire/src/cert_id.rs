@@ -22,7 +22,7 @@ use crate::{Rule, oid};
 pub enum CertIdHash {
     /// What nearly every client asks with (RFC 5019 §2.1.1).
     Sha1,
-    /// RFC 9919 §3.1.1 prefers it.
+    /// RFC 9919 §3.1.1: clients ask by SHA-256; those that still ask by SHA-1 are answered by it.
     Sha256,
     /// With SM2 issuers.
     Sm3,

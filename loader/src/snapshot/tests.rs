@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use wire::algorithm::SignatureAlgorithm::{
     self, EcdsaP256Sha256, EcdsaP384Sha384, Rsa2048Sha256, Sm2Sm3,
 };
+use wire::cert_id::{IssuerId, cert_id_prefix};
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 
@@ -342,4 +343,43 @@ fn a_repaired_file_stays_mapped_as_it_was_damaged() {
     second.touch_new(Some(&first));
     let now = second.pack(*digest).unwrap();
     assert!(!std::sync::Arc::ptr_eq(pack, now));
+}
+
+#[test]
+fn one_of_many_issuers_is_answered_for_another_or_each_keeps_a_file_open() {
+    const ISSUERS: usize = 500;
+    let hashes: Vec<blake3::Hash> = (0..ISSUERS)
+        .map(|number| blake3::hash(&number.to_be_bytes()))
+        .collect();
+    // The serial is the same with all of them; each revoked it at another moment.
+    let status = |number: usize| revoked(NOW + number as u64);
+    let pack = |(number, hash): (usize, &blake3::Hash)| {
+        let mut shared = shared(1, &[EcdsaP256Sha256], 1);
+        let variant = &mut shared.variants[0];
+        let octets = &hash.as_bytes()[..variant.form.hash.octets()];
+        variant.prefix = cert_id_prefix(variant.form, octets, octets).unwrap();
+        let mut spec = spec(1, WHOLE, 1, shared);
+        spec.issuer = IssuerId(*hash.as_bytes().first_chunk().unwrap());
+        (spec, Rows::from([(serial(7), (status(number), 0))]))
+    };
+    let packs: Vec<_> = hashes.iter().enumerate().map(pack).collect();
+    let rig = Rig::new();
+    rig.publish(&packs);
+
+    let open_files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open_files();
+    let snapshot = rig.open();
+    // Other tests open files meanwhile, but not hundreds.
+    let more = open_files().saturating_sub(before);
+    assert!(more < ISSUERS / 2, "{more} files are kept open");
+    assert_eq!(snapshot.issuers().count(), ISSUERS);
+    for (number, (spec, _)) in packs.iter().enumerate() {
+        let prefix = &spec.shared.variants[0].prefix;
+        match snapshot.lookup(prefix, serial(7).content()) {
+            Lookup::Found(found) => assert_eq!(found.status, status(number), "{number}"),
+            other => panic!("{number}: {other:?}"),
+        }
+        let unknown = snapshot.lookup(prefix, serial(8).content());
+        assert!(matches!(unknown, Lookup::UnknownSerial), "{unknown:?}");
+    }
 }

@@ -30,7 +30,11 @@ const FROM_ONE: usize = 20_000;
 #[test]
 fn memory_grows_without_bound_with_resting_connections() {
     let wanted = std::env::var("HUFU_CROWD").map_or(CROWD, |number| number.parse().unwrap());
-    let crowd = wanted.min(descriptors().saturating_sub(OTHERS));
+    let files = descriptors();
+    let crowd = wanted.min(files.saturating_sub(OTHERS));
+    if crowd < wanted {
+        println!("{crowd} instead of {wanted}: a process may open {files} files here (ulimit -n)");
+    }
     let edge = Edge::filled();
     let flags = [
         "--workers",

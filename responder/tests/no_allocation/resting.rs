@@ -28,7 +28,13 @@ fn resting_connection_takes_a_buffer() {
     // Both ends are this process.
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = limit.unwrap_or(u64::MAX).saturating_sub(500) as usize / 2;
-    let many = resting().min(files);
+    let wanted = resting();
+    let many = wanted.min(files);
+    if many < wanted {
+        println!(
+            "{many} instead of {wanted}: this process has room for {files} connections with both their ends (ulimit -n)"
+        );
+    }
     // So many handshakes would take a minute, and tell nothing more; one in eight may speak HTTP/2.
     let some = many.min(many / 10 + 300);
 

@@ -192,6 +192,7 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
         wire_date(by.at)
     );
     let not_before = prepare::start(by.at);
+    // RFC 9919 §3.2.2: the certificate of a delegate, which nobody checks, is short-lived and renewed in time.
     let not_after = (not_before + office.settings.ocsp_signer_validity_secs).min(issuer.not_after);
     let encode = || CaError::encode("OCSP signer extensions");
     let draft = Draft {

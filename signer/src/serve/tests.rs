@@ -327,6 +327,7 @@ fn a_revocation_waits_for_the_next_renewal() {
     assert_eq!(pass(&mut shift, now()), []);
 }
 
+// RFC 9919 §3.2.2: the certificate of a delegate, which nobody checks, is short-lived and renewed in time.
 #[test]
 fn a_week_off_leaves_stale_windows_or_dead_signers() {
     let folder = tempfile::tempdir().unwrap();

@@ -135,6 +135,7 @@ pub fn assemble(
     cursor.header(tag::context_constructed(0), tlv_len(envelope.bytes));
     cursor.header(tag::SEQUENCE, envelope.bytes);
     // RFC 6960 §4.2.1: a responder can answer with a basic response, whose value is the DER of BasicOCSPResponse.
+    // RFC 9919 §3.2.1: a response is a BasicOCSPResponse, and named so.
     cursor.put(oid::OCSP_BASIC);
     cursor.header(tag::OCTET_STRING, tlv_len(envelope.basic));
     cursor.header(tag::SEQUENCE, envelope.basic);
@@ -240,6 +241,7 @@ fn put_tbs(cursor: &mut Cursor<'_>, parts: &TbsParts<'_>, lengths: &Lengths) {
     cursor.put(&[tag::context_constructed(2), 22, tag::OCTET_STRING, 20]);
     // RFC 9919 §3.2.2: the responder names itself by its key.
     cursor.put(parts.key_hash);
+    // RFC 9919 §3.2.4: producedAt is when it was signed.
     put_time(cursor, parts.produced_at);
     cursor.header(tag::SEQUENCE, tlv_len(lengths.single));
     cursor.header(tag::SEQUENCE, lengths.single);

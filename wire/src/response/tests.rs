@@ -85,7 +85,7 @@ fn what_is_served_is_what_was_signed() {
     }
 }
 
-// RFC 9919 §3.2.4: thisUpdate and nextUpdate both stand in every answer.
+// RFC 9919 §3.2.4: thisUpdate and nextUpdate both stand in every answer; producedAt is when it was signed.
 #[test]
 fn each_field_comes_back() {
     let certs = [0xa0, 4, 0x30, 2, 5, 0];

@@ -8,4 +8,5 @@ mod oracle_crl;
 mod oracle_request;
 mod oracle_response;
 mod oracle_several;
+mod published_example;
 mod strategies;

@@ -89,6 +89,7 @@ proptest! {
         prop_assert_eq!(&rasn::der::encode(&outer).unwrap(), &octets);
         let inner = outer.bytes.unwrap().response;
         // RFC 6960 §4.2.1: a responder can answer with a basic response, whose value is the DER of BasicOCSPResponse.
+        // RFC 9919 §3.2.1: a response is a BasicOCSPResponse, and named so.
         let basic: rasn_ocsp::BasicOcspResponse = rasn::der::decode(&inner).unwrap();
         prop_assert_eq!(rasn::der::encode(&basic).unwrap(), inner.to_vec());
 

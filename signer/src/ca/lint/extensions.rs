@@ -11,6 +11,7 @@ pub(super) const RULES: &[Rule] = &[
     constraints,
     ocsp_signer,
     locations,
+    revocable,
 ];
 
 fn unique(case: &Case<'_>) -> Result<(), LintError> {
@@ -113,6 +114,17 @@ fn ocsp_signer(case: &Case<'_>) -> Result<(), LintError> {
     Ok(())
 }
 
+/// RFC 9608 §3: noRevAvail stands in no authority's certificate, nor beside where a list or a responder is, as every other of
+/// ours says.
+fn revocable(case: &Case<'_>) -> Result<(), LintError> {
+    let mut extensions = case.certificate.extensions().iter();
+    must(
+        extensions.all(|extension| extension.oid.to_id_string() != NO_REV_AVAIL),
+        "what can be revoked must not say that nobody tells so",
+        "RFC 9608 §3",
+    )
+}
+
 fn locations(case: &Case<'_>) -> Result<(), LintError> {
     if case.purpose == Purpose::Root || case.purpose.is_responder() {
         return Ok(());
@@ -178,3 +190,6 @@ const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
 fn is_http(name: &GeneralName<'_>) -> bool {
     matches!(name, GeneralName::URI(uri) if uri.starts_with("http://") || uri.starts_with("https://"))
 }
+
+/// id-ce-noRevAvail
+const NO_REV_AVAIL: &str = "2.5.29.56";

@@ -7,6 +7,7 @@ use crate::ca::prepare::{self, Draft};
 use crate::ca::tests::{founded, now};
 use crate::key;
 use der::Decode;
+use der::asn1::OctetString;
 use wire::time::UnixSeconds;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::KeyUsages;
@@ -209,6 +210,18 @@ fn an_extension_twice_passes() {
     let again = bench.draft.extensions[0].clone();
     bench.draft.extensions.push(again);
     assert!(bench.rule().starts_with("no extension may stand twice"));
+}
+
+// RFC 9608 §3: noRevAvail does not stand beside where a list or a responder is.
+#[test]
+fn a_certificate_of_which_nobody_would_tell_that_it_is_revoked_passes() {
+    let mut bench = bench();
+    bench.draft.extensions.push(Extension {
+        extn_id: "2.5.29.56".parse().unwrap(),
+        critical: false,
+        extn_value: OctetString::new([5, 0]).unwrap(),
+    });
+    assert!(bench.rule().starts_with("what can be revoked must not"));
 }
 
 #[test]
