@@ -123,26 +123,40 @@ const LONGEST_NANOS: u64 = 60_000_000_000;
 fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     buffer.clear();
     let mut piece = [0; 8192];
-    loop {
+    while !is_whole(buffer)? {
         let octets = stream.read(&mut piece)?;
         if octets == 0 {
             return Err(std::io::Error::other("closed before the answer"));
         }
         buffer.extend_from_slice(&piece[..octets]);
-        let Some(end) = buffer.windows(4).position(|four| four == b"\r\n\r\n") else {
-            continue;
-        };
-        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length:"))
-            .and_then(|length| length.trim().parse::<usize>().ok())
-            .ok_or_else(|| std::io::Error::other("no Content-Length"))?;
-        if !head.starts_with("http/1.1 200") {
-            return Err(std::io::Error::other(head));
-        }
-        if buffer.len() >= end + 4 + length {
-            return Ok(());
-        }
     }
+    Ok(())
 }
+
+/// Whether these octets are a response with a Content-Length to its end.
+///
+/// # Errors
+/// When it is another than 200.
+pub(crate) fn is_whole(answer: &[u8]) -> std::io::Result<bool> {
+    let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else {
+        return Ok(false);
+    };
+    let head = &answer[..end];
+    if !head.starts_with(b"HTTP/1.1 200") {
+        let head = String::from_utf8_lossy(head).into_owned();
+        return Err(std::io::Error::other(head));
+    }
+    let length = head.split(|octet| *octet == b'\n').find_map(|line| {
+        let (name, value) = line.split_at_checked(LENGTH.len())?;
+        let value = name.eq_ignore_ascii_case(LENGTH).then_some(value)?;
+        std::str::from_utf8(value)
+            .ok()?
+            .trim()
+            .parse::<usize>()
+            .ok()
+    });
+    let length = length.ok_or_else(|| std::io::Error::other("no Content-Length"))?;
+    Ok(answer.len() >= end + 4 + length)
+}
+
+const LENGTH: &[u8] = b"content-length:";

@@ -3,6 +3,7 @@
 //! - [`ask`]: a client that asks about one certificate again and again.
 //! - [`contenders`]: the servers that are compared.
 //! - [`crl`]: synthetic CRLs.
+//! - [`demo`]: the demo of `hufu up`, its responder and its live lane.
 //! - [`flood`]: steady loads and how long each answer took.
 //! - [`issuer`]: a throw-away CA and its delegated responder.
 //! - [`mod@line`]: signer, loader, follower and responder, as production runs them.
@@ -10,13 +11,16 @@
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
 //! - [`server`]: a server process pinned to one core and the processor time it has used.
+//! - [`slices`]: what was counted while loads ran, and what of it was whose.
 //! - [`load`]: one run of `wrk` on another core.
+//! - [`timetable`]: requests that leave when they are due, from one thread.
 //!
 //! Figures are ratios taken side by side in one run; an absolute figure means little on another machine.
 
 pub mod ask;
 pub mod contenders;
 pub mod crl;
+pub mod demo;
 pub mod flood;
 pub mod issuer;
 pub mod line;
@@ -25,3 +29,5 @@ pub mod memory;
 pub mod population;
 pub mod requests;
 pub mod server;
+pub mod slices;
+pub mod timetable;

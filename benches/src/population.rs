@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hufu_loader::durable::FsDisk;
 use hufu_loader::manifest::ObjectEntry;
-use hufu_loader::object::Sealed;
+use hufu_loader::object::{DocumentKind, NewDocument, Sealed, seal_document};
 use hufu_loader::pack::{PackSpec, PackWriter, Scope};
 use hufu_loader::publish::{Edition, Publisher};
 use hufu_loader::seal::SealKey;
@@ -53,7 +53,12 @@ pub struct Plan {
     pub tiers: bool,
     /// Octets of memory to sort in.
     pub memory: usize,
+    /// Octets of the document at [`LIST_PATH`]; none if zero.
+    pub list_octets: usize,
 }
+
+/// Where the list of a population is, if it has one. What it holds means nothing.
+pub const LIST_PATH: &str = "/crl/synthetic.crl";
 
 impl Default for Plan {
     fn default() -> Self {
@@ -65,6 +70,7 @@ impl Default for Plan {
             shards: 1,
             tiers: false,
             memory: 256 << 20,
+            list_octets: 0,
         }
     }
 }
@@ -140,6 +146,17 @@ impl Population {
             for (tier, thousandths) in TIERS.into_iter().enumerate() {
                 added.push(works.tier(tier as u64, plan.records * thousandths / 1000)?);
             }
+        }
+        if plan.list_octets > 0 {
+            let document = NewDocument {
+                kind: DocumentKind::Crl,
+                name: LIST_PATH.rsplit('/').next().unwrap_or_default(),
+                issuer: issuer.id,
+                last_modified: now,
+                expires: Some(now + VALIDITY_SECS),
+                octets: &vec![0; plan.list_octets],
+            };
+            added.push(seal_document(&FsDisk, publisher.store(), &document)?);
         }
         let objects = added.iter().map(|sealed| sealed.entry().clone()).collect();
         publisher.publish(&Edition {

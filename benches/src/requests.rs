@@ -106,16 +106,32 @@ pub fn write_script(
         Carriage::Pipelined => PIPELINE_DEPTH,
         Carriage::KeepAlive | Carriage::AConnectionARequest => 1,
     };
+    let groups = questions.chunks_exact(at_once).map(|group| {
+        let requests = group.iter();
+        let requests = requests.map(|question| http_request(question, method, carriage));
+        requests.collect::<Vec<_>>().concat()
+    });
+    let name = format!("{}-{}", method.name(), carriage.name());
+    write_script_of(folder, &name, groups)
+}
+
+/// The same of whole HTTP requests, or of some to be sent at once.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn write_script_of(
+    folder: &Path,
+    name: &str,
+    requests: impl IntoIterator<Item = impl AsRef<[u8]>>,
+) -> std::io::Result<PathBuf> {
     let mut script = String::from("local requests = {\n");
-    for group in questions.chunks_exact(at_once) {
+    for request in requests {
         script.push('"');
-        for question in group {
-            quote(&http_request(question, method, carriage), &mut script);
-        }
+        quote(request.as_ref(), &mut script);
         script.push_str("\",\n");
     }
     script.push_str(SCRIPT_END);
-    let path = folder.join(format!("{}-{}.lua", method.name(), carriage.name()));
+    let path = folder.join(format!("{name}.lua"));
     fs::write(&path, script)?;
     Ok(path)
 }

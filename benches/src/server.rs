@@ -106,6 +106,33 @@ impl Server {
             .map(run_time_of)
             .sum()
     }
+
+    /// The same of the one thread of this name, and how long that has waited for its core meanwhile.
+    ///
+    /// # Errors
+    /// When there is no such thread.
+    pub fn thread_nanos(&self, name: &str) -> std::io::Result<[u64; 2]> {
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let task = task?.path();
+            if fs::read_to_string(task.join("comm"))?.trim() == name {
+                return ran_and_waited(&task);
+            }
+        }
+        Err(std::io::Error::other(format!("it has no thread {name}")))
+    }
+}
+
+/// Nanoseconds that a task (`/proc/…/task/…`) has run, and that it has waited for a core while it could have run.
+///
+/// # Errors
+/// When it has gone.
+pub fn ran_and_waited(task: &Path) -> std::io::Result<[u64; 2]> {
+    let stat = fs::read_to_string(task.join("schedstat"))?;
+    let mut fields = stat.split_whitespace().map(str::parse::<u64>);
+    match (fields.next(), fields.next()) {
+        (Some(Ok(ran)), Some(Ok(waited))) => Ok([ran, waited]),
+        _ => Err(std::io::Error::other("the scheduler counts nothing here")),
+    }
 }
 
 /// Sends `request` to `address` on a connection of its own and returns everything the server says until it closes
@@ -152,12 +179,8 @@ impl Server {
 fn run_time_of(pid: u32) -> std::io::Result<u64> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(task?.path().join("schedstat"))?;
-        nanos += stat
-            .split(' ')
-            .next()
-            .and_then(|field| field.parse::<u64>().ok())
-            .unwrap_or(0);
+        let [ran, _] = ran_and_waited(&task?.path())?;
+        nanos += ran;
     }
     Ok(nanos)
 }

@@ -12,8 +12,8 @@ use std::time::Instant;
 use clap::Parser;
 use hufu_benches::contenders::{body, real_answer, start_floor, start_hufu, start_nginx};
 use hufu_benches::load::{Shape, drive};
-use hufu_benches::population::{Plan, Population};
-use hufu_benches::requests::{Carriage, Method, write_script};
+use hufu_benches::population::{LIST_PATH, Plan, Population};
+use hufu_benches::requests::{Carriage, Method, write_script, write_script_of};
 use hufu_benches::server::{Server, ask, raise_file_limit};
 use serde_json::{Value, json};
 
@@ -41,6 +41,9 @@ struct Args {
     /// The wide table.
     #[arg(long)]
     full: bool,
+    /// Octets of a list that is fetched whole, over and over, beside nginx sending the same file [with --full 50000000].
+    #[arg(long, value_name = "OCTETS")]
+    list: Option<usize>,
     /// Print the figures as one JSON object on the last line.
     #[arg(long)]
     json: bool,
@@ -60,6 +63,11 @@ impl Args {
     fn records(&self) -> u64 {
         let default = if self.full { 10_000_000 } else { 1_000_000 };
         self.records.unwrap_or(default)
+    }
+
+    fn list_octets(&self) -> usize {
+        let default = if self.full { 50_000_000 } else { 0 };
+        self.list.unwrap_or(default)
     }
 
     fn connections(&self) -> Vec<u32> {
@@ -179,6 +187,7 @@ fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         folder.path(),
         &Plan {
             records: args.records(),
+            list_octets: args.list_octets(),
             ..Plan::default()
         },
     )?;
@@ -204,11 +213,52 @@ fn compare(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     for row in &rows {
         println!("{}", row.line(median));
     }
+    let list = match args.list_octets() {
+        0 => Value::Null,
+        octets => list(args, &field, folder.path(), octets)?,
+    };
     eprintln!("took {:.0} s", begun.elapsed().as_secs_f64());
     if args.json {
-        println!("{}", figures(args.records(), &rows));
+        let mut figures = figures(args.records(), &rows);
+        figures["list"] = list;
+        println!("{figures}");
     }
     Ok(())
+}
+
+/// A list of `octets`, fetched whole by a few clients at once: microseconds for each million octets, printed and told.
+fn list(
+    args: &Args,
+    field: &Field,
+    folder: &Path,
+    octets: usize,
+) -> Result<Value, Box<dyn std::error::Error>> {
+    let request = format!("GET {LIST_PATH} HTTP/1.1\r\nHost: ocsp\r\n\r\n");
+    let answer = ask(field.hufu.address(), request.as_bytes())?;
+    if body(&answer).len() != octets {
+        return Err("hufu does not send the list".into());
+    }
+    let folder = folder.join("list");
+    std::fs::create_dir(&folder)?;
+    let nginx = start_nginx(&folder, &answer)?;
+    let script = write_script_of(&folder, "list", [request.as_bytes()])?;
+    let shape = Shape {
+        connections: 4,
+        seconds: args.seconds,
+    };
+    let (mut hufu, mut beside) = (Vec::new(), Vec::new());
+    for _ in 0..args.rounds {
+        for (server, rounds) in [(&nginx, &mut beside), (&field.hufu, &mut hufu)] {
+            let micros = micros_an_answer(server, &script, shape)?;
+            rounds.push(micros / octets as f64 * 1e6);
+        }
+    }
+    let [nginx, hufu] = [beside, hufu].map(|rounds| median(&rounds).unwrap_or(f64::NAN));
+    println!(
+        "a list of {octets} octets, µs for each million of them: nginx (sendfile) {nginx:.1}, hufu {hufu:.1}, hufu/nginx {:.2}",
+        hufu / nginx
+    );
+    Ok(json!({ "octets": octets, "nginx_us_a_million": nginx, "hufu_us_a_million": hufu }))
 }
 
 /// Every answer so far was signed, by hufu's own count: to `wrk` an `unauthorized` looks as good as a `good`.

@@ -1,51 +1,57 @@
 //! What a flood of nonces costs those who ask without one.
 //!
-//! A demo is founded by `hufu up`, then served by one responder worker on the first core; the live lane and the clients have
-//! the second, where lane and flood stand back for the others (`nice`). Three loads take turns, slice by slice: GETs of
-//! pre-signed answers at 30 % of what the responder can do, alone, with a quarter of the flood beside them, and with all of
-//! it.
+//! A demo is founded by `hufu up`, then served by one responder worker, alone on the first core. GETs of pre-signed answers
+//! leave at 30 % of what the responder can do, from one thread on the second core. The flood's clients and the live lane
+//! have a core of their own each where there are four; else they share the second with the GETs' client, in the
+//! scheduler's idle class: they run only while nobody else there wants to. What the lane serves so is measured first, and
+//! the flood is a multiple of it.
 //!
-//! The scheduler counts the responder's processor time, but not for whom. Two floods that differ make two equations:
-//! time = plain answers × what one costs + answers of the lane × what one of those costs. Their solution is what a
-//! plain answer costs under the flood; without it there is nothing to divide. (A nonce for which the lane has no room is
-//! answered like a plain request, and counts as one.) What a plain answer takes between the reading of its request and its
-//! octets, the responder's own histogram tells; answers of the lane are not in it.
+//! Everything is taken in rounds of four slices:
+//!
+//! | slice | GETs | nonces | tells |
+//! |---|---|---|---|
+//! | quiet | yes | none | what a pre-signed answer costs, and how long it takes |
+//! | trickle | none | half of what the lane serves | what an answer of the lane costs the responder |
+//! | torrent | none | the flood | what one costs that the lane had no room for |
+//! | flooded | yes | the flood | the rest, after those two have been taken off, is the pre-signed answers' |
+//!
+//! Processor time is that of the serving thread, by the scheduler's count. The exchange with the lane runs on that thread too,
+//! hence the slices without GETs: their costs are counted by themselves, not solved out of a sum. Ratios are taken
+//! round by round, and their quartiles say how far to trust the median.
 
 use std::error::Error;
-use std::fs;
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use clap::Parser;
-use hdrhistogram::Histogram;
-use hufu_benches::flood::{Load, times};
-use hufu_benches::requests::{Carriage, Method, http_request};
-use hufu_benches::server::{Server, ask, cores};
-use hufu_loader::seal::read_pins;
-use hufu_loader::snapshot::Snapshot;
-use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use hufu_benches::demo::{Killed, Messages, found, free, requests, start_lane, start_responder};
+use hufu_benches::server::{Server, ask, cores, ran_and_waited};
+use hufu_benches::slices::{Kind, Nonces, Slice, quartiles};
+use hufu_benches::timetable::{Kept, Timetable};
+use rustix::thread::{CpuSet, gettid, sched_getaffinity, sched_setaffinity};
 use serde_json::json;
-use wire::request::build_request;
 
 /// Measure pre-signed answers, quiet and under a flood of nonces.
 #[derive(Parser)]
 struct Args {
-    /// Nonces a second.
-    #[arg(long, default_value_t = 5_000.0)]
-    flood: f64,
+    /// The flood, in multiples of the nonces that the lane serves on this machine.
+    #[arg(long, default_value_t = 2.0)]
+    times: f64,
+    /// The flood in nonces a second, whatever the lane serves.
+    #[arg(long)]
+    flood: Option<f64>,
     /// Connections that carry the flood.
     #[arg(long, default_value_t = 32)]
     flood_connections: u32,
     /// Connections of those who ask without a nonce.
     #[arg(long, default_value_t = 16)]
     connections: u32,
-    /// Slices of each load.
-    #[arg(long, default_value_t = 20)]
-    slices: u32,
-    /// Milliseconds a slice lasts.
+    /// Rounds of four slices.
+    #[arg(long, default_value_t = 16)]
+    rounds: u32,
+    /// Milliseconds that a slice with GETs lasts; one without lasts half as long.
     #[arg(long, default_value_t = 1_500)]
     slice_millis: u64,
     /// Share of the responder's capacity that the GETs take.
@@ -66,25 +72,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// What was measured under one kind of load, all its slices together.
-struct Sum {
-    /// Processor time of the responder, nanoseconds.
-    spent: f64,
-    /// Pre-signed answers: to GETs, and to nonces for which the lane had no room.
-    plain: f64,
-    /// Answers of the lane.
-    live: f64,
-    /// Seconds and number of answers by hufu's own histogram: from reading a request to its pre-signed answer.
-    inside: [f64; 2],
-    /// How long GETs took, nanoseconds.
-    times: Histogram<u64>,
-}
-
 /// What the responder has counted so far.
 #[derive(Clone, Copy)]
 struct Counted {
-    spent: f64,
+    /// Its serving thread, nanoseconds: has run, has waited for its core.
+    ran: f64,
+    waited: f64,
+    /// Answers of the lane.
     live: f64,
+    /// Seconds and number of answers by hufu's own histogram: from reading a request to its pre-signed answer.
     inside: [f64; 2],
 }
 
@@ -98,89 +94,164 @@ impl Counted {
                 .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
                 .sum()
         };
+        let [ran, waited] = hufu.thread_nanos(SERVING_THREAD)?;
         Ok(Self {
+            ran: ran as f64,
+            waited: waited as f64,
             live: sum("hufu_live_requests_total{outcome=\"answered\"}")
                 + sum("hufu_live_requests_total{outcome=\"cached\"}"),
             inside: [
                 sum("hufu_ocsp_duration_seconds_sum"),
                 sum("hufu_ocsp_duration_seconds_count"),
             ],
-            spent: hufu.run_time_nanos()? as f64,
         })
     }
 }
 
-impl Sum {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            spent: 0.0,
-            plain: 0.0,
-            live: 0.0,
-            inside: [0.0; 2],
-            times: times()?,
+/// Which core is whose, by number.
+struct Places {
+    lane: usize,
+    gets: usize,
+    flood: usize,
+    /// Lane and flood run only while the GETs' client does not want to.
+    shared: bool,
+}
+
+impl Places {
+    fn of_this_machine() -> std::io::Result<Self> {
+        let (_, second) = cores()?;
+        let second = second.parse().map_err(std::io::Error::other)?;
+        let allowed = sched_getaffinity(None)?;
+        let usable: Vec<_> = (0..CpuSet::MAX_CPU)
+            .filter(|&core| allowed.is_set(core))
+            .collect();
+        Ok(match usable[..] {
+            [_, gets, flood, lane, ..] => Self {
+                lane,
+                gets,
+                flood,
+                shared: false,
+            },
+            _ => Self {
+                lane: second,
+                gets: second,
+                flood: second,
+                shared: true,
+            },
         })
-    }
-
-    /// Adds a slice: GETs, which `gets` describes, and a flood beside them.
-    fn add(
-        &mut self,
-        rig: &Rig,
-        gets: &Load<'_>,
-        flood: Option<Load<'_>>,
-    ) -> Result<(), Box<dyn Error>> {
-        let before = Counted::now(&rig.hufu, rig.admin)?;
-        let (gets, flood) = std::thread::scope(|scope| {
-            let flood = flood.map(|flood| scope.spawn(move || flood.run()));
-            let gets = gets.run();
-            let flood = flood.map(|flood| flood.join().map_err(|_| "a client panicked"));
-            (gets, flood)
-        });
-        let gets = gets?;
-        let nonces = match flood {
-            Some(flood) => flood??.answers,
-            None => 0,
-        };
-        let after = Counted::now(&rig.hufu, rig.admin)?;
-        let live = after.live - before.live;
-        self.spent += after.spent - before.spent;
-        self.live += live;
-        self.plain += gets.answers as f64 + nonces as f64 - live;
-        for (sum, (after, before)) in self
-            .inside
-            .iter_mut()
-            .zip(after.inside.into_iter().zip(before.inside))
-        {
-            *sum += after - before;
-        }
-        self.times += gets.times;
-        Ok(())
-    }
-
-    /// Microseconds.
-    fn time_at(&self, quantile: f64) -> f64 {
-        self.times.value_at_quantile(quantile) as f64 / 1e3
-    }
-
-    /// Microseconds from reading a request to its answer, in the mean.
-    fn inside(&self) -> f64 {
-        self.inside[0] / self.inside[1].max(1.0) * 1e6
     }
 }
 
-/// Microseconds of processor time for a pre-signed answer and for one of the lane, of two loads that mix them
-/// differently: what fits both.
-fn costs(one: &Sum, other: &Sum) -> (f64, f64) {
-    let determinant = one.plain * other.live - other.plain * one.live;
-    let plain = (one.spent * other.live - other.spent * one.live) / determinant;
-    let live = (one.plain * other.spent - other.plain * one.spent) / determinant;
-    (plain / 1e3, live / 1e3)
+/// Nonces beside the GETs.
+#[derive(Clone, Copy)]
+enum Flood {
+    Absent,
+    /// So many a second.
+    At(f64),
+    AsFastAsAnswered,
 }
 
 /// The responder and where it tells its metrics; the lane behind it.
 struct Rig {
     hufu: Server,
     admin: SocketAddr,
+    places: Places,
+    plain: Messages,
+    nonces: Messages,
+    connections: [u32; 2],
     _lane: Killed,
+}
+
+impl Rig {
+    /// A slice of both loads, or of either.
+    fn slice(
+        &self,
+        gets: Option<f64>,
+        flood: Flood,
+        time: Duration,
+    ) -> Result<Slice, Box<dyn Error>> {
+        let table = |requests, connections, rate| Timetable {
+            address: self.hufu.address(),
+            requests,
+            connections,
+            rate,
+            time,
+        };
+        let before = Counted::now(&self.hufu, self.admin)?;
+        let (gets, flood) = std::thread::scope(|scope| {
+            let gets = gets.map(|rate| {
+                let table = table(&self.plain, self.connections[0], Some(rate));
+                scope.spawn(move || {
+                    stay_on(self.places.gets)?;
+                    let kept = table.keep()?;
+                    // This thread's own, from its beginning.
+                    Ok((kept, ran_and_waited(Path::new("/proc/thread-self"))?))
+                })
+            });
+            let rate = match flood {
+                Flood::Absent => None,
+                Flood::At(rate) => Some(Some(rate)),
+                Flood::AsFastAsAnswered => Some(None),
+            };
+            let flood = rate.map(|rate| {
+                let table = table(&self.nonces, self.connections[1], rate);
+                scope.spawn(move || {
+                    stay_on(self.places.flood)?;
+                    if self.places.shared {
+                        stand_back()?;
+                    }
+                    table.keep()
+                })
+            });
+            (joined(gets), joined(flood))
+        });
+        let (gets, flood) = (gets?, flood?);
+        let after = Counted::now(&self.hufu, self.admin)?;
+        let mut slice = Slice::empty()?;
+        slice.seconds = time.as_secs_f64();
+        slice.ran = after.ran - before.ran;
+        slice.waited = after.waited - before.waited;
+        slice.live = after.live - before.live;
+        slice.fell_back = flood.map_or(0, |kept: Kept| kept.answers) as f64 - slice.live;
+        slice.inside = [0, 1].map(|part| after.inside[part] - before.inside[part]);
+        if let Some((kept, client)) = gets {
+            slice.plain = kept.answers as f64;
+            slice.client = client.map(|nanos| nanos as f64);
+            slice.times += kept.times;
+            slice.late += kept.late;
+        }
+        Ok(slice)
+    }
+}
+
+/// What a client's thread has to say, if there was one.
+fn joined<T>(
+    thread: Option<std::thread::ScopedJoinHandle<'_, std::io::Result<T>>>,
+) -> std::io::Result<Option<T>> {
+    let Some(thread) = thread else {
+        return Ok(None);
+    };
+    let outcome = thread.join();
+    outcome
+        .map_err(|_| std::io::Error::other("a client panicked"))?
+        .map(Some)
+}
+
+fn stay_on(core: usize) -> std::io::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    Ok(sched_setaffinity(None, &only)?)
+}
+
+/// From here on this thread runs only while nobody else on its core wants to.
+fn stand_back() -> std::io::Result<()> {
+    let thread = gettid().as_raw_nonzero().to_string();
+    let mut command = Command::new("chrt");
+    let status = command.args(["--idle", "--pid", "0", &thread]).status()?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(std::io::Error::other("chrt cannot change this thread"))
 }
 
 fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
@@ -188,215 +259,201 @@ fn measure(args: &Args) -> Result<(), Box<dyn Error>> {
     let data = folder.path().join("data");
     found(&data)?;
     let (plain, nonces) = requests(&data)?;
-    let live = free()?;
-    let lane = start_lane(&data, live)?;
+    let (live, places) = (free()?, Places::of_this_machine()?);
+    let lane = start_lane(&data, live, places.lane, places.shared)?;
     let (hufu, admin) = start_responder(&data, live)?;
     let rig = Rig {
         hufu,
         admin,
+        places,
+        plain,
+        nonces,
+        connections: [args.connections, args.flood_connections],
         _lane: lane,
     };
-    // The clients keep to the second core; threads inherit it.
-    let mut second = CpuSet::new();
-    second.set(cores()?.1.parse()?);
-    sched_setaffinity(None, &second)?;
+    // What this thread does between the slices is nobody's figure; during them it waits.
+    stay_on(rig.places.gets)?;
 
     let slice = Duration::from_millis(args.slice_millis);
-    let gets = |rate, time| Load {
-        address: rig.hufu.address(),
-        requests: &plain,
-        connections: args.connections,
-        rate,
-        time,
-        nice: 0,
-    };
-    let flood = |rate| Load {
-        address: rig.hufu.address(),
-        requests: &nonces,
-        connections: args.flood_connections,
-        rate: Some(rate),
-        time: slice,
-        nice: STANDS_BACK,
-    };
-    let before = rig.hufu.run_time_nanos()?;
-    let most = gets(None, Duration::from_secs(2)).run()?.answers.max(1);
-    let cost = (rig.hufu.run_time_nanos()? - before) as f64 / most as f64;
-    // The client may be the slower of the two: what the core could do follows from what an answer cost it.
+    let cost = cost_alone(&rig)?;
     let rate = args.load * 1e9 / cost;
+    // Warm, then for the figure.
+    rig.slice(None, Flood::AsFastAsAnswered, slice)?;
+    let served = rig.slice(None, Flood::AsFastAsAnswered, 2 * slice)?;
+    let lane = served.live / served.seconds;
+    let flood = args.flood.unwrap_or(args.times * lane);
     eprintln!(
-        "alone: {most} answers, {:.2} µs of processor time each; GETs at {rate:.0}/s, nonces at {}/s",
-        cost / 1e3,
-        args.flood
+        "a pre-signed answer: {:.2} µs of processor time at full speed; GETs at {rate:.0}/s; the lane serves {lane:.0} nonces a second, \
+         the flood is {flood:.0}/s",
+        cost / 1e3
     );
-    let steady = gets(Some(rate), slice);
-    let (mut quiet, mut some, mut all) = (Sum::new()?, Sum::new()?, Sum::new()?);
-    // Slices of each in turn: what drifts meanwhile, drifts for all.
-    for _ in 0..args.slices.max(1) {
-        quiet.add(&rig, &steady, None)?;
-        some.add(&rig, &steady, Some(flood(args.flood / 4.0)))?;
-        all.add(&rig, &steady, Some(flood(args.flood)))?;
+    if lane < 10.0 {
+        return Err("the live lane hardly answers: nothing can be said of a flood".into());
     }
-    if all.live <= some.live {
-        return Err("the lane answered no more of the whole flood than of a quarter of it".into());
+    let (mut quiet, mut trickle, mut torrent, mut flooded) =
+        (Kind::new()?, Kind::new()?, Kind::new()?, Kind::new()?);
+    // In turn: what drifts meanwhile, drifts for all.
+    for _ in 0..args.rounds.max(4) {
+        quiet.add(rig.slice(Some(rate), Flood::Absent, slice)?);
+        trickle.add(rig.slice(None, Flood::At(lane / 2.0), slice / 2)?);
+        flooded.add(rig.slice(Some(rate), Flood::At(flood), slice)?);
+        torrent.add(rig.slice(None, Flood::At(flood), slice / 2)?);
     }
-    print_figures(args, [&quiet, &some, &all], &counted(admin)?);
+    let nonces = Nonces::of(&trickle.sum, &torrent.sum);
+    print_figures(args, &rig, [&quiet, &flooded], nonces);
     Ok(())
 }
 
-fn print_figures(args: &Args, [quiet, some, all]: [&Sum; 3], counted: &[String]) {
-    let (flooded, nonce) = costs(some, all);
-    let micros = [quiet.spent / quiet.plain / 1e3, flooded];
-    let inside = [quiet.inside(), all.inside()];
-    let [p50, p99] = [0.5, 0.99].map(|at| [quiet.time_at(at), all.time_at(at)]);
-    println!("                                     quiet   flooded   ratio   bar");
-    for (name, [quiet, flooded], bar) in [
-        ("processor time an answer, µs", micros, "unchanged"),
-        ("from reading to answer, µs", inside, "unchanged"),
-        ("p50 of pre-signed GETs, µs", p50, ""),
-        ("p99 of pre-signed GETs, µs", p99, "≤ 1.5"),
-    ] {
+/// Nanoseconds of processor time that a pre-signed answer costs while the responder has all it can do.
+fn cost_alone(rig: &Rig) -> Result<f64, Box<dyn Error>> {
+    let full = Timetable {
+        address: rig.hufu.address(),
+        requests: &rig.plain,
+        connections: rig.connections[0],
+        rate: None,
+        time: Duration::from_secs(2),
+    };
+    let [before, _] = rig.hufu.thread_nanos(SERVING_THREAD)?;
+    let answers = full.keep()?.answers.max(1);
+    let [after, _] = rig.hufu.thread_nanos(SERVING_THREAD)?;
+    // The client may be the slower of the two: what the core could do follows from what an answer cost it.
+    Ok((after - before) as f64 / answers as f64)
+}
+
+/// What is made of a slice, or of all of a kind.
+type Figure<'f> = &'f dyn Fn(&Slice) -> f64;
+
+fn print_figures(args: &Args, rig: &Rig, [quiet, flooded]: [&Kind; 2], nonces: Nonces) {
+    let plain_cost =
+        |slice: &Slice| (slice.ran - nonces.in_slice(slice)) / slice.plain.max(1.0) / 1e3;
+    let each = |figure: Figure<'_>| {
+        let rounds = quiet.each.iter().zip(&flooded.each);
+        quartiles(
+            rounds
+                .map(|(quiet, flooded)| figure(flooded) / figure(quiet))
+                .collect(),
+        )
+    };
+    let p99 = |slice: &Slice| slice.time_at(0.99);
+    let p50 = |slice: &Slice| slice.time_at(0.5);
+    let rows: [(&str, Figure<'_>, &str); 4] = [
+        ("processor time an answer, µs", &plain_cost, "unchanged"),
+        ("from reading to answer, µs", &Slice::inside, "unchanged"),
+        ("p50 of pre-signed GETs, µs", &p50, ""),
+        ("p99 of pre-signed GETs, µs", &p99, "≤ 1.5"),
+    ];
+    println!("                                   quiet   flooded   ratio, round by round   bar");
+    println!("                                                     median  (quartiles)");
+    let mut figures = json!({});
+    for (name, figure, bar) in rows {
+        let [low, median, high] = each(figure);
+        let [calm, busy] = [figure(&quiet.sum), figure(&flooded.sum)];
         println!(
-            "{name:<35} {quiet:>7.2} {flooded:>9.2} {:>7.2}   {bar}",
-            flooded / quiet
+            "{name:<30} {calm:>9.2} {busy:>9.2}   {median:>6.2}  ({low:.2} to {high:.2})   {bar}"
         );
+        figures[name] =
+            json!({ "quiet": calm, "flooded": busy, "ratio": median, "quartiles": [low, high] });
     }
-    let seconds = args.slices as f64 * args.slice_millis as f64 / 1e3;
+    let sum = &flooded.sum;
+    let share = nonces.in_slice(sum) / sum.ran;
     println!(
-        "an answer of the lane costs the responder {nonce:.2} µs; {:.0} of them a second among {:.0} others",
-        all.live / seconds,
-        all.plain / seconds
+        "under the flood, a second: {:.0} GETs, {:.0} nonces answered by the lane ({:.1} µs of the responder each), {:.0} without it ({:.1} µs each)",
+        sum.plain / sum.seconds,
+        sum.live / sum.seconds,
+        nonces.live / 1e3,
+        sum.fell_back / sum.seconds,
+        nonces.fell_back / 1e3
     );
-    for line in counted {
+    println!(
+        "nonces took {:.0} % of the responder's time, taken off above",
+        share * 100.0
+    );
+    let verdicts = verdicts(
+        &quiet.sum,
+        sum,
+        nonces,
+        each(&plain_cost),
+        rig.places.shared,
+    );
+    for line in &verdicts {
         println!("{line}");
     }
     if args.json {
-        let figures = json!({
-            "processor_micros": micros, "inside_micros": inside, "p50_micros": p50, "p99_micros": p99,
-            "nonce_micros": nonce, "flood_a_second": args.flood,
-        });
+        figures["nonce_micros"] = json!([nonces.live / 1e3, nonces.fell_back / 1e3]);
+        figures["share_of_nonces"] = json!(share);
+        figures["verdicts"] = json!(verdicts);
         println!("{figures}");
     }
 }
 
-/// Of the flood's clients and of the lane: so that those who ask without a nonce are not held up by their own machine.
-const STANDS_BACK: i32 = 10;
-
-/// Has `hufu up` found a demo and publish it, then stops it.
-fn found(data: &Path) -> Result<(), Box<dyn Error>> {
-    let (ocsp, admin, live) = (free()?, free()?, free()?);
-    let mut up = Command::new(program()?);
-    up.arg("up").arg("--data").arg(data).args([
-        "--ocsp",
-        &ocsp.to_string(),
-        "--admin",
-        &admin.to_string(),
-        "--live",
-        &live.to_string(),
-    ]);
-    let mut up = Killed(up.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !ask(admin, b"GET /readyz HTTP/1.0\r\n\r\n")
-        .is_ok_and(|said| said.starts_with(b"HTTP/1.0 200") || said.starts_with(b"HTTP/1.1 200"))
-    {
-        if Instant::now() > deadline || up.0.try_wait()?.is_some() {
-            return Err("`hufu up` does not become ready".into());
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    kill_process(Pid::from_child(&up.0), Signal::TERM)?;
-    up.0.wait()?;
-    Ok(())
-}
-
-/// Whole HTTP requests.
-type Messages = Vec<Vec<u8>>;
-
-/// GETs without nonce, and POSTs of the same questions with one, as HTTP sends them.
-fn requests(data: &Path) -> Result<(Messages, Messages), Box<dyn Error>> {
-    let pins = read_pins(&data.join("loader/seal.pub"))?;
-    let snapshot = Snapshot::open(&data.join("edge"), &pins, None)?;
-    let (mut plain, mut nonces) = (Vec::new(), Vec::new());
-    for (_, pack) in snapshot.packs() {
-        let Some(variant) = pack.shared().variants.first() else {
-            continue;
+/// How far the figures can be trusted, in words.
+fn verdicts(
+    quiet: &Slice,
+    flooded: &Slice,
+    nonces: Nonces,
+    [low, _, high]: [f64; 3],
+    shared: bool,
+) -> Vec<String> {
+    let both = [quiet, flooded];
+    let say = |what: &str, trusted: bool, why: String| {
+        let word = if trusted {
+            "to be trusted"
+        } else {
+            "NOT to be trusted"
         };
-        for record in pack.records() {
-            let serial = record.serial_content();
-            let question = build_request(&variant.prefix, serial, None);
-            plain.push(http_request(&question, Method::Get, Carriage::KeepAlive));
-            let request = build_request(&variant.prefix, serial, Some(b"sixteen octets!!"));
-            let mut post = format!(
-                "POST / HTTP/1.1\r\nHost: ocsp\r\nContent-Type: application/ocsp-request\r\nContent-Length: {}\r\n\r\n",
-                request.len()
-            )
-            .into_bytes();
-            post.extend_from_slice(&request);
-            nonces.push(post);
-        }
+        format!("{what}: {word} ({why})")
+    };
+    // Shares of the time.
+    let disturbed = quiet.waited / 1e9 / quiet.seconds;
+    let [busy, held_up] =
+        [0, 1].map(|part| both.map(|slice| slice.client[part] / 1e9 / slice.seconds));
+    let late = both.map(|slice| slice.late_at(0.99));
+    let solved = nonces.live > 0.0 && nonces.fell_back > 0.0;
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let mut said = vec![
+        say(
+            "processor time",
+            solved && high - low < MOST_SPREAD && disturbed < MOST_DISTURBED,
+            format!(
+                "quartiles {low:.2} to {high:.2}; quiet, others had its core for {} of the time; what nonces cost was measured without \
+                 GETs, on a thread that sleeps more often: a ratio below one is that",
+                percent(disturbed)
+            ),
+        ),
+        say(
+            "p99",
+            busy[1] < MOST_BUSY
+                && held_up.iter().all(|share| *share < MOST_DISTURBED)
+                && late[1] < flooded.time_at(0.99),
+            format!(
+                "quiet and flooded, the GETs' client was busy for {} and {} of the time, held up by others for {} and {}, and at p99 its \
+                 GETs left {:.0} and {:.0} µs late",
+                percent(busy[0]),
+                percent(busy[1]),
+                percent(held_up[0]),
+                percent(held_up[1]),
+                late[0],
+                late[1]
+            ),
+        ),
+    ];
+    if shared {
+        said.push(
+            "fewer than four cores: lane and flood had what the GETs' client left of the second"
+                .to_owned(),
+        );
     }
-    if plain.is_empty() {
-        return Err("the demo holds no records".into());
-    }
-    Ok((plain, nonces))
+    said
 }
 
-fn start_lane(data: &Path, live: SocketAddr) -> Result<Killed, Box<dyn Error>> {
-    let mut lane = Command::new("nice");
-    lane.args(["-n", &STANDS_BACK.to_string(), "taskset"]);
-    lane.args(["-c", &cores()?.1]).arg(program()?);
-    lane.args(["signer", "live", "--listen", &live.to_string(), "--data"]);
-    let lane = lane.arg(data).stdout(Stdio::null()).stderr(Stdio::null());
-    let lane = Killed(lane.spawn()?);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while ask(live, b"GET /metrics HTTP/1.0\r\n\r\n").is_err() {
-        if Instant::now() > deadline {
-            return Err("the live lane does not listen".into());
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    Ok(lane)
-}
+/// Between the quartiles of a ratio that says something.
+const MOST_SPREAD: f64 = 0.15;
 
-fn start_responder(data: &Path, live: SocketAddr) -> Result<(Server, SocketAddr), Box<dyn Error>> {
-    let (ocsp, admin) = (free()?, free()?);
-    let mut responder = Command::new(program()?);
-    responder.args(["responder", "--workers", "1", "--nonce", "live"]);
-    responder.args(["--live", &live.to_string(), "--ocsp", &ocsp.to_string()]);
-    responder.args(["--admin", &admin.to_string()]);
-    responder.arg("--edge").arg(data.join("edge"));
-    responder.arg("--pin").arg(data.join("loader/seal.pub"));
-    Ok((Server::start(&responder, ocsp)?, admin))
-}
+/// Share of its core that a client may take without waiting for itself.
+const MOST_BUSY: f64 = 0.85;
 
-/// What the responder counted about the lane.
-fn counted(admin: SocketAddr) -> Result<Vec<String>, Box<dyn Error>> {
-    let metrics = ask(admin, b"GET /metrics HTTP/1.0\r\n\r\n")?;
-    let metrics = String::from_utf8_lossy(&metrics);
-    let lines = metrics
-        .lines()
-        .filter(|line| line.starts_with("hufu_live_") && !line.ends_with(" 0"))
-        .filter(|line| !line.contains("_bucket"));
-    Ok(lines.map(str::to_owned).collect())
-}
+/// Share of the time that a thread may want its core and not have it.
+const MOST_DISTURBED: f64 = 0.05;
 
-/// The `hufu` that was built beside this program.
-fn program() -> Result<PathBuf, Box<dyn Error>> {
-    let path = std::env::current_exe()?.with_file_name("hufu");
-    fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(path)
-}
-
-fn free() -> std::io::Result<SocketAddr> {
-    TcpListener::bind("127.0.0.1:0")?.local_addr()
-}
-
-/// A child that ends with this program.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // One that has gone already is what was wanted.
-        let _gone = self.0.kill();
-        let _reaped = self.0.wait();
-    }
-}
+/// The responder's only worker.
+const SERVING_THREAD: &str = "worker-0";
