@@ -78,6 +78,7 @@ fn import(folder: &Path, line: &Line, issuer: &Path, weak: WeakPolicy) -> Result
     import_crl(&CrlImport {
         crl: &crl,
         issuer,
+        crl_issuer: None,
         data: data.path(),
         judging,
         company: Company::default(),
@@ -189,6 +190,7 @@ fn any_file_of_the_corpus_read_as_anything_panics() {
             let _ = import_crl(&CrlImport {
                 crl: &path,
                 issuer,
+                crl_issuer: None,
                 data: data.path(),
                 judging,
                 company: Company::default(),
@@ -196,6 +198,7 @@ fn any_file_of_the_corpus_read_as_anything_panics() {
             let _ = import_crl(&CrlImport {
                 crl: &path,
                 issuer: &path,
+                crl_issuer: None,
                 data: data.path(),
                 judging,
                 company: Company::default(),

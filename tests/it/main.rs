@@ -28,6 +28,7 @@ mod holds;
 mod http2;
 mod http_forms;
 mod hufu_up;
+mod indirect_lists;
 mod jdk_pkix;
 mod live_lane;
 mod long_lists;

@@ -23,9 +23,12 @@ use crate::staged::{Form, Trust};
 pub(super) struct ImportArgs {
     #[command(flatten)]
     list: List,
-    /// The certificate of the list's CA, DER or PEM
+    /// The certificate of the CA whose certificates the list is about, DER or PEM
     #[arg(long, value_name = "CERT")]
     issuer: PathBuf,
+    /// Of an indirect list: the certificate of who signed it. On your word: no chain is verified from one to the other
+    #[arg(long, value_name = "CERT", requires = "crl")]
+    crl_issuer: Option<PathBuf>,
     /// Judge CRL and certificate as of this moment instead of now: 2022-03-11T00:00:00Z, 2022-03-11 or @1646956800
     #[arg(long, value_name = "TIME", value_parser = moment, requires = "crl")]
     as_of: Option<UnixSeconds>,
@@ -35,6 +38,9 @@ pub(super) struct ImportArgs {
     /// The partitions that are staged now are all there are, on your word: who is on none of them is not revoked
     #[arg(long, requires = "crl")]
     complete: bool,
+    /// A staged partition that is no more: the address of its distribution point, or the first digits of its list's BLAKE3
+    #[arg(long, value_name = "PARTITION", requires = "partition")]
+    retire: Vec<String>,
     /// Read SHA-1 signatures and RSA keys under 2048 bits too
     #[arg(long, requires = "crl")]
     allow_weak: bool,
@@ -105,6 +111,7 @@ fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), 
             let request = CrlImport {
                 crl,
                 issuer: &args.issuer,
+                crl_issuer: args.crl_issuer.as_deref(),
                 data: &args.data.folder,
                 judging,
                 company: Company {
@@ -114,6 +121,7 @@ fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), 
                         false => Keeping::Scope,
                     },
                     complete: args.complete,
+                    retired: &args.retire,
                 },
             };
             let report = import_crl_with(&request, means)?;
@@ -185,6 +193,10 @@ Examples:
   Partitions, all at once, and then one of them anew; --complete is your word that there are no others:
     hufu-loader import --crl p1.crl --crl p2.crl --complete --issuer ca.pem --data hufu-data
     hufu-loader import --crl p2.crl --partition --issuer ca.pem --data hufu-data
+  One of them is given up by its CA:
+    hufu-loader import --crl p2.crl --partition --retire http://ca.example/p1.crl --issuer ca.pem --data hufu-data
+  An indirect list, which another issuer signs for several CAs; of its entries those of ca.pem's certificates are kept:
+    hufu-loader import --crl indirect.crl --issuer ca.pem --crl-issuer crl-issuer.pem --data hufu-data
   A list from the days of SHA-1:
     hufu-loader import --crl older.crl --issuer ca.pem --as-of 2013-07-12 --allow-weak --data hufu-data
 

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
+use wire::batch::Kind;
 use wire::crl::Crl;
 
 use super::Draft;
@@ -16,7 +17,7 @@ use crate::object::Sealed;
 use crate::pack::Pack;
 use crate::store::Store;
 use crate::verify::answers::Answers;
-use crate::verify::contradiction::Eve;
+use crate::verify::contradiction::{Eve, Sight};
 use crate::verify::view::Published;
 
 impl Draft {
@@ -62,7 +63,15 @@ impl Draft {
         }
         let certificate = Certificate::from_der(&newest.shared().issuer_certificate).ok()?;
         let came: Vec<String> = documents.iter().map(|d| d.entry().name.clone()).collect();
-        let own = |entry: &ObjectEntry, path: &Path| published(entry, path, &certificate);
+        let mut sight = Sight::Whole;
+        let mut own = |entry: &ObjectEntry, path: &Path| match published(entry, path, &certificate)
+        {
+            Ok(list) => list,
+            Err(Unreadable) => {
+                sight = Sight::Partial;
+                None
+            }
+        };
         let mut lists: Vec<Published> = documents
             .iter()
             .filter_map(|sealed| own(sealed.entry(), sealed.temp()))
@@ -72,16 +81,16 @@ impl Draft {
             if entry.issuer.0 != issuer || !matches!(entry.role, Role::Crl(_)) {
                 continue;
             }
-            let Some(list) = own(entry, &path) else {
+            if !came.contains(&entry.name) {
+                lists.extend(own(entry, &path));
                 continue;
-            };
-            if !came.contains(&list.name) {
-                lists.push(list);
-            } else if !is_delta(&list) {
-                before.push(list);
             }
+            // What is replaced and cannot be read is missed by nobody.
+            let replaced = published(entry, &path, &certificate).ok().flatten();
+            before.extend(replaced.filter(|list| !is_delta(list)));
         }
         let all: Vec<&Pack> = packs.iter().collect();
+        let replaced = self.replaced(&store, built);
         let bases = all
             .iter()
             .copied()
@@ -93,10 +102,31 @@ impl Draft {
             before,
             answers: Answers::of(&all),
             bases: bases.collect(),
+            replaced: replaced.iter().collect(),
+            sight,
             deltas: all.iter().copied().filter(|pack| pack.is_delta()).collect(),
             lists,
         };
         eve.contradiction()
+    }
+
+    /// The base packs whose place those that came take. What cannot be opened any more has nothing to say.
+    fn replaced(&self, store: &Store, built: &Built) -> Vec<Pack> {
+        let header = &built.admitted.header;
+        let is_replaced = |entry: &ObjectEntry| match &entry.role {
+            Role::Base(note) => match header.kind {
+                Kind::Full => true,
+                Kind::Shard => note.shard == header.shard,
+                Kind::Delta | Kind::Documents => false,
+            },
+            Role::Delta(_) | Role::Crl(_) | Role::Certificate(_) => false,
+        };
+        let of_issuer = |(entry, _): &(&ObjectEntry, PathBuf)| entry.issuer.0 == header.issuer_id;
+        let replaced = self.with_paths(store).filter(of_issuer);
+        replaced
+            .filter(|(entry, _)| is_replaced(entry))
+            .filter_map(|(_, path)| Pack::open(&path).ok())
+            .collect()
     }
 
     /// The paths of the packs that came, and all packs that are asked. None if one cannot be opened: the rehearsal will say so.
@@ -134,19 +164,26 @@ enum Asked {
     WhatCame,
 }
 
-/// A list that this issuer signed.
-fn published(entry: &ObjectEntry, path: &Path, certificate: &Certificate) -> Option<Published> {
+/// Nobody can tell whose list it is.
+struct Unreadable;
+
+/// A list, if this issuer signed it.
+fn published(
+    entry: &ObjectEntry,
+    path: &Path,
+    certificate: &Certificate,
+) -> Result<Option<Published>, Unreadable> {
     let Role::Crl(note) = &entry.role else {
-        return None;
+        return Ok(None);
     };
-    let octets = std::fs::read(path).ok()?;
-    let crl = Crl::parse(&octets).ok()?;
+    let octets = std::fs::read(path).map_err(|_| Unreadable)?;
+    let crl = Crl::parse(&octets).map_err(|_| Unreadable)?;
     let is_own = certificate.subject_is(crl.issuer) != NameMatch::Different;
-    is_own.then(|| Published {
+    Ok(is_own.then(|| Published {
         name: entry.name.clone(),
         mark: note.list.as_deref().cloned(),
         octets: octets.clone(),
-    })
+    }))
 }
 
 fn is_delta(list: &Published) -> bool {

@@ -23,6 +23,7 @@ use super::listed::{NUMBERED_OCTETS, SettleError, Settled};
 use super::responder::{Responders, latest_end};
 use super::together::{Reading, Said, TogetherError};
 use super::trust::WeakPolicy;
+use super::whose::Parties;
 use super::witness::Witness;
 use crate::digest::Digest;
 use crate::durable::Disk;
@@ -338,11 +339,17 @@ impl OwnReading {
         if let Some(trust) = &self.staged.options.trust {
             return self.settle_lines(header, trust, gate).map(Said::from);
         }
+        let crl_issuer = self.staged.crl_issuer.as_deref();
+        let crl_issuer = crl_issuer.map(Certificate::from_der).transpose();
+        let crl_issuer = crl_issuer.map_err(|error| not_staged(&error))?;
         let reading = Reading {
             disk: gate.disk,
             sorting: gate.sorting,
             key: header.hash_key,
-            issuer,
+            parties: Parties {
+                issuer,
+                crl_issuer: crl_issuer.as_ref(),
+            },
         };
         let together = match reading.read(&self.staged.lists, &|_| self.judging) {
             Ok(together) => together,

@@ -60,8 +60,20 @@ pub enum EntryFault {
         /// The entry's serial.
         serial: Serial,
     },
+    /// The entry names an issuer (certificateIssuer, RFC 5280 §5.3.3) without a directory name.
+    Nameless {
+        /// Its number, from 1.
+        number: usize,
+        /// The entry's serial.
+        serial: Serial,
+    },
     /// Two partitions say different things of one certificate.
     Partitions {
+        /// Its serial.
+        serial: Serial,
+    },
+    /// A complete list and a delta of its own number say different things of one certificate.
+    OneNumber {
         /// Its serial.
         serial: Serial,
     },
@@ -200,19 +212,25 @@ impl EntryIndex {
 /// Sequence, serial of one octet, `UTCTime`: no entry is shorter.
 const LEAST_ENTRY_OCTETS: usize = 20;
 
-/// What makes an entry one that must not be used, whatever it says.
+/// What makes an entry of a direct list one that must not be used, whatever it says.
 pub(super) fn refuse_foreign(entry: &CrlEntry<'_>, number: usize) -> Result<(), EntryFault> {
+    refuse_critical(entry, number)?;
+    if entry.certificate_issuer.is_some() {
+        return Err(EntryFault::OtherIssuer {
+            number,
+            serial: entry.serial,
+        });
+    }
+    Ok(())
+}
+
+/// What makes an entry of any list such a one.
+pub(super) fn refuse_critical(entry: &CrlEntry<'_>, number: usize) -> Result<(), EntryFault> {
     if let Some(oid) = entry.unknown_critical {
         return Err(EntryFault::Critical {
             number,
             serial: entry.serial,
             oid: super::trust::oid_text(oid),
-        });
-    }
-    if entry.certificate_issuer.is_some() {
-        return Err(EntryFault::OtherIssuer {
-            number,
-            serial: entry.serial,
         });
     }
     Ok(())

@@ -17,6 +17,7 @@ use super::list::ListRead;
 use super::listed::{SettleError, Settled};
 use super::refusal::CrlRefusal;
 use super::trust::WeakPolicy;
+use super::whose::{Parties, is_indirect};
 
 /// The moment and the leniency a list is judged with.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,7 @@ pub fn judge<'a>(
     note_weakness(algorithm, issuer, &mut odd);
     check_dates(&crl, issuer, judging, &mut odd)?;
     check_scope(&crl, Wanted::Complete, &mut odd)?;
+    refuse_indirect(&crl)?;
     let index = EntryIndex::build(&crl, key)?;
     note_entries(
         index.removals as u64,
@@ -101,7 +103,9 @@ pub struct JudgedList {
     pub settled: Settled,
     /// Entries as they stand in the list.
     pub entries: u64,
-    /// How many say removeFromCRL.
+    /// How many of them are about certificates of other issuers.
+    pub others: u64,
+    /// How many of the rest say removeFromCRL.
     pub removals: u64,
     /// BLAKE3 of the list.
     pub blake3: [u8; 32],
@@ -115,19 +119,23 @@ pub fn judge_read(
     issuer: &Certificate,
     judging: &Judging,
 ) -> Result<JudgedList, CrlRefusal> {
-    judge_read_as(Wanted::Complete, read, issuer, judging)
+    judge_read_as(Wanted::Complete, read, &Parties::alone(issuer), judging)
 }
 
-/// The same of a list of either form.
+/// The same of a list of either form, that may be an indirect one.
 pub fn judge_read_as(
     wanted: Wanted,
     read: ListRead,
-    issuer: &Certificate,
+    parties: &Parties<'_>,
     judging: &Judging,
 ) -> Result<JudgedList, CrlRefusal> {
     let mut odd = Vec::new();
     let crl = read.outline.read()?;
-    check_issuer(&crl, issuer, &mut odd)?;
+    let issuer = parties.signer_of(crl.issuer);
+    if !parties.is_delegated(&crl) {
+        check_issuer(&crl, issuer, &mut odd)?;
+    }
+    parties.check_delegate(&crl, &mut odd)?;
     let algorithm = super::trust::recognise(crl.algorithm)?;
     issuer
         .key
@@ -142,6 +150,7 @@ pub fn judge_read_as(
         algorithm,
         settled: Settled::new(read.sorted),
         entries: read.entries,
+        others: read.others,
         removals: read.removals,
         blake3: read.blake3,
         odd,
@@ -291,7 +300,15 @@ pub enum Wanted {
     Delta,
 }
 
-/// Direct lists of the wanted form only; what a list leaves out by its scope is noted (RFC 5280 §5.2.4, §5.2.5).
+/// Where a list is held against one issuer's own records.
+pub(super) fn refuse_indirect(crl: &Crl<'_>) -> Result<(), CrlRefusal> {
+    match is_indirect(crl) {
+        true => Err(CrlRefusal::Indirect),
+        false => Ok(()),
+    }
+}
+
+/// Lists of the wanted form only; what a list leaves out by its scope is noted (RFC 5280 §5.2.4, §5.2.5).
 pub(super) fn check_scope(
     crl: &Crl<'_>,
     wanted: Wanted,
@@ -314,9 +331,6 @@ pub(super) fn check_scope(
     let Some(point) = &extensions.distribution_point else {
         return Ok(());
     };
-    if point.is_indirect {
-        return Err(CrlRefusal::Indirect);
-    }
     if point.scope == Scope::AttributeCertificates {
         return Err(CrlRefusal::AttributeCertificates);
     }

@@ -9,7 +9,7 @@ use wire::time::UnixSeconds;
 
 use super::certificate::Certificate;
 use super::check::{EntryFault, refuse_foreign};
-use super::crl::{Judging, Wanted, check_dates, check_issuer, check_scope};
+use super::crl::{Judging, Wanted, check_dates, check_issuer, check_scope, refuse_indirect};
 use super::file::unsigned;
 use super::listed::say_the_same;
 use super::refusal::CrlRefusal;
@@ -38,6 +38,11 @@ pub enum Misfit {
     /// The full list says more than the delta.
     #[error("the full list is newer than the delta (RFC 5280 §5.2.4 (d))")]
     DeltaTooOld,
+    /// Numbers and dates do not rise together.
+    #[error(
+        "the delta is numbered after the full list and dated before it (RFC 5280 §5.2.3: numbers rise with time)"
+    )]
+    OutOfTurn,
     /// Another distribution point, kind of certificates or set of reasons.
     #[error("they have different issuing distribution points (RFC 5280 §5.2.4)")]
     OtherScope,
@@ -62,6 +67,7 @@ impl<'a> Delta<'a> {
             .verify(algorithm, judging.weak, crl.tbs, crl.signature)?;
         check_dates(&crl, issuer, judging, &mut odd)?;
         check_scope(&crl, Wanted::Delta, &mut odd)?;
+        refuse_indirect(&crl)?;
         let changes = changes(&crl)?;
         Ok(Self { crl, changes, odd })
     }
@@ -145,4 +151,19 @@ pub fn fits(full: &Crl<'_>, delta: &Crl<'_>) -> Result<(), Misfit> {
         return Err(Misfit::DeltaTooOld);
     }
     Ok(())
+}
+
+/// Whether a delta that [`fits`] was also written after the full list, as its number says. Of the lists of another authority
+/// only: our own clock may be set back.
+// RFC 5280 §5.2.3: of two lists of one scope the later one has the higher number.
+pub fn is_in_turn(full: &Crl<'_>, delta: &Crl<'_>) -> Result<(), Misfit> {
+    if !is_of_one_number(full, delta) && delta.this_update < full.this_update {
+        return Err(Misfit::OutOfTurn);
+    }
+    Ok(())
+}
+
+/// Whether both bear one number: written at one time, they must say the same (RFC 5280 §5.2.3).
+pub fn is_of_one_number(full: &Crl<'_>, delta: &Crl<'_>) -> bool {
+    full.extensions.number.map(unsigned) == delta.extensions.number.map(unsigned)
 }

@@ -6,6 +6,7 @@ use wire::crl::Crl;
 use super::batch::BatchRefusal;
 use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
 use super::trust::{WeakPolicy, recognise};
+use super::whose::is_indirect;
 use crate::expired;
 use crate::manifest::{DocumentNote, ListMark, is_plain_name};
 
@@ -89,10 +90,15 @@ fn check_crl<'a>(
     let mut why = "no certificate of its issuer that may sign lists came with the batch".to_owned();
     for certificate in certificates
         .filter(|certificate| certificate.subject_is(crl.issuer) != NameMatch::Different)
-        .filter(|certificate| {
-            certificate.authority != Authority::EndEntity
-                && certificate.crl_signing != CrlSigning::Forbidden
-        })
+        .filter(
+            |certificate| match (certificate.authority, certificate.crl_signing) {
+                (_, CrlSigning::Forbidden) => false,
+                // Who signs an indirect list need not be a CA.
+                (Authority::EndEntity, CrlSigning::Named) => is_indirect(&crl),
+                (Authority::EndEntity, CrlSigning::Unrestricted) => false,
+                (Authority::Ca | Authority::Unsaid, _) => true,
+            },
+        )
     {
         // Whether weak algorithms are read was decided when the list was staged; here only octets are compared.
         match certificate

@@ -12,12 +12,13 @@ use wire::serial::SerialHashKey;
 
 use super::certificate::{Certificate, CertificateError};
 use super::crl::Judging;
-use super::floor::{Comer, Floor, Stays};
+use super::floor::{Comer, Floor, Stays, Unusable};
 use super::intake::{Bench, Came};
 use super::refusal::CrlRefusal;
 pub use super::report::{RecurringSerial, Report};
 use super::set::Set;
 use super::trust::WeakPolicy;
+use super::whose::Parties;
 use crate::durable::{Disk, FsDisk};
 use crate::home::Home;
 use crate::sort::{SortError, Sorting};
@@ -28,8 +29,10 @@ use crate::staged::{self, Form, MOST_LISTS, Options, Pending, StagedError};
 pub struct CrlImport<'a> {
     /// The list, DER or PEM.
     pub crl: &'a Path,
-    /// The issuer's certificate, DER or PEM.
+    /// The certificate of the CA whose certificates are asked about, DER or PEM.
     pub issuer: &'a Path,
+    /// The certificate of who signs indirect lists about them, if that is not the CA.
+    pub crl_issuer: Option<&'a Path>,
     /// The data folder.
     pub data: &'a Path,
     /// Clock and leniency.
@@ -47,6 +50,8 @@ pub struct Company<'a> {
     pub keeping: Keeping,
     /// Whether the operator says that all partitions are there.
     pub complete: bool,
+    /// Staged partitions that are no more: each by the URI of its distribution point, or the first digits of a list's BLAKE3.
+    pub retired: &'a [String],
 }
 
 /// What stays of the staged lists that nothing replaces.
@@ -137,6 +142,7 @@ pub fn import_crl_with(
     means: &mut Means<'_>,
 ) -> Result<Report, ImportError> {
     let issuer = read_issuer(request.issuer)?;
+    let crl_issuer = request.crl_issuer.map(read_issuer).transpose()?;
     let id = issuer.id().to_string();
     let paths = request.paths()?;
     // From the look at what is staged until it is replaced.
@@ -145,7 +151,10 @@ pub fn import_crl_with(
     let bench = Bench {
         disk: means.disk,
         sorting: &means.sorting,
-        issuer: &issuer,
+        parties: Parties {
+            issuer: &issuer,
+            crl_issuer: crl_issuer.as_ref(),
+        },
         judging: &request.judging,
     };
     let mut came = Vec::with_capacity(paths.len());
@@ -157,7 +166,13 @@ pub fn import_crl_with(
     }
     let stays = beside(request, &id, &came, &paths)?;
     let mut set = Set::gather(came, stays, request, &mut pending)?;
+    if let Some(named) = &crl_issuer {
+        set.crl_issuer = Some(named.clone());
+    }
     set.speak_together(&bench, &paths)?;
+    if let Some(crl_issuer) = &set.crl_issuer {
+        pending.put_crl_issuer(&crl_issuer.der)?;
+    }
     let options = Options {
         as_of: request.judging.as_of,
         allow_weak: request.judging.weak == WeakPolicy::Allow,
@@ -167,6 +182,7 @@ pub fn import_crl_with(
         trust: None,
         lists: set.list_files(),
         complete: set.complete,
+        crl_issuer: set.crl_issuer.as_ref().map(|it| Options::name_of(&it.der)),
     };
     let folder = pending.commit(&issuer.der, &options)?;
     Ok(super::report::report(
@@ -205,24 +221,36 @@ fn beside(
         ..Stays::default()
     };
     let before = match staged::open(request.data, id) {
-        Ok(None) => return Ok(Stays::default()),
+        Ok(None) => {
+            return match request.company.retired.first() {
+                None => Ok(Stays::default()),
+                Some(wanted) => {
+                    let wanted = wanted.clone();
+                    Err(refused_at(request.crl, CrlRefusal::NotThere { wanted }))
+                }
+            };
+        }
         Ok(Some(before)) if !before.options.form.is_signed() => {
             return Ok(nothing(
                 "what was staged of this issuer bore no signature and is replaced".to_owned(),
             ));
         }
         Ok(Some(before)) => Floor::of(before),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     };
     let floor = match before {
         Ok(floor) => floor,
+        // It may be as good as ever: what must not go backwards is not forgotten for a disk that fails or a right that lacks.
+        Err(Unusable::Unreadable(error)) => return Err(error.into()),
         // What is staged cannot be read: the way out is to import again, which is what happens here.
-        Err(why) if request.company.keeping == Keeping::Scope => {
+        Err(Unusable::Damaged(why)) if request.company.keeping == Keeping::Scope => {
             return Ok(nothing(format!(
                 "what was staged of this issuer was damaged ({why}) and is replaced"
             )));
         }
-        Err(why) => return Err(refused_at(request.crl, CrlRefusal::DamagedBeside { why })),
+        Err(Unusable::Damaged(why)) => {
+            return Err(refused_at(request.crl, CrlRefusal::DamagedBeside { why }));
+        }
     };
     let comers: Vec<Comer<'_>> = came
         .iter()
@@ -231,7 +259,7 @@ fn beside(
             blake3: came.blake3,
         })
         .collect();
-    let judged = floor.judge(&comers, request.company.keeping);
+    let judged = floor.judge(&comers, &request.company);
     judged.map_err(|(place, source)| refused_at(paths[place], source))
 }
 

@@ -3,26 +3,28 @@
 //! A list never goes backwards, by thisUpdate or by CRL number, against the staged one of its scope and form. What comes
 //! replaces that one. Of what it does not replace stays: the complete list that a delta changes; a delta that says more
 //! than the complete list that comes; and, if the operator says that partitions are imported one by one, those of other
-//! scopes.
+//! scopes, but for those that the operator retires.
 
 use std::path::PathBuf;
 
 use wire::crl::{Crl, Outline};
 use wire::time::UnixSeconds;
 
-use super::delta::fits;
-use super::file::{Keeping, unsigned};
-use super::list::outline_of;
+use super::certificate::Certificate;
+use super::delta::{fits, is_in_turn};
+use super::file::{Company, Keeping, unsigned};
+use super::list::{ListError, outline_of};
 use super::refusal::CrlRefusal;
 use super::together::scope_of;
 use crate::digest::encode_hex;
-use crate::staged::{OpenList, Opened};
+use crate::staged::{OpenList, Opened, StagedError};
 
 /// The lists of a staged folder, outlines read.
 pub struct Floor {
     folder: PathBuf,
     lists: Vec<(OpenList, Outline)>,
     complete: bool,
+    crl_issuer: Option<Certificate>,
 }
 
 /// A list that comes.
@@ -40,21 +42,47 @@ pub struct Stays {
     pub lists: Vec<(OpenList, Outline)>,
     /// Whether the operator's word that the partitions are all there are still holds.
     pub complete: bool,
+    /// Who was named to sign the indirect lists among them.
+    pub crl_issuer: Option<Certificate>,
     /// What is unusual, in sentences.
     pub odd: Vec<String>,
 }
 
+/// Why what is staged is no floor.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It is not what was staged.
+    Damaged(String),
+    /// It may be, but cannot be read now.
+    Unreadable(StagedError),
+}
+
+impl From<StagedError> for Unusable {
+    fn from(error: StagedError) -> Self {
+        match error.is_damage() {
+            true => Self::Damaged(error.to_string()),
+            false => Self::Unreadable(error),
+        }
+    }
+}
+
 impl Floor {
     /// Reads what is staged; every list must be as it was imported.
-    pub fn of(opened: Opened) -> Result<Self, String> {
+    pub fn of(opened: Opened) -> Result<Self, Unusable> {
         let mut lists = Vec::with_capacity(opened.lists.len());
         for list in opened.lists {
-            let unchanged = list.hash().and_then(|hash| list.expect_unchanged(&hash));
-            unchanged.map_err(|error| error.to_string())?;
-            let outline = outline_of(&list.file).map_err(|error| error.to_string())?;
+            let hash = list.hash()?;
+            list.expect_unchanged(&hash)?;
+            let outline = outline_of(&list.file).map_err(|error| match error {
+                ListError::Io(source) => list.unreadable(source).into(),
+                other => Unusable::Damaged(other.to_string()),
+            })?;
             lists.push((list, outline));
         }
+        let crl_issuer = opened.crl_issuer.as_deref().map(Certificate::from_der);
+        let crl_issuer = crl_issuer.transpose();
         Ok(Self {
+            crl_issuer: crl_issuer.map_err(|error| Unusable::Damaged(error.to_string()))?,
             folder: opened.folder,
             lists,
             complete: opened.options.complete,
@@ -65,10 +93,12 @@ impl Floor {
     pub fn judge(
         self,
         comers: &[Comer<'_>],
-        keeping: Keeping,
+        company: &Company<'_>,
     ) -> Result<Stays, (usize, CrlRefusal)> {
+        let retired = self.retired(comers, company.retired)?;
         let mut stays = Stays {
             complete: self.complete,
+            crl_issuer: self.crl_issuer.clone(),
             ..Stays::default()
         };
         for (place, comer) in comers.iter().enumerate() {
@@ -90,7 +120,18 @@ impl Floor {
         for (list, outline) in self.lists {
             // Read once already.
             let Ok(old) = outline.read() else { continue };
-            known_scopes.push(scope_of(&old));
+            let scope = scope_of(&old);
+            if retired.contains(&scope) {
+                let name = point_of(&old).unwrap_or_else(|| encode_hex(&list.blake3));
+                stays.odd.push(format!(
+                    "{name} is retired: what only it said is no longer answered"
+                ));
+                // Whoever counted the partitions counted this one.
+                stays.complete = false;
+                continue;
+            }
+            known_scopes.push(scope);
+            let keeping = company.keeping;
             let stay = decide(&old, comers, keeping, &self.folder, &mut stays.odd)?;
             if stay {
                 stays.lists.push((list, outline));
@@ -101,6 +142,42 @@ impl Floor {
         stays.complete &= comers.iter().all(is_known);
         Ok(stays)
     }
+}
+
+impl Floor {
+    /// The scopes that the operator retires, by whichever of its lists each is named.
+    fn retired(
+        &self,
+        comers: &[Comer<'_>],
+        wanted: &[String],
+    ) -> Result<Vec<Vec<u8>>, (usize, CrlRefusal)> {
+        let mut scopes = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            let named = self.lists.iter().find_map(|(list, outline)| {
+                let crl = outline.read().ok()?;
+                let is_meant = point_of(&crl).as_ref() == Some(wanted)
+                    || wanted.len() >= LEAST_DIGITS
+                        && encode_hex(&list.blake3).starts_with(&wanted.to_lowercase());
+                is_meant.then(|| scope_of(&crl))
+            });
+            let Some(scope) = named else {
+                let wanted = wanted.clone();
+                return Err((0, CrlRefusal::NotThere { wanted }));
+            };
+            let comes = |comer: &Comer<'_>| scope_of(&comer.crl) == scope;
+            if let Some(place) = comers.iter().position(comes) {
+                return Err((place, CrlRefusal::Retired));
+            }
+            scopes.push(scope);
+        }
+        Ok(scopes)
+    }
+}
+
+/// The address of a list's distribution point.
+pub(super) fn point_of(crl: &Crl<'_>) -> Option<String> {
+    let point = crl.extensions.distribution_point?;
+    point.uri().map(str::to_owned)
 }
 
 /// Same scope, same form: the one replaces the other.
@@ -139,7 +216,8 @@ fn decide(
         return Ok(true);
     }
     let full = &comers[place].crl;
-    if fits(full, old).is_ok() && number(full) < number(old) {
+    let changes_it = fits(full, old).and_then(|()| is_in_turn(full, old));
+    if changes_it.is_ok() && number(full) < number(old) {
         return Ok(true);
     }
     // What the delta says must be in the list that takes its place.
@@ -172,3 +250,6 @@ fn never_back(new: &Crl<'_>, old: &Crl<'_>) -> Result<(), CrlRefusal> {
     }
     Ok(())
 }
+
+/// Digits of a BLAKE3 by which a list may be named.
+pub const LEAST_DIGITS: usize = 8;

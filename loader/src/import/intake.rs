@@ -8,13 +8,13 @@ use wire::algorithm::ForeignAlgorithm;
 use wire::crl::{Crl, Outline, PemLabel};
 
 use super::armour::DerInput;
-use super::certificate::Certificate;
 use super::check::Recurrence;
 use super::crl::{Judging, Wanted, judge_read_as};
 use super::file::{ImportError, open, random_key, refused_at, unreadable};
 use super::list::{ListError, ListRead, ListReader};
 use super::listed::{LISTED_OCTETS, SettleError, Settled};
 use super::refusal::CrlRefusal;
+use super::whose::Parties;
 use crate::durable::Disk;
 use crate::sort::{SortError, Sorter, Sorting};
 use crate::staged::{Pending, StagedError};
@@ -31,6 +31,8 @@ pub(super) struct Came {
     pub(super) algorithm: ForeignAlgorithm,
     /// Entries as they stand in it.
     pub(super) entries: u64,
+    /// How many of them are about certificates of other issuers.
+    pub(super) others: u64,
     /// Serials revoked in the end.
     pub(super) revoked: u64,
     /// Serials that stand there more than once.
@@ -54,7 +56,7 @@ impl Came {
 pub(super) struct Bench<'a> {
     pub(super) disk: &'a dyn Disk,
     pub(super) sorting: &'a Sorting,
-    pub(super) issuer: &'a Certificate,
+    pub(super) parties: Parties<'a>,
     pub(super) judging: &'a Judging,
 }
 
@@ -75,10 +77,10 @@ impl Bench<'_> {
             Ok(crl) => Wanted::of(&crl),
             Err(error) => return Err(refused(error.into())),
         };
-        let judged = judge_read_as(wanted, read, self.issuer, self.judging);
+        let judged = judge_read_as(wanted, read, &self.parties, self.judging);
         let mut judged = judged.map_err(refused)?;
         if is_plain {
-            judged.settled.revoked = judged.entries;
+            judged.settled.revoked = judged.entries - judged.others;
         } else {
             judged.settled = self.settle(pending, &judged.blake3)?;
             match judged.settle() {
@@ -94,6 +96,7 @@ impl Bench<'_> {
             outline: judged.outline,
             algorithm: judged.algorithm,
             entries: judged.entries,
+            others: judged.others,
             revoked: judged.settled.revoked,
             recurring: judged.settled.recurring,
             recurrences: judged.settled.recurrences,
@@ -151,7 +154,7 @@ impl Bench<'_> {
     ) -> Result<ListReader<'b, 'b>, SortError> {
         let sorter = Sorter::begin(self.disk, self.sorting, LISTED_OCTETS)?;
         let key = random_key();
-        Ok(ListReader::new(sorter, key, &self.issuer.key, progress))
+        Ok(ListReader::new(sorter, key, self.parties, progress))
     }
 }
 

@@ -11,10 +11,11 @@ use wire::serial::SerialHashKey;
 use wire::status::{CertStatus, RevocationReason};
 use wire::{DecodeError, Rule};
 
-use super::check::{EntryFault, refuse_foreign};
+use super::check::{EntryFault, refuse_critical};
 use super::listed::Listed;
 use super::prehash::{HELD_OCTETS, Listener, Message};
-use super::trust::{PublicKey, recognise};
+use super::trust::recognise;
+use super::whose::{Attribution, Parties, Whose, is_indirect};
 use crate::sort::{SortError, Sorted, Sorter};
 
 /// A list that was read and not yet judged.
@@ -29,7 +30,9 @@ pub struct ListRead {
     pub hashes: Option<Sorted>,
     /// How many there are.
     pub entries: u64,
-    /// How many say removeFromCRL.
+    /// How many of them are about certificates of other issuers, and left out.
+    pub others: u64,
+    /// How many of the rest say removeFromCRL.
     pub removals: u64,
     /// The first entry that is wrong.
     pub fault: Option<EntryFault>,
@@ -59,8 +62,8 @@ pub struct ListReader<'a, 'd> {
     pub hashes: Option<Sorter<'d>>,
     /// Hashes the serials.
     pub key: SerialHashKey,
-    /// The key that should have signed it: some algorithms hash it before the message.
-    pub signer: &'a PublicKey,
+    /// Who may have signed it (some algorithms hash the key before the message), and whose certificates are asked about.
+    pub parties: Parties<'a>,
     /// Longer lists are hashed, not held.
     pub held: usize,
     /// Told of the octets read so far.
@@ -72,14 +75,14 @@ impl<'a, 'd> ListReader<'a, 'd> {
     pub fn new(
         sorter: Sorter<'d>,
         key: SerialHashKey,
-        signer: &'a PublicKey,
+        parties: Parties<'a>,
         progress: &'a mut dyn FnMut(u64),
     ) -> Self {
         Self {
             sorter,
             hashes: None,
             key,
-            signer,
+            parties,
             held: HELD_OCTETS,
             progress,
         }
@@ -106,24 +109,35 @@ impl<'a, 'd> ListReader<'a, 'd> {
         let before = window.octets()[..places.entries.start].to_vec();
         let algorithm = recognise(&before[places.algorithm.clone()]).ok();
         let octets = places.tbs.len();
+        let issuer = &before[places.issuer.clone()];
+        let signer = &self.parties.signer_of(issuer).key;
+        let mut whose = Attribution::begin(&self.parties, issuer);
         window.listener = Some((
-            Listener::new(self.signer, algorithm, octets, self.held),
+            Listener::new(signer, algorithm, octets, self.held),
             places.tbs.clone(),
         ));
         window.pass(places.entries.start);
         let mut tally = Tally::default();
-        self.read_entries(&mut window, &places, &mut tally)?;
+        self.read_entries(&mut window, &places, &mut tally, &mut whose)?;
         window.skip_to(places.entries.end)?;
         let tail = window.read_to(places.end)?;
         window.expect_end()?;
         (self.progress)(window.offset as u64);
         let signed = window.listener.take().expect("it was put there above").0;
+        let outline = Outline::new(&places, &before, &tail)?;
+        // Whether it is an indirect list stands behind its entries.
+        if !outline.read().is_ok_and(|crl| is_indirect(&crl))
+            && let Some(fault) = whose.fault_if_direct()
+        {
+            tally.fault = Some(fault);
+        }
         Ok(ListRead {
-            outline: Outline::new(&places, &before, &tail)?,
+            outline,
             signed: signed.finish(),
             sorted: self.sorter.finish()?,
             hashes: self.hashes.map(Sorter::finish).transpose()?,
             entries: tally.entries,
+            others: tally.others,
             removals: tally.removals,
             fault: tally.fault,
             blake3: *window.blake3.finalize().as_bytes(),
@@ -135,6 +149,7 @@ impl<'a, 'd> ListReader<'a, 'd> {
         window: &mut Window<impl Read>,
         places: &Places,
         tally: &mut Tally,
+        whose: &mut Attribution<'_>,
     ) -> Result<(), ListError> {
         while window.offset < places.entries.end && tally.fault.is_none() {
             let octets = window.octets();
@@ -142,22 +157,18 @@ impl<'a, 'd> ListReader<'a, 'd> {
             let octets = &octets[..octets.len().min(left)];
             let mut at = 0;
             loop {
-                at += self.hash_plain(&octets[at..], places.is_v2, tally)?;
+                at += self.hash_plain(&octets[at..], places.is_v2, tally, whose.goes_on())?;
                 let number = tally.number();
                 let read = next_entry(&octets[at..], window.offset + at, places.is_v2);
                 match read {
                     Ok(Some((entry, length))) => {
-                        if let Err(fault) = refuse_foreign(&entry, number) {
-                            tally.fault = Some(fault);
-                            break;
-                        }
-                        tally.count(entry.reason);
-                        match &mut self.hashes {
-                            None => listed(&self.key, &entry).push_to(&mut self.sorter)?,
-                            Some(hashes) => {
-                                let hash = self.key.hash(entry.serial.content());
-                                hashes.push(&hash.to_be_bytes())?;
+                        let sound = refuse_critical(&entry, number);
+                        match sound.and_then(|()| whose.of(&entry, number)) {
+                            Err(fault) => {
+                                tally.fault = Some(fault);
+                                break;
                             }
+                            Ok(whose) => self.take(&entry, whose, tally)?,
                         }
                         at += length;
                     }
@@ -187,6 +198,23 @@ impl<'a, 'd> ListReader<'a, 'd> {
 }
 
 impl ListReader<'_, '_> {
+    fn take(
+        &mut self,
+        entry: &CrlEntry<'_>,
+        whose: Whose,
+        tally: &mut Tally,
+    ) -> Result<(), SortError> {
+        tally.count(entry.reason, whose);
+        match &mut self.hashes {
+            _ if whose == Whose::Others => Ok(()),
+            None => listed(&self.key, entry).push_to(&mut self.sorter),
+            Some(hashes) => {
+                let hash = self.key.hash(entry.serial.content());
+                hashes.push(&hash.to_be_bytes())
+            }
+        }
+    }
+
     /// Where only hashes are kept: those of the plain entries that come first; how many octets these have. Of a million
     /// entries hardly one is not plain, and of a plain one nothing is built up that nobody asks for.
     #[inline]
@@ -195,14 +223,17 @@ impl ListReader<'_, '_> {
         octets: &[u8],
         is_v2: bool,
         tally: &mut Tally,
+        whose: Whose,
     ) -> Result<usize, SortError> {
         let Some(hashes) = &mut self.hashes else {
             return Ok(0);
         };
         let mut rest = octets;
         while let Some(plain) = plain_entry(rest, is_v2) {
-            hashes.push(&self.key.hash(plain.serial).to_be_bytes())?;
-            tally.count(plain.reason);
+            if whose == Whose::Ours {
+                hashes.push(&self.key.hash(plain.serial).to_be_bytes())?;
+            }
+            tally.count(plain.reason, whose);
             rest = &rest[plain.length..];
         }
         Ok(octets.len() - rest.len())
@@ -249,6 +280,7 @@ pub fn outline_of(mut list: &File) -> Result<Outline, ListError> {
 #[derive(Default)]
 struct Tally {
     entries: u64,
+    others: u64,
     removals: u64,
     fault: Option<EntryFault>,
 }
@@ -260,9 +292,14 @@ impl Tally {
     }
 
     #[inline]
-    fn count(&mut self, reason: Option<RevocationReason>) {
+    fn count(&mut self, reason: Option<RevocationReason>, whose: Whose) {
         self.entries += 1;
-        self.removals += u64::from(reason == Some(RevocationReason::RemoveFromCrl));
+        match whose {
+            Whose::Others => self.others += 1,
+            Whose::Ours => {
+                self.removals += u64::from(reason == Some(RevocationReason::RemoveFromCrl));
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`delta`] | what a delta list changes, and of which full list |
 //! | `intake`, [`floor`], `set` | of an import: a list by itself, what is staged already, what stands together in the end |
 //! | [`together`] | several lists of one CA that speak together: deltas, partitions |
+//! | [`whose`] | who signed a list, and whose certificates its entries are about: indirect lists |
 //! | [`armour`], [`list`] | a list read once from front to back, however long |
 //! | [`check`], [`listed`] | what must hold between a list's entries; in memory, and from a sort |
 //! | [`certificate`], [`trust`] | certificates of others, their keys, their signatures |
@@ -46,6 +47,7 @@ mod set;
 pub mod together;
 pub mod trust;
 pub mod unsigned;
+pub mod whose;
 pub mod witness;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use wire::time::UnixSeconds;
 
 use super::check::EntryFault;
 use super::delta::Misfit;
+use super::floor::LEAST_DIGITS;
 use super::trust::TrustError;
 use crate::staged::{MOST_LISTS, rfc3339};
 
@@ -16,7 +17,7 @@ pub enum CrlRefusal {
     Decode(#[from] DecodeError),
     /// Another CA's list.
     #[error(
-        "it was issued by {crl}, but the certificate given is of {certificate}; give the certificate of its issuer"
+        "it was issued by {crl}, but the certificate given is of {certificate}; give the certificate of its issuer (as --crl-issuer, if it is an indirect list about {certificate}'s certificates)"
     )]
     WrongIssuer {
         /// The certificate's subject.
@@ -92,7 +93,7 @@ pub enum CrlRefusal {
     Misfit(#[from] Misfit),
     /// A delta that is staged says more than the complete list that comes.
     #[error(
-        "the delta that is staged (thisUpdate {}) is newer than this list and not a delta of it; give a newer delta with it (--crl twice), the staged lists stay", rfc3339(*.delta)
+        "the delta that is staged (thisUpdate {}) is newer than this list, by date or number, and not a delta of it; give a newer delta with it (--crl twice), the staged lists stay", rfc3339(*.delta)
     )]
     BehindDelta {
         /// The delta's thisUpdate.
@@ -114,17 +115,31 @@ pub enum CrlRefusal {
         /// What was found.
         why: String,
     },
+    /// A partition that shall be retired is not staged.
+    #[error(
+        "no staged partition is known by “{wanted}”: give the address of its distribution point, or at least {LEAST_DIGITS} digits of the BLAKE3 of its list, as the report of an import has them"
+    )]
+    NotThere {
+        /// What was asked for.
+        wanted: String,
+    },
+    /// A partition that shall be retired comes.
+    #[error("it is of a partition that shall be retired")]
+    Retired,
     /// More lists than are kept together.
     #[error("{0} lists would stand together, at most {MOST_LISTS} do")]
     TooMany(usize),
     /// A delta was asked for.
     #[error("it is no delta list: it has no deltaCRLIndicator (RFC 5280 §5.2.4)")]
     NoDelta,
-    /// An indirect list.
-    #[error(
-        "it is an indirect list (entries of several issuers); only lists a CA signs for its own certificates are read"
-    )]
+    /// An indirect list where only those can be that a CA signs for its own certificates.
+    #[error("it is an indirect list (entries of several issuers)")]
     Indirect,
+    /// Another issuer's list that is about that one's certificates only.
+    #[error(
+        "it was issued by another than the certificates (--crl-issuer), and is no indirect list: it speaks of its own issuer's certificates only (RFC 5280 §6.3.3 (b))"
+    )]
+    NotIndirect,
     /// Attribute certificates.
     #[error(
         "it lists attribute certificates only, whose serials OCSP for certificates must not answer about"
@@ -178,6 +193,12 @@ pub(super) fn entry_sentence(fault: &EntryFault) -> String {
         EntryFault::Partitions { serial } => {
             format!("serial {serial} stands on two partitions that say different things of it")
         }
+        EntryFault::Nameless { number, serial } => format!(
+            "entry {number} (serial {serial}) names its issuer (certificateIssuer) without a directory name, so that nobody knows whose certificate it is (RFC 5280 §5.3.3)"
+        ),
+        EntryFault::OneNumber { serial } => format!(
+            "serial {serial}: a delta and its complete list bear one number and say different things of it (RFC 5280 §5.2.3)"
+        ),
         EntryFault::OtherIssuer { number, serial } => format!(
             "entry {number} (serial {serial}) names another issuer (certificateIssuer) in a list that is not indirect"
         ),

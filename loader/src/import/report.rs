@@ -35,8 +35,14 @@ pub struct Report {
     pub next_update: Option<String>,
     /// The moment that replaced the clock.
     pub as_of: Option<String>,
+    /// Subject of the certificate that was named for who signs indirect lists.
+    pub crl_issuer: Option<String>,
+    /// SHA-256 of that certificate.
+    pub crl_issuer_sha256: Option<String>,
     /// Entries as they stand in what came.
     pub entries: u64,
+    /// How many of them are about certificates of other issuers, and left out.
+    pub others: u64,
     /// Serials revoked in the end, by all lists together.
     pub revoked: u64,
     /// Serials that stood there more than once.
@@ -62,6 +68,8 @@ pub struct ListTold {
     pub name: String,
     /// complete or delta.
     pub form: &'static str,
+    /// The address of its distribution point, if it is one partition of several.
+    pub point: Option<String>,
     /// Whether it was staged before.
     pub kept: bool,
     /// CRL number, hexadecimal.
@@ -82,6 +90,7 @@ impl ListTold {
                 true => "delta",
                 false => "complete",
             },
+            point: super::floor::point_of(crl),
             kept,
             number: crl.extensions.number.map(encode_hex),
             this_update: rfc3339(crl.this_update),
@@ -92,12 +101,17 @@ impl ListTold {
 
     fn line(&self) -> String {
         format!(
-            "{}, {}{}, {} to {}",
+            "{}, {}{}, {} to {}, BLAKE3 {}…{}",
             self.name,
             self.form,
             if self.kept { ", staged before" } else { "" },
             self.this_update,
-            self.next_update.as_deref().unwrap_or("no end")
+            self.next_update.as_deref().unwrap_or("no end"),
+            &self.blake3[..super::floor::LEAST_DIGITS],
+            self.point
+                .as_ref()
+                .map(|at| format!(", {at}"))
+                .unwrap_or_default()
         )
     }
 }
@@ -135,7 +149,10 @@ pub(super) fn report(
         this_update: rfc3339(crl.this_update),
         next_update: crl.next_update.map(rfc3339),
         as_of: options.as_of.map(rfc3339),
+        crl_issuer: set.crl_issuer.as_ref().map(|it| it.subject_text.clone()),
+        crl_issuer_sha256: set.crl_issuer.as_ref().map(Certificate::fingerprint),
         entries: set.came.iter().map(|came| came.entries).sum(),
+        others: set.came.iter().map(|came| came.others).sum(),
         revoked: set.revoked,
         recurring_count: set.came.iter().map(|came| came.recurring).sum(),
         recurring: recurrences.map(RecurringSerial::from).collect(),
@@ -201,6 +218,11 @@ impl Report {
             ("BLAKE3", self.crl_blake3.clone()),
             ("staged in", self.staged.display().to_string()),
         ];
+        if let (Some(name), Some(sha256)) = (&self.crl_issuer, &self.crl_issuer_sha256) {
+            rows.push(("CRL issuer", format!("{name}, SHA-256 {sha256}")));
+            let word = "entries are about certificates of other issuers and left out";
+            rows.push(("others", format!("{} {word}", self.others)));
+        }
         rows.extend(self.lists.iter().map(|list| ("list", list.line())));
         if self.complete {
             let word = "these partitions are all: who is on none of them is not revoked";

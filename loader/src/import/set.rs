@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wire::crl::{Crl, Outline};
 
+use super::certificate::Certificate;
 use super::crl::Judging;
 use super::file::{CrlImport, ImportError, random_key, refused_at, unreadable};
 use super::floor::Stays;
@@ -12,6 +13,7 @@ use super::intake::{Bench, Came};
 use super::listed::SettleError;
 use super::refusal::CrlRefusal;
 use super::together::{Reading, TogetherError};
+use super::whose::Parties;
 use crate::staged::{ListFile, OpenList, Pending, identity, rfc3339};
 
 /// What stands together.
@@ -20,6 +22,8 @@ pub(super) struct Set {
     pub(super) came: Vec<Came>,
     /// What stays.
     pub(super) kept: Vec<Kept>,
+    /// Who signs the indirect ones among them, if that is not the CA: named now, or with those that stay.
+    pub(super) crl_issuer: Option<Certificate>,
     /// The operator's word that these partitions are all there are.
     pub(super) complete: bool,
     /// Serials revoked in the end, by all of them.
@@ -67,6 +71,8 @@ impl Set {
             revoked: 0,
             complete: request.company.complete || stays.complete,
             odd: stays.odd,
+            // Who was named for lists that go is named anew, or not at all.
+            crl_issuer: stays.crl_issuer.filter(|_| !kept.is_empty()),
             came,
             kept,
         };
@@ -118,7 +124,10 @@ impl Set {
             disk: bench.disk,
             sorting: bench.sorting,
             key: random_key(),
-            issuer: bench.issuer,
+            parties: Parties {
+                crl_issuer: self.crl_issuer.as_ref(),
+                ..bench.parties
+            },
         };
         let judging = |crl: &Crl<'_>| judge_as(crl, bench.judging);
         let together = reading.read(&lists, &judging);

@@ -9,8 +9,9 @@
 //! list ─▶ sort ─▶ settle ─┘
 //! ```
 //!
-//! Of one partition the delta has the last word: it revokes, changes, or clears. Of two partitions neither has: if they
-//! say different things of a serial, no reading of them is the right one.
+//! Of one partition the delta has the last word: it revokes, changes, or clears; one that bears its complete list's own
+//! number has none, and must say the same. Of two partitions neither has the last word: if they say different things of a
+//! serial, no reading of them is the right one.
 //!
 //! A record of the second sort, all big endian: hash 8 │ serial 32 │ partition 2 │ rank 1 │ date 8 │ status code 1
 
@@ -21,13 +22,13 @@ use wire::crl::{Crl, Outline};
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
-use super::certificate::Certificate;
 use super::check::EntryFault;
 use super::crl::{JudgedList, Judging, Wanted, judge_read_as};
-use super::delta::fits;
+use super::delta::{fits, is_in_turn, is_of_one_number};
 use super::list::{ListError, ListReader, outline_of};
 use super::listed::{LISTED_OCTETS, Listed, SettleError, Settled, say_the_same};
 use super::refusal::CrlRefusal;
+use super::whose::Parties;
 use crate::durable::Disk;
 use crate::sort::{SortError, Sorted, Sorter, Sorting};
 use crate::staged::{MOST_LISTS, OpenList, StagedError};
@@ -77,6 +78,20 @@ pub struct Part {
     pub full: usize,
     /// Of its delta, if there is one.
     pub delta: Option<usize>,
+    /// Whether both bear one number, so that the delta changes nothing.
+    pub is_of_one_number: bool,
+}
+
+impl Part {
+    /// Its lists, with the rank of what each says.
+    fn ranked(&self) -> impl Iterator<Item = (u8, usize)> {
+        let rank = match self.is_of_one_number {
+            true => ECHO,
+            false => DELTA,
+        };
+        let delta = self.delta.map(|place| (rank, place));
+        std::iter::once((COMPLETE, self.full)).chain(delta)
+    }
 }
 
 /// What a list is about: its issuingDistributionPoint, encoded; empty if it has none.
@@ -110,16 +125,24 @@ pub fn parts(outlines: &[Outline]) -> Result<Vec<Part>, (usize, CrlRefusal)> {
         let Some(full) = full else {
             return Err((delta.unwrap_or_default(), CrlRefusal::DeltaAlone));
         };
+        let mut is_of_one = false;
         if let Some(delta) = delta {
             let read = |place: usize| {
                 outlines[place]
                     .read()
                     .map_err(|e| (place, CrlRefusal::from(e)))
             };
-            fits(&read(full)?, &read(delta)?)
+            let (full, change) = (read(full)?, read(delta)?);
+            fits(&full, &change)
+                .and_then(|()| is_in_turn(&full, &change))
                 .map_err(|misfit| (delta, CrlRefusal::from(misfit)))?;
+            is_of_one = is_of_one_number(&full, &change);
         }
-        Ok(Part { full, delta })
+        Ok(Part {
+            full,
+            delta,
+            is_of_one_number: is_of_one,
+        })
     };
     scopes.into_values().map(part).collect()
 }
@@ -133,7 +156,7 @@ pub struct Reading<'a> {
     /// Key of the order.
     pub key: SerialHashKey,
     /// Whose lists they are.
-    pub issuer: &'a Certificate,
+    pub parties: Parties<'a>,
 }
 
 /// Lists that passed.
@@ -176,7 +199,12 @@ impl Reading<'_> {
         let outlines: Vec<Outline> = outlines.collect::<Result<_, _>>()?;
         let refused = |(place, refusal)| TogetherError::Refused { place, refusal };
         let parts = parts(&outlines).map_err(refused)?;
-        if let [Part { full, delta: None }] = parts.as_slice() {
+        if let [
+            Part {
+                full, delta: None, ..
+            },
+        ] = parts.as_slice()
+        {
             let judged = self.judge(lists, *full, judging)?;
             return Ok(Together {
                 next_update: judged.crl().next_update,
@@ -186,7 +214,7 @@ impl Reading<'_> {
         let mut next_update = None;
         let mut sorter = Sorter::begin(self.disk, self.sorting, RANKED_OCTETS)?;
         for (number, part) in (0_u16..).zip(&parts) {
-            for (rank, place) in (0_u8..).zip(std::iter::once(part.full).chain(part.delta)) {
+            for (rank, place) in part.ranked() {
                 let judged = self.judge(lists, place, judging)?;
                 let end = judged.crl().next_update;
                 next_update = next_update.into_iter().chain(end).min();
@@ -209,7 +237,7 @@ impl Reading<'_> {
         let list = &lists[place];
         let sorter = Sorter::begin(self.disk, self.sorting, LISTED_OCTETS)?;
         let nobody = &mut |_| ();
-        let reader = ListReader::new(sorter, self.key, &self.issuer.key, nobody);
+        let reader = ListReader::new(sorter, self.key, self.parties, nobody);
         let mut file = &list.file;
         file.seek(SeekFrom::Start(0))
             .map_err(|error| list.unreadable(error))?;
@@ -222,7 +250,7 @@ impl Reading<'_> {
             let crl = read.outline.read().map_err(|error| refused(error.into()))?;
             (Wanted::of(&crl), judging(&crl))
         };
-        judge_read_as(wanted, read, self.issuer, &judging).map_err(refused)
+        judge_read_as(wanted, read, &self.parties, &judging).map_err(refused)
     }
 
     /// Puts what a list says where all come out side by side.
@@ -234,8 +262,8 @@ impl Reading<'_> {
         place: usize,
     ) -> Result<(), TogetherError> {
         let mut settled = match rank {
-            DELTA => judged.settled.keeping_clears(),
-            _ => judged.settled,
+            COMPLETE => judged.settled,
+            _ => judged.settled.keeping_clears(),
         };
         loop {
             match settled.next_listed() {
@@ -284,11 +312,19 @@ fn ranked(listed: &Listed, number: u16, rank: u8) -> [u8; RANKED_OCTETS] {
     ranked
 }
 
+/// What one list says of a serial.
+#[derive(Clone, Copy)]
+struct Ranked {
+    /// The partition it belongs to.
+    number: u16,
+    rank: u8,
+    listed: Listed,
+}
+
 /// What several lists say, one word a serial.
 pub struct Overlaid {
     sorted: Sorted,
-    /// The next record, and which partition says it.
-    upcoming: Option<(u16, Listed)>,
+    upcoming: Option<Ranked>,
     begun: bool,
     /// Serials revoked in the end, so far.
     pub revoked: u64,
@@ -308,10 +344,10 @@ impl Overlaid {
         if !std::mem::replace(&mut self.begun, true) {
             self.upcoming = self.read()?;
         }
-        while let Some((_, first)) = self.upcoming {
+        while let Some(Ranked { listed: first, .. }) = self.upcoming {
             let mut said: Option<Listed> = None;
-            while let Some((number, _)) = self.upcoming.filter(|it| it.1.serial == first.serial) {
-                let word = self.word_of(number, first)?;
+            while let Some(next) = self.upcoming.filter(|it| it.listed.serial == first.serial) {
+                let word = self.word_of(next)?;
                 // RFC 5280 §5.2.4: removeFromCRL takes off the complete list what stood there.
                 if word.clears() {
                     continue;
@@ -330,20 +366,27 @@ impl Overlaid {
         Ok(None)
     }
 
-    /// The last word of one partition on a serial: its delta's, if that speaks of it.
-    fn word_of(&mut self, number: u16, first: Listed) -> Result<Listed, SortError> {
-        let mut word = first;
-        while let Some((_, listed)) = self
+    /// The last word of one partition on a serial, of which `first` is the first: its delta's, if that speaks of it.
+    fn word_of(&mut self, first: Ranked) -> Result<Listed, SettleError> {
+        let (number, serial) = (first.number, first.listed.serial);
+        let mut word = first.listed;
+        let mut complete = None;
+        while let Some(next) = self
             .upcoming
-            .filter(|(other, listed)| *other == number && listed.serial == first.serial)
+            .filter(|next| next.number == number && next.listed.serial == serial)
         {
-            word = listed;
+            // RFC 5280 §5.2.3: a delta of its complete list's own number says the same.
+            if next.rank == ECHO && !repeats(complete, &next.listed) {
+                return Err(SettleError::Fault(EntryFault::OneNumber { serial }));
+            }
+            word = next.listed;
+            complete = (next.rank == COMPLETE).then_some(word);
             self.upcoming = self.read()?;
         }
         Ok(word)
     }
 
-    fn read(&mut self) -> Result<Option<(u16, Listed)>, SortError> {
+    fn read(&mut self) -> Result<Option<Ranked>, SortError> {
         let Some(ranked) = self.sorted.next_record()? else {
             return Ok(None);
         };
@@ -352,7 +395,19 @@ impl Overlaid {
         let mut record = [0; LISTED_OCTETS];
         record[..KEY_OCTETS].copy_from_slice(&ranked[..KEY_OCTETS]);
         record[KEY_OCTETS..].copy_from_slice(&ranked[KEY_OCTETS + 3..]);
-        Ok(Some((number, Listed::from_record(&record))))
+        Ok(Some(Ranked {
+            number,
+            rank: ranked[KEY_OCTETS + 2],
+            listed: Listed::from_record(&record),
+        }))
+    }
+}
+
+/// Whether a delta's word is what the complete list says; of what that does not name it may say that it was taken off.
+fn repeats(complete: Option<Listed>, echo: &Listed) -> bool {
+    match complete {
+        Some(complete) => say_the_same(complete.status, echo.status),
+        None => echo.clears(),
     }
 }
 
@@ -362,5 +417,9 @@ const UNRESTRICTED: &[u8] = &[];
 const KEY_OCTETS: usize = 8 + wire::serial::MAX_SERIAL_OCTETS;
 /// With partition and rank.
 const RANKED_OCTETS: usize = LISTED_OCTETS + 3;
+/// The rank of what a complete list says.
+const COMPLETE: u8 = 0;
 /// The rank of what a delta says: after its complete list.
 const DELTA: u8 = 1;
+/// The rank of what a delta of its complete list's own number says.
+const ECHO: u8 = 2;

@@ -18,7 +18,7 @@ use super::lines::{LineFault, LinesError, LinesRead, LinesReader};
 use super::listed::{NUMBERED_OCTETS, SettleError};
 use crate::digest::encode_hex;
 use crate::sort::Sorter;
-use crate::staged::{self, Form, Options, Pending, Trust, rfc3339};
+use crate::staged::{self, Form, Options, Pending, StagedError, Trust, rfc3339};
 use wire::time::UnixSeconds;
 
 /// What the operator asks for.
@@ -137,7 +137,7 @@ pub fn import_unsigned(
     // From the look at what is staged until it is replaced.
     let _lock = staged::lock(request.data)?;
     let mut odd = Vec::new();
-    look_before(request, &id, &mut odd).map_err(refused)?;
+    look_before(request, &id, &mut odd)?.map_err(refused)?;
 
     let mut pending = Pending::begin(request.data, &id, request.form)?;
     let input = Counted::new(file, octets, means.progress);
@@ -189,6 +189,7 @@ pub fn import_unsigned(
         trust: Some(request.trust.clone()),
         lists: Vec::new(),
         complete: false,
+        crl_issuer: None,
     };
     let folder = pending.commit(&issuer.der, &options)?;
     Ok(UnsignedReport {
@@ -213,17 +214,19 @@ fn look_before(
     request: &UnsignedImport<'_>,
     id: &str,
     odd: &mut Vec<String>,
-) -> Result<(), UnsignedRefusal> {
+) -> Result<Result<(), UnsignedRefusal>, StagedError> {
     match staged::open(request.data, id) {
-        Ok(Some(before)) if before.options.form.is_signed() => Err(UnsignedRefusal::Signed {
+        Ok(Some(before)) if before.options.form.is_signed() => Ok(Err(UnsignedRefusal::Signed {
             folder: before.folder.display().to_string(),
-        }),
-        Ok(_) => Ok(()),
+        })),
+        Ok(_) => Ok(Ok(())),
+        // It may be a signed list, as good as ever.
+        Err(error) if !error.is_damage() => Err(error),
         Err(error) => {
             odd.push(format!(
                 "what was staged of this issuer was damaged ({error}) and is replaced"
             ));
-            Ok(())
+            Ok(Ok(()))
         }
     }
 }

@@ -24,6 +24,7 @@ fn foreign(place: &Place, entries: &[Entry], rows: &[Row]) {
     import_crl(&CrlImport {
         crl: &folder.join("ca.crl"),
         issuer: &folder.join("ca.der"),
+        crl_issuer: None,
         data: place.data.path(),
         judging: Judging {
             now: NOW,

@@ -1,6 +1,7 @@
 //! Lists of our own registry against the packs: deltas, partitions, what expired, and what is forgotten.
 
 mod holders;
+mod partitions;
 
 use wire::batch::{Document, DocumentKind, Header, Kind, ListNote};
 use wire::crl::IssuingDistributionPoint;

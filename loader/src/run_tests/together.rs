@@ -1,5 +1,8 @@
 //! Several lists of another CA: a delta on top of its complete list, partitions; staged, repeated by a batch, proved.
 
+mod indirect;
+mod retired;
+
 use std::path::PathBuf;
 
 use wire::batch::{Document, DocumentKind, Header, Source};
@@ -83,15 +86,18 @@ impl List {
 struct How {
     keeping: Keeping,
     complete: bool,
+    retired: &'static [String],
 }
 
 const ALONE: How = How {
     keeping: Keeping::Scope,
     complete: false,
+    retired: &[],
 };
 const BESIDE: How = How {
     keeping: Keeping::Partitions,
     complete: false,
+    retired: &[],
 };
 
 fn import(place: &Place, lists: &[List], how: How, now: u64) -> Result<Report, String> {
@@ -108,6 +114,7 @@ fn import(place: &Place, lists: &[List], how: How, now: u64) -> Result<Report, S
     import_crl(&CrlImport {
         crl: &paths[0],
         issuer: &issuer,
+        crl_issuer: None,
         data: place.data.path(),
         judging: Judging {
             now,
@@ -118,6 +125,7 @@ fn import(place: &Place, lists: &[List], how: How, now: u64) -> Result<Report, S
             others: &paths[1..],
             keeping: how.keeping,
             complete: how.complete,
+            retired: how.retired,
         },
     })
     .map_err(|error| error.to_string())
@@ -125,9 +133,13 @@ fn import(place: &Place, lists: &[List], how: How, now: u64) -> Result<Report, S
 
 /// A batch that repeats what is staged now.
 fn repeat(place: &Place, number: u64, rows: &[Row]) {
+    repeat_with(place, number, rows, &[]);
+}
+
+fn repeat_with(place: &Place, number: u64, rows: &[Row], further: &[Document]) {
     let id = place.authority.certificate.id().to_string();
     let opened = staged::open(place.data.path(), &id).unwrap().unwrap();
-    let mut documents = Vec::new();
+    let mut documents = further.to_vec();
     let mut next_update = None;
     for (place, list) in opened.lists.iter().enumerate() {
         let octets = std::fs::read(&list.path).unwrap();
@@ -296,9 +308,10 @@ fn a_complete_list_takes_back_what_a_newer_delta_has_said() {
         let why = import(&place, &[older], ALONE, NOW).unwrap_err();
         assert!(why.contains("never goes backwards"), "{why}");
     }
-    // Later by date, but numbered before the delta: it would take back what the delta says.
-    let report = import(&place, &[full(8, NOW - 40, &[key(1)])], ALONE, NOW).unwrap();
-    assert_eq!((report.revoked, staged_lists()), (2, 2));
+    // Later by date, but numbered before the delta: it would take back what the delta says, or the delta what it says.
+    let why = import(&place, &[full(8, NOW - 40, &[key(1)])], ALONE, NOW).unwrap_err();
+    assert!(why.contains("not a delta of it"), "{why}");
+    assert_eq!(staged_lists(), 2);
     // Past the delta: that goes.
     let report = import(&place, &[full(9, NOW - 30, &[key(1), key(2)])], ALONE, NOW).unwrap();
     assert_eq!((report.revoked, staged_lists()), (2, 1));
@@ -306,6 +319,27 @@ fn a_complete_list_takes_back_what_a_newer_delta_has_said() {
         report.odd.iter().any(|odd| odd.contains("goes")),
         "{report:?}"
     );
+}
+
+// RFC 5280 §5.2.3: of two lists of one scope the later one has the higher number.
+// RFC 5280 §5.2.3: a delta of its complete list's own number says the same.
+#[test]
+fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
+    let held = (serial(2), NOW - 900, Some(CertificateHold));
+    let released = |number| (serial(number), NOW - 200, Some(RemoveFromCrl));
+    let judged = |change: List| {
+        let base = full(5, NOW - 300, &[key(1), held]);
+        import(&Place::new(), &[base, change], ALONE, NOW)
+    };
+    // What the list says, and off it what never stood there.
+    let echo = delta(3, 5, NOW - 300, &[key(1), released(8)]);
+    assert_eq!(judged(echo).unwrap().revoked, 2);
+    for wrong in [released(2), key(3), (serial(1), NOW - 400, KEY)] {
+        let why = judged(delta(3, 5, NOW - 300, &[wrong])).unwrap_err();
+        assert!(why.contains("bear one number"), "{why}");
+    }
+    let earlier = judged(delta(5, 6, NOW - 301, &[key(3)])).unwrap_err();
+    assert!(earlier.contains("dated before it"), "{earlier}");
 }
 
 // RFC 5280 §5.2.5: partitions are told apart by their distribution points.

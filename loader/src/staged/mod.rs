@@ -1,5 +1,5 @@
 //! What the operator has staged of other CAs: `DIR/staged/<issuer-id>/` with a list or several that speak together,
-//! `issuer.der` and `options.toml` ([`options`]).
+//! `issuer.der`, of indirect lists `crl-issuer.der`, and `options.toml` ([`options`]).
 //!
 //! `import` writes a folder whole and swaps it in ([`pending`]); signer and loader each read it for themselves. The options
 //! carry each list's BLAKE3, so a reader that meets a flipped bit notices and says so. One whose folder was swapped between
@@ -27,6 +27,8 @@ pub struct Opened {
     pub lists: Vec<OpenList>,
     /// The issuer's certificate, DER.
     pub issuer: Vec<u8>,
+    /// That of who signs the indirect lists among them, if one was named.
+    pub crl_issuer: Option<Vec<u8>>,
     /// How the operator had them judged.
     pub options: Options,
 }
@@ -76,12 +78,26 @@ pub enum StagedError {
         /// What is wrong with it.
         why: String,
     },
-    /// A list is not the file that was imported.
+    /// A list, or the certificate of who signs it, is not the file that was imported.
     #[error("{path} has another BLAKE3 than {options}; it was changed after import: import it again", options = OPTIONS_FILE)]
     Changed {
         /// Its file.
         path: PathBuf,
     },
+}
+
+impl StagedError {
+    /// Whether what is staged is not what was staged; otherwise it may be as good as ever, and cannot be read now.
+    pub fn is_damage(&self) -> bool {
+        use io::ErrorKind::{InvalidData, IsADirectory, NotADirectory, NotFound, UnexpectedEof};
+        match self {
+            Self::Options { .. } | Self::Changed { .. } => true,
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                NotFound | UnexpectedEof | InvalidData | IsADirectory | NotADirectory
+            ),
+        }
+    }
 }
 
 /// The folder of one issuer under a data folder; `issuer_id` is its 32 hexadecimal digits.
@@ -161,8 +177,21 @@ fn open_once(folder: &Path) -> Result<Option<Opened>, StagedError> {
             .map(open)
             .collect::<Result<_, _>>()?,
         issuer: read_file(&folder.join(ISSUER_FILE))?,
+        crl_issuer: read_crl_issuer(folder, &options)?,
         options,
     }))
+}
+
+fn read_crl_issuer(folder: &Path, options: &Options) -> Result<Option<Vec<u8>>, StagedError> {
+    let Some(named) = options.crl_issuer else {
+        return Ok(None);
+    };
+    let path = folder.join(CRL_ISSUER_FILE);
+    let certificate = read_file(&path)?;
+    match Options::name_of(&certificate) == named {
+        true => Ok(Some(certificate)),
+        false => Err(StagedError::Changed { path }),
+    }
 }
 
 impl Opened {
@@ -296,6 +325,7 @@ pub const STAGED_FOLDER: &str = "staged";
 const MOST_READS: usize = 8;
 const CRL_FILE: &str = "crl.der";
 const ISSUER_FILE: &str = "issuer.der";
+const CRL_ISSUER_FILE: &str = "crl-issuer.der";
 const OPTIONS_FILE: &str = "options.toml";
 
 #[cfg(test)]
@@ -330,6 +360,7 @@ mod tests {
                 trust: None,
                 lists: Vec::new(),
                 complete: false,
+                crl_issuer: None,
             };
             write(data.path(), &id, crl, b"issuer", &options).unwrap()
         };

@@ -6,6 +6,7 @@
 //! crl_blake3 = "…"                     what a batch that repeats them names: see below
 //! imported_at = "2027-01-15T08:00:00Z"
 //! complete = true                      the operator's word: these partitions are all there are
+//! crl_issuer = "…"                     BLAKE3 of crl-issuer.der, who signs the indirect lists among them
 //! [[lists]]                            if there are several, or a word about them
 //! name = "crl.der"
 //! blake3 = "…"
@@ -41,6 +42,8 @@ pub struct Options {
     pub lists: Vec<ListFile>,
     /// The operator says that these partitions are all (`--complete`): who is on none of them is not revoked.
     pub complete: bool,
+    /// BLAKE3 of the certificate of who signs the indirect lists among them (`--crl-issuer`), in a file beside them.
+    pub crl_issuer: Option<[u8; 32]>,
 }
 
 /// A staged list among others.
@@ -127,6 +130,8 @@ struct OptionsFile {
     trusted_until: Option<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     complete: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crl_issuer: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     lists: Vec<ListRow>,
 }
@@ -139,6 +144,11 @@ struct ListRow {
 }
 
 impl Options {
+    /// What a certificate beside the lists is known by.
+    pub fn name_of(certificate: &[u8]) -> [u8; 32] {
+        *blake3::hash(certificate).as_bytes()
+    }
+
     /// The lists and their files.
     pub fn files(&self) -> Vec<ListFile> {
         if !self.lists.is_empty() {
@@ -161,6 +171,7 @@ impl Options {
             trusted_by: self.trust.as_ref().map(|trust| trust.by.clone()),
             trusted_until: self.trust.as_ref().map(|trust| rfc3339(trust.until)),
             complete: self.complete,
+            crl_issuer: self.crl_issuer.as_ref().map(|hash| encode_hex(hash)),
             lists: self.lists.iter().map(ListRow::of).collect(),
         };
         toml::to_string(&file).expect("strings and bools are always TOML")
@@ -201,6 +212,10 @@ impl Options {
             trust,
             lists,
             complete: file.complete,
+            crl_issuer: file
+                .crl_issuer
+                .map(|text| hash("crl_issuer", &text))
+                .transpose()?,
         })
     }
 }
@@ -278,6 +293,7 @@ mod tests {
             trust: None,
             lists,
             complete,
+            crl_issuer: complete.then_some([3; 32]),
         }
     }
 

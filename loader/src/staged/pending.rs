@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::options::list_file;
-use super::{Form, ISSUER_FILE, OPTIONS_FILE, Options, STAGED_FOLDER, StagedError};
+use super::{
+    CRL_ISSUER_FILE, Form, ISSUER_FILE, OPTIONS_FILE, Options, STAGED_FOLDER, StagedError,
+};
 
 /// A folder that nobody reads yet; gone again when it is dropped. Whoever has one holds [`lock`].
 #[derive(Debug)]
@@ -98,6 +100,11 @@ impl Pending {
             path: self.temp.clone(),
             source,
         }
+    }
+
+    /// Puts the certificate of who signs the indirect lists beside them.
+    pub fn put_crl_issuer(&self, certificate: &[u8]) -> Result<(), StagedError> {
+        write_synced(&self.temp.join(CRL_ISSUER_FILE), certificate)
     }
 
     /// Swaps the folder in, replacing what that issuer had staged before; gives its path.

@@ -13,13 +13,14 @@ use super::answers::{Answers, same, status_text};
 use super::{IssuerProof, Proof, Shelf};
 use crate::durable::FsDisk;
 use crate::error::sentence;
-use crate::import::certificate::Certificate;
+use crate::import::certificate::{Certificate, NameMatch};
 use crate::import::crl::Judging;
 use crate::import::lines::settle_staged;
 use crate::import::list::outline_of;
 use crate::import::listed::Settled;
 use crate::import::together::{Reading, Said};
 use crate::import::trust::WeakPolicy;
+use crate::import::whose::Parties;
 use crate::manifest::{ObjectEntry, Role};
 use crate::pack::Pack;
 use crate::sort::Sorting;
@@ -64,6 +65,7 @@ impl Shelf<'_> {
         };
         if let Some(published) = self.find_published(issuer, repeated)? {
             return Ok(Some(Lists {
+                crl_issuer: self.published_crl_issuer(issuer, &published.lists)?,
                 as_of: newest.as_of(),
                 // Whether weak algorithms are read was decided at import.
                 weak: WeakPolicy::Allow,
@@ -74,6 +76,12 @@ impl Shelf<'_> {
             Ok(Some(staged)) if staged.options.crl_blake3 == *repeated => Ok(Some(Lists {
                 name: names(staged.lists.iter().map(|list| list.path.display())),
                 lists: staged.lists,
+                crl_issuer: staged
+                    .crl_issuer
+                    .as_deref()
+                    .map(Certificate::from_der)
+                    .transpose()
+                    .map_err(|error| error.to_string())?,
                 as_of: staged.options.as_of,
                 weak: WeakPolicy::of(staged.options.allow_weak),
             })),
@@ -109,9 +117,41 @@ impl Shelf<'_> {
         Ok(Some(Lists {
             name: names(entries.iter().map(|entry| &entry.name)),
             lists: entries.iter().map(open).collect::<Result<_, _>>()?,
+            crl_issuer: None,
             as_of: None,
             weak: WeakPolicy::Allow,
         }))
+    }
+
+    /// Who signed the indirect ones among published lists: the certificate of that name that was published with them.
+    fn published_crl_issuer(
+        &self,
+        issuer: IssuerId,
+        lists: &[OpenList],
+    ) -> Result<Option<Certificate>, String> {
+        let outlines: Vec<_> = lists
+            .iter()
+            .filter_map(|list| outline_of(&list.file).ok())
+            .collect();
+        let signs_one = |certificate: &Certificate| {
+            let mut crls = outlines.iter().filter_map(|outline| outline.read().ok());
+            crls.any(|crl| certificate.subject_is(crl.issuer) != NameMatch::Different)
+        };
+        for entry in &self.manifest.objects {
+            if entry.issuer.0 != issuer || !matches!(entry.role, Role::Certificate(_)) {
+                continue;
+            }
+            let octets = std::fs::read(self.store.object(entry.blake3))
+                .map_err(|error| format!("{}: {error}", entry.name))?;
+            // What is none is a bundle.
+            let Ok(certificate) = Certificate::from_der(&octets) else {
+                continue;
+            };
+            if certificate.id() != issuer && signs_one(&certificate) {
+                return Ok(Some(certificate));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -166,6 +206,7 @@ fn unsigned(
 struct Lists {
     name: String,
     lists: Vec<OpenList>,
+    crl_issuer: Option<Certificate>,
     as_of: Option<UnixSeconds>,
     weak: WeakPolicy,
 }
@@ -194,7 +235,10 @@ impl Lists {
             disk: &FsDisk,
             sorting: &Sorting::in_folder(shelf.home.work()),
             key,
-            issuer,
+            parties: Parties {
+                issuer,
+                crl_issuer: self.crl_issuer.as_ref(),
+            },
         };
         let together = reading.read(&self.lists, &judging);
         Ok(together.map_err(|error| sentence(&error))?.said)

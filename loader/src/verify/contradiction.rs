@@ -3,12 +3,14 @@
 //! A list that came, with its delta if it has one, is held against the packs, entry by entry, and against the list before
 //! it: whatever is not on it any more must have been released, or have left because its certificate expired. A base pack
 //! that came is held against every list, and its revocations must stand on the list of all, or, if there is none, on some
-//! partition's. What was there already was held
+//! partition's. A list shows a revocation once it shows the revision of the first pack that had it: the pack whose place a
+//! base takes had what was revoked before. What was there already was held
 //! against one another when it came, so this is the proof that `verify` makes at once, made step by step, at the cost of
-//! what came. Lists of the first edition, which do not say which revision they show, are passed over.
+//! what came. Lists of the first edition, which do not say which revision they show, are passed over, and so are lists
+//! that were there and cannot be read: nothing is then missed on the others.
 
 use wire::serial::{Serial, SerialHashKey, shard};
-use wire::status::CertStatus;
+use wire::status::{CertStatus, RevocationReason};
 
 use super::answers::{Answers, may_follow, same, status_text};
 use super::view::{Published, Scopes, View};
@@ -32,11 +34,24 @@ pub struct Eve<'p> {
     pub answers: Answers<'p>,
     /// Base packs that came.
     pub bases: Vec<&'p Pack>,
+    /// Base packs whose place those take.
+    pub replaced: Vec<&'p Pack>,
     /// Deltas, old and new: few records.
     pub deltas: Vec<&'p Pack>,
+    /// Whether all lists that it will have are among [`Self::lists`].
+    pub sight: Sight,
 }
 
-impl Eve<'_> {
+/// Whether every list can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Each of them.
+    Whole,
+    /// Some cannot be read, or do not say what they show.
+    Partial,
+}
+
+impl<'p> Eve<'p> {
     /// The first thing that does not agree, in a sentence.
     pub fn contradiction(&self) -> Option<String> {
         let scopes = Scopes::of(&self.lists);
@@ -45,8 +60,13 @@ impl Eve<'_> {
             return Some(format!("{} changes a list that is not there", delta.name));
         }
         let mut views = Vec::new();
+        let mut sight = self.sight;
+        if !scopes.lone.is_empty() {
+            sight = Sight::Partial;
+        }
         for (full, delta) in scopes.together {
             if full.mark.is_none() {
+                sight = Sight::Partial;
                 continue;
             }
             let came = self.has_come(full) || delta.is_some_and(|delta| self.has_come(delta));
@@ -54,7 +74,7 @@ impl Eve<'_> {
                 Ok(view) => views.push((view, came)),
                 // What was there already and cannot be read keeps nobody out.
                 Err(why) if came => return Some(why),
-                Err(_) => {}
+                Err(_) => sight = Sight::Partial,
             }
         }
         let mut came = views.iter().filter(|(_, came)| *came);
@@ -68,7 +88,7 @@ impl Eve<'_> {
             .before
             .iter()
             .find_map(|before| self.vanished(before, &views));
-        vanished.or_else(|| self.packs_to_lists(&views))
+        vanished.or_else(|| self.packs_to_lists(&views, sight))
     }
 
     /// A complete list and its delta, with what expired.
@@ -99,11 +119,13 @@ impl Eve<'_> {
     }
 
     /// Whatever packs that came answer `revoked` is on the list of all, or on some partition's.
-    fn packs_to_lists(&self, views: &[(View<'_>, bool)]) -> Option<String> {
+    fn packs_to_lists(&self, views: &[(View<'_>, bool)], sight: Sight) -> Option<String> {
         let is_whole = |view: &View<'_>| view.full.extensions.distribution_point.is_none();
         let whole = views.iter().find(|(view, _)| is_whole(view));
         let asked = match whole {
             Some(whole) => std::slice::from_ref(whole),
+            // It may stand on the one that cannot be asked.
+            None if sight == Sight::Partial => return None,
             None => views,
         };
         let (first, _) = asked.first()?;
@@ -111,12 +133,14 @@ impl Eve<'_> {
         if asked.iter().any(|(_, came)| *came) {
             packs.extend(&self.deltas);
         }
-        // Which partition's it would be is not known here: if one is older than the pack, it may yet come.
+        // Which partition's it would be is not known here: if one shows less than the first pack that had the revocation, it
+        // may yet come there.
         let revoked = self.answers.revoked_in(&packs).into_iter();
-        let mut forgotten = revoked.filter(|(serial, pack, _)| {
-            let all = asked.iter();
-            all.into_iter()
-                .all(|(view, _)| is_forgotten(view, serial, pack))
+        let mut forgotten = revoked.filter(|(serial, pack, status)| {
+            asked.iter().all(|(view, _)| lacks_it(view, serial)) && {
+                let first = self.first_to_say(serial, *status, pack);
+                asked.iter().all(|(view, _)| !view.is_before(first))
+            }
         });
         let (serial, _, status) = forgotten.next()?;
         let name = match whole {
@@ -124,6 +148,28 @@ impl Eve<'_> {
             None => "any partition's list",
         };
         Some(lacks(&serial, status, name))
+    }
+
+    /// The oldest pack at hand that revokes it alike. A hold may have ended and begun anew since, so of that only the pack
+    /// that answers now.
+    fn first_to_say(&self, serial: &Serial, status: CertStatus, newest: &'p Pack) -> &'p Pack {
+        let is_hold = matches!(
+            status,
+            CertStatus::Revoked {
+                reason: Some(RevocationReason::CertificateHold),
+                ..
+            }
+        );
+        let says_so = |pack: &&'p Pack| {
+            let said = Answers::of(std::slice::from_ref(pack)).find(serial);
+            !is_hold && said.is_some_and(|(_, said)| same(said, status))
+        };
+        let older = self.replaced.iter().chain(&self.deltas).copied();
+        let oldest = older.filter(says_so).min_by_key(|pack| pack.age());
+        oldest.map_or(newest, |oldest| match oldest.age() < newest.age() {
+            true => oldest,
+            false => newest,
+        })
     }
 
     fn has_come(&self, list: &Published) -> bool {
@@ -164,7 +210,11 @@ impl Eve<'_> {
 
 /// A date proves nothing here: a revocation must not be kept from going out by a clock that was set.
 fn is_forgotten(view: &View<'_>, serial: &Serial, pack: &Pack) -> bool {
-    view.says(serial).is_none() && !view.expired.contains(serial) && !view.is_before(pack)
+    lacks_it(view, serial) && !view.is_before(pack)
+}
+
+fn lacks_it(view: &View<'_>, serial: &Serial) -> bool {
+    view.says(serial).is_none() && !view.expired.contains(serial)
 }
 
 fn unlike(serial: &Serial, listed: CertStatus, list: &str) -> String {

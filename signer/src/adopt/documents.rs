@@ -6,17 +6,17 @@ use wire::batch::{Document, DocumentKind};
 use wire::cert_id::IssuerId;
 use wire::crl::Crl;
 
-/// The documents of a staged folder. One list is `<issuer>.crl`, its delta `<issuer>.delta.crl`; of partitions each bears
-/// some digits of its distribution point, so that a list follows its own predecessor under its name.
+/// The documents of a staged folder. A list of all certificates is `<issuer>.crl`, its delta `<issuer>.delta.crl`; one that
+/// has an issuingDistributionPoint bears some digits of that, whichever others stand beside it, so that a list follows its
+/// own predecessor under its name.
 pub(super) fn of(issuer: IssuerId, staged: &Staged, form: Form) -> Vec<Document> {
     let lists: Vec<(Vec<u8>, bool, &Vec<u8>)> = match form {
         Form::Crl => staged.lists.iter().filter_map(told).collect(),
         Form::Index | Form::Csv => Vec::new(),
     };
-    let is_one_scope = lists.windows(2).all(|pair| pair[0].0 == pair[1].0);
     let crls = lists.iter().map(|(scope, is_delta, octets)| {
         let mut name = issuer.to_string();
-        if !is_one_scope {
+        if !scope.is_empty() {
             name.push('-');
             name.push_str(&digits(scope));
         }
@@ -34,7 +34,13 @@ pub(super) fn of(issuer: IssuerId, staged: &Staged, form: Form) -> Vec<Document>
         octets: staged.issuer.clone(),
         list: None,
     };
-    crls.chain([certificate]).collect()
+    let crl_issuer = staged.crl_issuer.as_ref().map(|certificate| Document {
+        kind: DocumentKind::OtherCertificate,
+        name: format!("{issuer}-crl-issuer.cer"),
+        octets: certificate.clone(),
+        list: None,
+    });
+    crls.chain([certificate]).chain(crl_issuer).collect()
 }
 
 /// Scope, and whether it is a delta. What is judged can be read.

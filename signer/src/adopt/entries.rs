@@ -4,11 +4,13 @@
 //! serial and date that disagree have no order, so such a list is refused whole.
 
 use super::Refusal;
+use super::whose::Attribution;
 use crate::batch::Row;
 use wire::crl::Crl;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 use wire::time::UnixSeconds;
+use x509_parser::x509::X509Name;
 
 /// What a list says in the end.
 #[derive(Debug)]
@@ -19,23 +21,29 @@ pub struct Settled {
     pub repeated: u64,
     /// Entries that clear (removeFromCRL), be it for good or until a later one.
     pub cleared: u64,
+    /// Entries about certificates of other authorities, left out.
+    pub others: u64,
     /// Serials that are cleared in the end: what a delta takes off its complete list. Rising.
     pub gone: Vec<Serial>,
 }
 
-/// The serials that are revoked in the end.
+/// The serials of this authority that are revoked in the end.
 ///
 /// # Errors
 /// [`Refusal`] if an entry cannot be read, is about another issuer, or contradicts another one.
-pub fn settle(crl: &Crl<'_>) -> Result<Settled, Refusal> {
+pub(super) fn settle(crl: &Crl<'_>, authority: &X509Name<'_>) -> Result<Settled, Refusal> {
     let mut entries = Vec::with_capacity(crl.entries_octets() / SHORT_ENTRY_OCTETS);
+    let mut whose = Attribution::begin(crl, authority);
+    let mut others = 0;
     for entry in crl.entries() {
         let entry = entry.map_err(Refusal::Unreadable)?;
-        if entry.certificate_issuer.is_some() {
-            return Err(Refusal::Indirect);
-        }
+        let is_ours = whose.is_ours(entry.serial, entry.certificate_issuer)?;
         if entry.unknown_critical.is_some() {
             return Err(Refusal::CriticalEntry(entry.serial));
+        }
+        if !is_ours {
+            others += 1;
+            continue;
         }
         entries.push(Entry {
             serial: entry.serial,
@@ -48,6 +56,7 @@ pub fn settle(crl: &Crl<'_>) -> Result<Settled, Refusal> {
         rows: Vec::with_capacity(entries.len()),
         repeated: 0,
         cleared: 0,
+        others,
         gone: Vec::new(),
     };
     for group in entries.chunk_by(|one, other| one.serial == other.serial) {

@@ -1,21 +1,26 @@
 //! Is a staged list what it claims to be? Everything is verified here once more, whatever the loader found.
 //!
 //! RFC 5280 §6.3.3 as far as it concerns the lists of an issuer the operator named: identity, right to sign lists,
-//! algorithm and signature, dates, scope, entries. `as_of` replaces the clock here and nowhere else. What several lists say
+//! algorithm and signature, dates, scope, entries (`whose.rs` has who signs, and for whom). `as_of` replaces the clock here and nowhere else. What several lists say
 //! together is in `together.rs`.
 
+use super::floor::{self, Reached, Scope as Partition};
 use super::together::{self, Part};
-use super::{Refusal, staged::Options};
+use super::whose::Parties;
+use super::{
+    Refusal,
+    staged::{Options, Staged},
+};
 use crate::batch::Row;
 use crate::key::verify::{self, Weak};
 use aws_lc_rs::digest;
+use std::collections::BTreeMap;
 use wire::algorithm::ForeignAlgorithm;
 use wire::cert_id::IssuerId;
 use wire::crl::{Crl, Scope};
 use wire::time::UnixSeconds;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Name;
 
 /// A list that was found good.
 #[derive(Debug)]
@@ -34,6 +39,8 @@ pub struct Judged {
     pub repeated: u64,
     /// Entries that clear (removeFromCRL).
     pub cleared: u64,
+    /// Entries about certificates of other authorities, left out.
+    pub others: u64,
     /// thisUpdate; of several partitions the oldest one's, of a complete list and its delta the delta's.
     pub this_update: UnixSeconds,
     /// thisUpdate of the newest list: it never goes back.
@@ -44,6 +51,8 @@ pub struct Judged {
     pub number: Option<Vec<u8>>,
     /// Whether who is not revoked here is not revoked at all.
     pub names_all_revoked: bool,
+    /// What each scope has come to: neither does it go back.
+    pub(super) reached: BTreeMap<Partition, Reached>,
 }
 
 /// Judges.
@@ -52,34 +61,37 @@ pub struct Judged {
 /// The first thing that is wrong.
 pub fn judge(
     id: IssuerId,
-    issuer_der: &[u8],
-    lists: &[Vec<u8>],
+    staged: &Staged,
     options: &Options,
     now: UnixSeconds,
 ) -> Result<Judged, Refusal> {
-    let (rest, issuer) =
-        X509Certificate::from_der(issuer_der).map_err(|_| Refusal::IssuerUnreadable)?;
-    if !rest.is_empty() || issuer_id(&issuer) != id {
+    let issuer = certificate(&staged.issuer)?;
+    if issuer_id(&issuer) != id {
         return Err(Refusal::OtherIssuer);
     }
+    let lists = &staged.lists;
     let first = lists.first().ok_or(Refusal::Nothing)?;
     if let Some((since, until)) = options.trusted {
         return judge_lines(&issuer, first, (since, until), options, now);
     }
+    let delegate = staged.crl_issuer.as_deref().map(certificate).transpose()?;
+    let parties = Parties {
+        issuer: &issuer,
+        delegate: delegate.as_ref(),
+    };
     let crls: Vec<Crl<'_>> = lists
         .iter()
         .map(|der| {
             let crl = Crl::parse(der).map_err(Refusal::Unreadable)?;
-            names_match(crl.issuer, issuer.subject())?;
-            may_sign(&issuer)?;
-            signature(&crl, &issuer, options)?;
-            dates(&crl, &issuer, options, now)?;
+            let signer = parties.signer_of(&crl)?;
+            signature(&crl, signer, options)?;
+            dates(&crl, signer, options, now)?;
             scope(&crl)?;
             Ok(crl)
         })
         .collect::<Result<_, Refusal>>()?;
     let parts = together::parts(&crls)?;
-    let word = together::say(&parts)?;
+    let word = together::say(&parts, issuer.subject())?;
     let algorithm = crls.first().map(|crl| crl.algorithm);
     let algorithm = algorithm.and_then(|tlv| ForeignAlgorithm::recognise(tlv).ok().flatten());
     let oldest = parts.iter().map(Part::this_update).min();
@@ -87,11 +99,16 @@ pub fn judge(
     Ok(Judged {
         name_der: issuer.subject().as_raw().to_vec(),
         key_bits: issuer.public_key().subject_public_key.data.to_vec(),
-        is_sm2: algorithm == Some(ForeignAlgorithm::Sm2Sm3),
+        // The list's algorithm tells the key of whoever signed it.
+        is_sm2: match delegate {
+            None => algorithm == Some(ForeignAlgorithm::Sm2Sm3),
+            Some(_) => is_on_sm2_curve(&issuer),
+        },
         name: issuer.subject().to_string(),
         rows: word.rows,
         repeated: word.repeated,
         cleared: word.cleared,
+        others: word.others,
         this_update: oldest.ok_or(Refusal::Nothing)?,
         newest: newest.ok_or(Refusal::Nothing)?,
         next_update: crls.iter().filter_map(|crl| crl.next_update).min(),
@@ -100,6 +117,7 @@ pub fn judge(
             _ => None,
         },
         names_all_revoked: options.complete || names_all(&parts),
+        reached: parts.iter().map(reached).collect(),
     })
 }
 
@@ -110,6 +128,16 @@ fn names_all(parts: &[Part<'_, '_>]) -> bool {
         point.is_some_and(|point| point.is_restricting())
     };
     !parts.iter().any(restricts)
+}
+
+fn reached(part: &Part<'_, '_>) -> (Partition, Reached) {
+    let point = part.full.extensions.distribution_point;
+    let point = point.map(|point| point.encode()).unwrap_or_default();
+    let reached = Reached {
+        this_update: part.this_update(),
+        number: part.number(),
+    };
+    (floor::scope(&point), reached)
 }
 
 /// A list that no CA has signed: the operator's word stands for the signature, from its import to the end he set.
@@ -131,23 +159,36 @@ fn judge_lines(
     if moment < validity.not_before.timestamp() || moment > validity.not_after.timestamp() {
         return Err(Refusal::IssuerNotValid);
     }
-    let curve = issuer.public_key().algorithm.parameters.as_ref();
-    let curve = curve.and_then(|parameters| parameters.as_oid().ok());
     Ok(Judged {
         name_der: issuer.subject().as_raw().to_vec(),
         key_bits: issuer.public_key().subject_public_key.data.to_vec(),
-        is_sm2: curve.is_some_and(|curve| curve.to_id_string() == SM2_CURVE),
+        is_sm2: is_on_sm2_curve(issuer),
         name: issuer.subject().to_string(),
         rows: super::lines::settle(options.form, list, now)?,
         repeated: 0,
         cleared: 0,
+        others: 0,
         this_update: since,
         newest: since,
         next_update: Some(until),
         number: None,
         // They name the good as well: who is not in them was never issued, as far as anybody here knows.
         names_all_revoked: false,
+        reached: BTreeMap::new(),
     })
+}
+
+fn certificate(der: &[u8]) -> Result<X509Certificate<'_>, Refusal> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(Refusal::IssuerUnreadable),
+    }
+}
+
+fn is_on_sm2_curve(issuer: &X509Certificate<'_>) -> bool {
+    let curve = issuer.public_key().algorithm.parameters.as_ref();
+    let curve = curve.and_then(|parameters| parameters.as_oid().ok());
+    curve.is_some_and(|curve| curve.to_id_string() == SM2_CURVE)
 }
 
 fn issuer_id(issuer: &X509Certificate<'_>) -> IssuerId {
@@ -158,47 +199,6 @@ fn issuer_id(issuer: &X509Certificate<'_>) -> IssuerId {
     let mut id = [0; 16];
     id.copy_from_slice(hash.as_ref().get(..16).expect("SHA-256 has 32 octets"));
     IssuerId(id)
-}
-
-/// Octet for octet, else by RFC 5280 §7.1: same attributes in the same order, string type, case and runs of spaces aside.
-fn names_match(in_list: &[u8], in_certificate: &X509Name<'_>) -> Result<(), Refusal> {
-    if in_list == in_certificate.as_raw() {
-        return Ok(());
-    }
-    let (_, in_list) = X509Name::from_der(in_list).map_err(|_| Refusal::Name)?;
-    let folded = |name: &X509Name<'_>| {
-        name.iter()
-            .map(|rdn| {
-                rdn.iter()
-                    .map(|attribute| {
-                        let text = attribute.as_str().ok()?;
-                        let words: Vec<_> =
-                            text.split_whitespace().map(str::to_lowercase).collect();
-                        Some((attribute.attr_type().to_id_string(), words.join(" ")))
-                    })
-                    .collect::<Option<Vec<_>>>()
-            })
-            .collect::<Option<Vec<_>>>()
-    };
-    match (folded(&in_list), folded(in_certificate)) {
-        (Some(one), Some(other)) if one == other => Ok(()),
-        _ => Err(Refusal::Name),
-    }
-}
-
-/// RFC 5280 §6.3.3: (f), the extensions of whoever signed the list must allow it.
-/// Old authorities have neither keyUsage nor basicConstraints.
-fn may_sign(issuer: &X509Certificate<'_>) -> Result<(), Refusal> {
-    let constraints = issuer
-        .basic_constraints()
-        .map_err(|_| Refusal::IssuerUnreadable)?;
-    let usage = issuer.key_usage().map_err(|_| Refusal::IssuerUnreadable)?;
-    if constraints.is_some_and(|found| !found.value.ca)
-        || usage.is_some_and(|found| !found.value.crl_sign())
-    {
-        return Err(Refusal::MayNotSign);
-    }
-    Ok(())
 }
 
 fn signature(
@@ -261,7 +261,6 @@ fn scope(crl: &Crl<'_>) -> Result<(), Refusal> {
         return Err(Refusal::Critical);
     }
     match &crl.extensions.distribution_point {
-        Some(point) if point.is_indirect => Err(Refusal::Indirect),
         Some(point) if point.scope == Scope::AttributeCertificates => Err(Refusal::Attribute),
         _ => Ok(()),
     }

@@ -1,17 +1,19 @@
 //! Other authorities' lists: staged by the loader, judged here anew, signed ahead under the local responder.
 //!
-//! `staged.rs` reads what lies there, `judge.rs`, `entries.rs`, `together.rs` and `lines.rs` decide whether it is true and
-//! what it says, `documents.rs` what is served beside the answers, `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
+//! `staged.rs` reads what lies there, `judge.rs`, `whose.rs`, `entries.rs`, `together.rs` and `lines.rs` decide whether it is true and
+//! what it says, `floor.rs` keeps it from going back, `documents.rs` has what is served beside the answers, `outcome.rs` names what can come of it, `responder.rs` holds the certificate that answers. An adoption takes one
 //! registry revision; a list that did not change is not adopted again, only signed again when its windows are half over.
 
 mod documents;
 pub mod entries;
+mod floor;
 pub mod judge;
 pub mod lines;
 pub mod outcome;
 pub mod responder;
 pub mod staged;
 mod together;
+mod whose;
 
 use crate::batch::own::{Written, batch_kind, form_bits};
 use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
@@ -21,6 +23,7 @@ use crate::registry::{Adoption, BatchKind, BatchRecord, By, Foreign, Revision, S
 use aws_lc_rs::digest;
 pub use outcome::{Outcome, Refusal, log};
 
+use floor::Floor;
 use judge::Judged;
 use staged::{Options, Staged, StagedError};
 use std::collections::BTreeMap;
@@ -120,7 +123,7 @@ impl<S: Store> Adopter<'_, S> {
             }
         }
         let staged = Staged::read(folder, &options).map_err(Refusal::from)?;
-        let judged = judge::judge(issuer, &staged.issuer, &staged.lists, &options, self.now)?;
+        let judged = judge::judge(issuer, &staged, &options, self.now)?;
         if let Some(row) = same {
             let taken = Taken {
                 hash_key: row.adoption.hash_key,
@@ -140,14 +143,11 @@ impl<S: Store> Adopter<'_, S> {
         options: &Options,
         before: Option<&Foreign>,
     ) -> Result<Outcome, Fault> {
-        if let Some(row) = before
-            && options.as_of.is_none()
-            && goes_back(&row.adoption, &judged)
-        {
-            return Err(Fault::Refused(Refusal::Backwards {
-                this_update: judged.newest,
-                adopted: row.adoption.this_update,
-            }));
+        let by = By::signer(self.now);
+        if options.as_of.is_none() {
+            let floor = Floor::read(self.office, issuer)?;
+            floor.judge(&judged, before.map(|row| &row.adoption))?;
+            floor.raise(&judged, self.office, issuer, by)?;
         }
         let mut hash_key = [0; 16];
         match before {
@@ -168,14 +168,13 @@ impl<S: Store> Adopter<'_, S> {
             allow_weak: options.allow_weak,
             records: judged.rows.len() as u64,
         };
-        let by = By::signer(self.now);
         let revision = self
             .office
             .registry
             .wait(|store| store.adopt(&adoption, by));
         let revision = revision.map_err(BatchError::from)?;
         let name = judged.name.clone();
-        let (repeated, cleared) = (judged.repeated, judged.cleared);
+        let (repeated, cleared, others) = (judged.repeated, judged.cleared, judged.others);
         let mut fingerprint = [0; 32];
         fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &staged.issuer).as_ref());
         let taken = Taken { hash_key, revision };
@@ -189,6 +188,7 @@ impl<S: Store> Adopter<'_, S> {
             as_of,
             repeated,
             cleared,
+            others,
             written,
         })
     }
@@ -283,7 +283,7 @@ impl<S: Store> Adopter<'_, S> {
     }
 }
 
-/// Whether a list is older than the one adopted, by date or by number. Whoever replays lists chooses their order; one that
+/// Whether lists are older than those adopted, by date or by number, where none of their scopes is known. Whoever replays lists chooses their order; one that
 /// was replayed sets no limit.
 fn goes_back(before: &Adoption, list: &Judged) -> bool {
     let numbers = (list.number.as_deref(), before.crl_number.as_deref());

@@ -74,12 +74,21 @@ pub enum Refusal {
     /// Two partitions disagree.
     #[error("{0} stands on two partitions that say different things of it")]
     Partitions(Serial),
+    /// A delta and its complete list disagree and bear one number.
+    #[error("of {0} a delta and its complete list say different things, and they bear one number")]
+    OneNumber(Serial),
     /// No list at all.
     #[error("no list is staged")]
     Nothing,
-    /// Entries may be about other issuers.
-    #[error("the list is indirect")]
+    /// An entry of a list about one authority names another.
+    #[error("an entry names another issuer (certificateIssuer), and the list is not indirect")]
     Indirect,
+    /// A list about its own issuer's certificates.
+    #[error("the list was issued by another than the certificates, and is not indirect")]
+    NotIndirect,
+    /// Nobody knows whose certificate it is.
+    #[error("the entry of {0} names its issuer (certificateIssuer) without a directory name")]
+    Nameless(Serial),
     /// About attribute certificates.
     #[error("the list is about attribute certificates")]
     Attribute,
@@ -141,6 +150,8 @@ pub enum Outcome {
         repeated: u64,
         /// Entries that clear (removeFromCRL).
         cleared: u64,
+        /// Entries about certificates of other authorities, left out.
+        others: u64,
         /// The batch that was written.
         written: Written,
     },
@@ -192,10 +203,11 @@ pub fn log(outcomes: &[Outcome]) {
                 as_of,
                 repeated,
                 cleared,
+                others,
                 written,
             } => {
                 let (fingerprint, records) = (hex(fingerprint), written.records);
-                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, repeated, cleared, "adopted a CRL");
+                tracing::info!(%issuer, name, fingerprint, revision, ?as_of, records, repeated, cleared, others, "adopted a CRL");
             }
             Outcome::Refused { issuer, why } => {
                 let why = sentence(why);

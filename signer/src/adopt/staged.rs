@@ -1,4 +1,5 @@
-//! What the loader staged: `DIR/staged/<issuer-id>/` with a list or several, `issuer.der`, `options.toml`.
+//! What the loader staged: `DIR/staged/<issuer-id>/` with a list or several, `issuer.der`, of indirect lists
+//! `crl-issuer.der`, and `options.toml`.
 //!
 //! The folder is exchanged whole by the loader; the hashes in the options tie the files together, so a folder that
 //! changes while it is read is noticed and looked at again. Several lists (a delta on top of a complete list, partitions)
@@ -23,6 +24,8 @@ pub struct Options {
     pub lists: Vec<(String, [u8; 32])>,
     /// The operator's word: these partitions are all there are.
     pub complete: bool,
+    /// BLAKE3 of the certificate of who signs indirect lists, if that is not the authority.
+    pub crl_issuer: Option<[u8; 32]>,
     /// What the list is written in.
     pub form: Form,
     /// When it was staged, and until when somebody vouches for it: of lists that no CA has signed.
@@ -60,6 +63,8 @@ pub struct Staged {
     pub lists: Vec<Vec<u8>>,
     /// The issuer's certificate, DER.
     pub issuer: Vec<u8>,
+    /// That of who signs the indirect lists among them, if one was named.
+    pub crl_issuer: Option<Vec<u8>>,
 }
 
 /// Why a folder cannot be read.
@@ -83,7 +88,7 @@ pub enum StagedError {
         why: String,
     },
     /// The list is not the one the options speak of; perhaps another is being staged just now.
-    #[error("{} is not the list that options.toml names", .0.display())]
+    #[error("{} is not what options.toml names", .0.display())]
     OtherList(PathBuf),
 }
 
@@ -160,6 +165,11 @@ impl Options {
         Ok(Self {
             lists,
             complete: file.complete,
+            crl_issuer: file
+                .crl_issuer
+                .as_deref()
+                .map(|text| read_hash("crl_issuer", text))
+                .transpose()?,
             form: file.form,
             trusted,
             as_of: as_of.transpose()?,
@@ -202,8 +212,16 @@ impl Staged {
         };
         let mut staged = Self {
             issuer: read("issuer.der")?,
+            crl_issuer: None,
             lists: Vec::new(),
         };
+        if let Some(named) = options.crl_issuer {
+            let certificate = read(CRL_ISSUER_FILE)?;
+            if *blake3::hash(&certificate).as_bytes() != named {
+                return Err(StagedError::OtherList(folder.join(CRL_ISSUER_FILE)));
+            }
+            staged.crl_issuer = Some(certificate);
+        }
         let only = [(options.form.file().to_owned(), options.crl_blake3)];
         let files = match options.lists.as_slice() {
             [] => only.as_slice(),
@@ -233,6 +251,7 @@ struct OptionsFile {
     trusted_until: Option<String>,
     #[serde(default)]
     complete: bool,
+    crl_issuer: Option<String>,
     #[serde(default)]
     lists: Vec<ListRow>,
 }
@@ -257,6 +276,7 @@ impl ListRow {
     }
 }
 
+const CRL_ISSUER_FILE: &str = "crl-issuer.der";
 /// What the hash of several lists begins with.
 const IDENTITY_LABEL: &[u8] = b"hufu staged lists v1\0";
 /// More the loader does not stage together.

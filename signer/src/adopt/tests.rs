@@ -12,6 +12,7 @@ use crate::text::hex;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
 
+mod indirect;
 mod together;
 mod unsigned;
 
@@ -394,9 +395,15 @@ fn a_real_list_is_refused() {
             trusted: None,
             lists: Vec::new(),
             complete: false,
+            crl_issuer: None,
         };
-        let id = judge::test_issuer_id(&issuer);
-        let judged = judge::judge(id, &issuer, std::slice::from_ref(&list), &options, now());
+        let staged = Staged {
+            lists: vec![list],
+            issuer,
+            crl_issuer: None,
+        };
+        let id = judge::test_issuer_id(&staged.issuer);
+        let judged = judge::judge(id, &staged, &options, now());
         if signed == "True" {
             let judged =
                 judged.unwrap_or_else(|why| panic!("{name}: {}", crate::error::sentence(&why)));

@@ -12,6 +12,7 @@ use wire::crl::Crl;
 use wire::serial::Serial;
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
+use x509_parser::x509::X509Name;
 
 /// A complete list, and its delta if there is one.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,8 @@ pub(super) struct Word {
     pub(super) repeated: u64,
     /// Entries that clear.
     pub(super) cleared: u64,
+    /// Entries about certificates of others.
+    pub(super) others: u64,
 }
 
 /// Which of these lists belong together.
@@ -60,6 +63,7 @@ pub(super) fn parts<'c, 'a>(lists: &'c [Crl<'a>]) -> Result<Vec<Part<'c, 'a>>, R
 // RFC 5280 §5.2.4: same issuer, key and scope; the full list is not older than the base and not newer than the delta.
 fn fits(full: &Crl<'_>, delta: &Crl<'_>) -> Result<(), Refusal> {
     let (one, other) = (&full.extensions, &delta.extensions);
+    let dates = (full.this_update, delta.this_update);
     if full.issuer != delta.issuer || one.authority_key_identifier != other.authority_key_identifier
     {
         return Err(Refusal::Misfit("it is of another key"));
@@ -74,10 +78,23 @@ fn fits(full: &Crl<'_>, delta: &Crl<'_>) -> Result<(), Refusal> {
     if magnitude(full) > magnitude(number) {
         return Err(Refusal::Misfit("it is older than the list"));
     }
+    // RFC 5280 §5.2.3: of two lists of one scope the later one has the higher number.
+    if magnitude(full) < magnitude(number) && dates.1 < dates.0 {
+        return Err(Refusal::Misfit(
+            "it is numbered after the list and dated before it",
+        ));
+    }
     Ok(())
 }
 
 impl Part<'_, '_> {
+    /// Whether list and delta bear one number.
+    fn is_of_one_number(&self) -> bool {
+        let number = |list: &Crl<'_>| list.extensions.number.map(|it| magnitude(it).1.to_vec());
+        self.delta
+            .is_some_and(|delta| number(delta) == number(self.full))
+    }
+
     /// The day of which they speak together.
     pub(super) fn this_update(&self) -> UnixSeconds {
         let delta = self.delta.map_or(0, |delta| delta.this_update);
@@ -94,25 +111,29 @@ impl Part<'_, '_> {
     }
 }
 
-/// What all of them say in the end.
+/// What all of them say in the end of the authority's certificates.
 ///
 /// # Errors
 /// [`Refusal`] if an entry cannot be read, or two contradict each other.
-pub(super) fn say(parts: &[Part<'_, '_>]) -> Result<Word, Refusal> {
+pub(super) fn say(parts: &[Part<'_, '_>], authority: &X509Name<'_>) -> Result<Word, Refusal> {
     let mut word = Word {
         rows: Vec::new(),
         repeated: 0,
         cleared: 0,
+        others: 0,
     };
     for part in parts {
-        let full = settle(part.full)?;
-        let delta = part.delta.map(settle).transpose()?;
+        let full = settle(part.full, authority)?;
+        let delta = part.delta.map(|delta| settle(delta, authority));
+        let delta = delta.transpose()?;
         for list in std::iter::once(&full).chain(&delta) {
             word.repeated += list.repeated;
             word.cleared += list.cleared;
+            word.others += list.others;
         }
         let rows = match delta {
             None => full.rows,
+            Some(delta) if part.is_of_one_number() => repeated(full, &delta)?,
             Some(delta) => changed(full, delta),
         };
         match word.rows.is_empty() {
@@ -124,6 +145,24 @@ pub(super) fn say(parts: &[Part<'_, '_>]) -> Result<Word, Refusal> {
         unite(&mut word.rows)?;
     }
     Ok(word)
+}
+
+/// A complete list whose delta bears the same number, and so must say the same.
+// RFC 5280 §5.2.3: a delta of its complete list's own number says the same.
+fn repeated(full: Settled, delta: &Settled) -> Result<Vec<Row>, Refusal> {
+    let listed = |serial: &Serial| {
+        let found = full.rows.binary_search_by_key(serial, |row| row.serial);
+        found.ok().and_then(|at| full.rows.get(at))
+    };
+    let differs = |row: &&Row| {
+        !listed(&row.serial).is_some_and(|listed| say_the_same(listed.status, row.status))
+    };
+    let revoked = delta.rows.iter().find(differs).map(|row| row.serial);
+    let gone = delta.gone.iter().find(|serial| listed(serial).is_some());
+    match revoked.or(gone.copied()) {
+        Some(serial) => Err(Refusal::OneNumber(serial)),
+        None => Ok(full.rows),
+    }
 }
 
 /// A complete list with its delta's changes, in order of serials.

@@ -297,10 +297,11 @@ fn adoption(outcome: &Adoption) -> Value {
             as_of,
             repeated,
             cleared,
+            others,
             written,
         } => json!({ "outcome": "adopted", "issuer": issuer.to_string(), "name": name,
             "sha256": pairs(fingerprint), "revision": revision, "as_of": as_of,
-            "records": written.records, "repeated": repeated, "cleared": cleared }),
+            "records": written.records, "repeated": repeated, "cleared": cleared, "others": others }),
         Adoption::Renewed(written) => json!({ "outcome": "signed again", "issuer": written.issuer,
             "revision": written.revision, "records": written.records }),
         Adoption::Unchanged(issuer) => {

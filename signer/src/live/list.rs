@@ -47,13 +47,7 @@ impl List {
             return Err(StagedError::OtherList(folder).into());
         }
         let staged = Staged::read(&folder, &options)?;
-        let judged = judge(
-            IssuerId(adopted.issuer),
-            &staged.issuer,
-            &staged.lists,
-            &options,
-            now,
-        )?;
+        let judged = judge(IssuerId(adopted.issuer), &staged, &options, now)?;
         Ok(Self {
             revision: row.revision,
             this_update: judged.this_update,

@@ -115,6 +115,21 @@ impl<'a> IssuingDistributionPoint<'a> {
     }
 }
 
+impl<'a> IssuingDistributionPoint<'a> {
+    /// The first URI that [`name`](Self::name) gives, if it gives one that is text: for people.
+    pub fn uri(&self) -> Option<&'a str> {
+        let mut point = Reader::new(self.name?).any().ok()?.reader();
+        let mut names = point.optional(tag::context_constructed(0)).ok()??.reader();
+        while !names.is_empty() {
+            let name = names.any().ok()?;
+            if name.tag == tag::context(6) {
+                return core::str::from_utf8(name.content).ok();
+            }
+        }
+        None
+    }
+}
+
 /// An implicitly tagged BOOLEAN. An explicit FALSE breaks X.690 §11.5 and is taken: it is validly signed out there and
 /// says the same.
 fn flag(fields: &mut Reader<'_>, number: u8) -> Result<bool, DecodeError> {
@@ -125,5 +140,34 @@ fn flag(fields: &mut Reader<'_>, number: u8) -> Result<bool, DecodeError> {
             [0xff] => Ok(true),
             _ => Err(value.error(Rule::BooleanNotCanonical)),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_is_shown_by_another_address_than_its_own() {
+        let uri = "http://crl.example/1.crl";
+        let name = IssuingDistributionPoint::name_of_uri(uri);
+        let point = |name| IssuingDistributionPoint {
+            name: Some(name),
+            ..IssuingDistributionPoint::default()
+        };
+        assert_eq!(point(&name).uri(), Some(uri));
+        // Behind a directoryName; none at all; relative to the issuer; no text; cut off.
+        let second = [
+            0xa0, 0x0b, 0xa0, 0x09, 0xa4, 0x02, 0x30, 0x00, 0x86, 0x03, b'x', b':', b'y',
+        ];
+        assert_eq!(point(&second).uri(), Some("x:y"));
+        for nameless in [&second[..], &[0xa0, 0x02, 0xa1, 0x00], &[0xa0, 0x00]] {
+            assert_eq!(point(&nameless[..nameless.len().min(8)]).uri(), None);
+        }
+        assert_eq!(
+            point(&[0xa0, 0x05, 0xa0, 0x03, 0x86, 0x01, 0xff]).uri(),
+            None
+        );
+        assert_eq!(IssuingDistributionPoint::default().uri(), None);
     }
 }

@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::{
-    Crl, MAX_ENTRY_OCTETS, Outline, PemLabel, Places, next_entry, pem_or_der, plain_entry,
+    Crl, MAX_ENTRY_OCTETS, Outline, PemLabel, Places, directory_names, next_entry, pem_or_der,
+    plain_entry,
 };
 use crate::serial::Serial;
 use crate::{DecodeError, Rule};
@@ -21,7 +22,12 @@ pub fn fuzz_crl(octets: &[u8]) {
     let mut entries = list.entries();
     while let Some(entry) = entries.next() {
         match entry {
-            Ok(entry) => assert_eq!(list.entry_at(entry.offset), Ok(entry)),
+            Ok(entry) => {
+                assert_eq!(list.entry_at(entry.offset), Ok(entry));
+                let names = entry.certificate_issuer.unwrap_or_default();
+                let found = directory_names(names).unwrap_or_default();
+                assert!(found.len() <= names.len() / 4);
+            }
             Err(error) => {
                 assert!(error.offset <= octets.len(), "{error}");
                 assert!(entries.next().is_none());
@@ -58,6 +64,7 @@ fn read_alike(octets: &[u8]) {
             let places = Places::find(octets).expect("it was just read");
             assert_eq!(octets.get(places.tbs.clone()), Some(list.tbs));
             assert_eq!(octets.get(places.algorithm.clone()), Some(list.algorithm));
+            assert_eq!(octets.get(places.issuer.clone()), Some(list.issuer));
         }
         (Err(_), Err(_)) => {}
         (Ok(_), Err(error)) => assert_eq!(error.rule, Rule::TooLong, "{error}"),

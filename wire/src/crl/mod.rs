@@ -24,6 +24,7 @@ mod entry;
 mod form_tests;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
+mod names;
 mod pem;
 mod reader;
 mod stream;
@@ -33,6 +34,7 @@ mod writer;
 
 pub use distribution::{IssuingDistributionPoint, Scope};
 pub use entry::{CrlEntries, CrlEntry, PlainEntry, plain_entry};
+pub use names::directory_names;
 pub use pem::{Armour, PemLabel, PemLines, pem_or_der};
 pub use reader::{Crl, CrlExtensions};
 pub use stream::{MAX_ENTRY_OCTETS, Outline, Places, next_entry};

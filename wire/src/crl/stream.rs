@@ -28,6 +28,8 @@ pub struct Places {
     pub entries: Range<usize>,
     /// The whole TLV of the `AlgorithmIdentifier` inside the signed part.
     pub algorithm: Range<usize>,
+    /// The whole TLV of the issuer's Name.
+    pub issuer: Range<usize>,
     /// The end of the list: nothing may follow.
     pub end: usize,
     /// A version stands there, so entries may have extensions.
@@ -52,6 +54,7 @@ impl Places {
         signed.read(tag::SEQUENCE)?;
         let algorithm = algorithm..signed.offset();
         signed.read(tag::SEQUENCE)?;
+        let issuer = algorithm.end..signed.offset();
         read_time(&mut signed)?;
         // What follows may lie behind the octets at hand: then nobody could tell an absent field from an unread one.
         if signed.is_empty() && signed.offset() < tbs_end {
@@ -75,6 +78,7 @@ impl Places {
             head,
             entries,
             algorithm,
+            issuer,
             end,
             is_v2,
         })

@@ -4,6 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::distribution::IssuingDistributionPoint;
+use super::names::names_of;
 use crate::algorithm::{SignatureAlgorithm, ecdsa_der_len, put_ecdsa};
 use crate::der::{Cursor, push_header, push_tlv, tag, tlv_len};
 use crate::status::RevocationReason;
@@ -68,8 +69,40 @@ impl CrlWriter {
         reason: Option<RevocationReason>,
         invalid_since: Option<UnixSeconds>,
     ) {
+        self.push_entry(serial_content, revoked_at, reason, invalid_since, &[]);
+    }
+
+    /// Adds an entry of an indirect list that is about a certificate of `certificate_issuer`, the whole TLV of a Name. So
+    /// are all entries after it, until another names its own (RFC 5280 §5.3.3).
+    pub fn push_of(
+        &mut self,
+        certificate_issuer: &[u8],
+        serial_content: &[u8],
+        revoked_at: UnixSeconds,
+        reason: Option<RevocationReason>,
+    ) {
+        // RFC 5280 §5.3.3: the extension is critical, and holds the name from the certificate's issuer field.
+        let mut issuer = Vec::new();
+        push_extension(
+            &mut issuer,
+            oid::CERTIFICATE_ISSUER,
+            true,
+            &names_of(certificate_issuer),
+        );
+        self.push_entry(serial_content, revoked_at, reason, None, &issuer);
+    }
+
+    /// `issuer` is the whole extension certificateIssuer, or nothing.
+    fn push_entry(
+        &mut self,
+        serial_content: &[u8],
+        revoked_at: UnixSeconds,
+        reason: Option<RevocationReason>,
+        invalid_since: Option<UnixSeconds>,
+        issuer: &[u8],
+    ) {
         let reason = reason.filter(|&reason| reason != RevocationReason::Unspecified);
-        let mut extensions = 0;
+        let mut extensions = issuer.len();
         if reason.is_some() {
             extensions += REASON_OCTETS;
         }
@@ -102,6 +135,7 @@ impl CrlWriter {
             out.extend_from_slice(&[tag::OCTET_STRING, 17, tag::GENERALIZED_TIME, 15]);
             out.extend_from_slice(&write_generalized(since));
         }
+        out.extend_from_slice(issuer);
         self.count += 1;
     }
 

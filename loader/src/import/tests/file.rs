@@ -21,6 +21,7 @@ fn import(data: &Path, authority: &Authority, crl: &[u8]) -> Result<Report, Stri
     import_crl(&CrlImport {
         crl: &list,
         issuer: &issuer,
+        crl_issuer: None,
         data,
         judging,
         company: Company::default(),
@@ -98,6 +99,26 @@ fn a_staged_file_changed_on_disk_is_read() {
             .unwrap()
             .is_some()
     );
+}
+
+#[test]
+fn a_staged_list_that_cannot_be_read_just_now_is_taken_for_a_damaged_one() {
+    let data = tempfile::tempdir().unwrap();
+    let authority = Authority::found("One");
+    let list = |this_update, number| authority.crl((this_update, NOW + 100), number, &[]);
+    let report = import(data.path(), &authority, &list(NOW - 50, 5)).unwrap();
+    for name in ["crl.der", "options.toml"] {
+        let (file, aside) = (report.staged.join(name), data.path().join("aside"));
+        std::fs::rename(&file, &aside).unwrap();
+        // Leads to itself: the system gives an error that says nothing of the file.
+        std::os::unix::fs::symlink(&file, &file).unwrap();
+        let why = import(data.path(), &authority, &list(NOW - 60, 4)).unwrap_err();
+        assert!(why.contains(name), "{why}");
+        std::fs::remove_file(&file).unwrap();
+        std::fs::rename(&aside, &file).unwrap();
+    }
+    let older = import(data.path(), &authority, &list(NOW - 60, 4)).unwrap_err();
+    assert!(older.contains("never goes backwards"), "{older}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::import::list::{ListError, ListReader, outline_of};
 use crate::import::listed::{LISTED_OCTETS, Listed, SettleError};
 use crate::import::refusal::CrlRefusal;
 use crate::import::trust::WeakPolicy;
+use crate::import::whose::Parties;
 use crate::sort::{LEAST_MEMORY, Sorter, Sorting};
 use crate::workshop::*;
 
@@ -43,7 +44,7 @@ fn in_passing(authority: &Authority, crl: impl Read, held: usize) -> Result<Said
         sorter: Sorter::begin(&FsDisk, &sorting, LISTED_OCTETS).unwrap(),
         hashes: None,
         key: HASH_KEY,
-        signer: &authority.certificate.key,
+        parties: Parties::alone(&authority.certificate),
         held,
         progress: &mut |_| (),
     };
@@ -223,8 +224,8 @@ fn hashes_alone_pass_over_entries_that_are_not_plain() {
         let sorting = Sorting::in_folder(folder.path()).within(LEAST_MEMORY);
         let sorter = |width| Sorter::begin(&FsDisk, &sorting, width).unwrap();
         let progress = &mut |_| ();
-        let key = &authority.certificate.key;
-        let reader = ListReader::new(sorter(LISTED_OCTETS), HASH_KEY, key, progress);
+        let parties = Parties::alone(&authority.certificate);
+        let reader = ListReader::new(sorter(LISTED_OCTETS), HASH_KEY, parties, progress);
         let mut read = reader.hashes_only(sorter(8)).read(input).unwrap();
         assert_eq!((read.entries, read.removals), (3_001, 1));
         assert!(read.fault.is_none());

@@ -332,6 +332,7 @@ fn a_list_nobody_signed_replaces_one_that_its_ca_signed() {
     let request = CrlImport {
         crl: &crl,
         issuer: &issuer,
+        crl_issuer: None,
         data: data.path(),
         judging: Judging {
             now: NOW,

@@ -11,10 +11,10 @@ const HOLD: Option<RevocationReason> = Some(RevocationReason::CertificateHold);
 const REMOVED: Option<RevocationReason> = Some(RevocationReason::RemoveFromCrl);
 
 /// An authority elsewhere, whose lists say what a test wants.
-struct Elsewhere {
+pub(super) struct Elsewhere {
     _folder: tempfile::TempDir,
     office: Office<SqliteStore>,
-    issuer: Issuer,
+    pub(super) issuer: Issuer,
 }
 
 type Entry = (u8, u64, Option<RevocationReason>);
@@ -24,10 +24,15 @@ type List<'a> = (u64, u64, Option<u64>, Option<&'a str>, &'a [Entry]);
 
 impl Elsewhere {
     fn new() -> Self {
+        Self::called("p256")
+    }
+
+    /// One of the two that are founded.
+    pub(super) fn called(alias: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let office = founded(folder.path());
         Self {
-            issuer: office.issuer("p256").unwrap(),
+            issuer: office.issuer(alias).unwrap(),
             office,
             _folder: folder,
         }
@@ -53,8 +58,12 @@ impl Elsewhere {
             }),
             freshest_uri: None,
         });
+        self.sign(&tbs)
+    }
+
+    pub(super) fn sign(&self, tbs: &[u8]) -> Vec<u8> {
         let key = self.issuer.open_key(&self.office.keyring).unwrap();
-        assemble_crl(&tbs, self.issuer.algorithm, &key.sign(&tbs).unwrap()).unwrap()
+        assemble_crl(tbs, self.issuer.algorithm, &key.sign(tbs).unwrap()).unwrap()
     }
 
     /// Stages these, as the loader would.
@@ -94,14 +103,18 @@ impl Elsewhere {
     }
 }
 
-fn refused(outcome: Outcome) -> Refusal {
+pub(super) fn refused(outcome: Outcome) -> Refusal {
     match outcome {
         Outcome::Refused { why, .. } => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn said(office: &Office<SqliteStore>, id: IssuerId, outcome: &Outcome) -> Vec<(u8, CertStatus)> {
+pub(super) fn said(
+    office: &Office<SqliteStore>,
+    id: IssuerId,
+    outcome: &Outcome,
+) -> Vec<(u8, CertStatus)> {
     let number = outcome.written().expect("a batch").number;
     let (_, records) = read_batch(&office.home.batch(&id.0, number));
     let mut said: Vec<_> = records
@@ -112,7 +125,7 @@ fn said(office: &Office<SqliteStore>, id: IssuerId, outcome: &Outcome) -> Vec<(u
     said
 }
 
-fn revoked(at: u64, reason: Option<RevocationReason>) -> CertStatus {
+pub(super) fn revoked(at: u64, reason: Option<RevocationReason>) -> CertStatus {
     CertStatus::Revoked { at, reason }
 }
 
@@ -197,6 +210,35 @@ fn a_delta_is_put_on_a_list_it_does_not_change() {
     }
 }
 
+// RFC 5280 §5.2.3: of two lists of one scope the later one has the higher number.
+// RFC 5280 §5.2.3: a delta of its complete list's own number says the same.
+#[test]
+fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
+    let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let office = founded(here.path());
+    let at = now() - 5_000;
+    let entries = [(1, at, KEY), (2, at, HOLD)];
+    let full: List<'_> = (5, now() - 300, None, None, &entries);
+    let judged = |number, this_update, changes: &[Entry]| {
+        let mut shift = Shift::begin(&office).unwrap();
+        there.stage(
+            here.path(),
+            &[full, (number, this_update, Some(3), None, changes)],
+            false,
+        );
+        adopt(&mut shift, now())
+    };
+    for wrong in [(2, at, REMOVED), (3, at, KEY), (1, at + 1, KEY)] {
+        let refusal = refused(judged(5, now() - 300, &[wrong]));
+        assert!(matches!(refusal, Refusal::OneNumber(_)), "{refusal}");
+    }
+    let earlier = refused(judged(6, now() - 400, &[(3, at, KEY)]));
+    assert!(earlier.to_string().contains("dated before"), "{earlier}");
+    let echo = [(1, at, KEY), (9, at, REMOVED)];
+    let outcome = judged(5, now() - 300, &echo);
+    assert_eq!(outcome.written().map(|written| written.records), Some(2));
+}
+
 // RFC 5280 §5.2.5: partitions are told apart by their distribution points.
 #[test]
 fn partitions_are_taken_for_the_whole_or_contradict_each_other() {
@@ -212,7 +254,7 @@ fn partitions_are_taken_for_the_whole_or_contradict_each_other() {
         let folder = here.path().join("staged").join(id.to_string());
         let options = Options::read(&folder).unwrap();
         let staged = Staged::read(&folder, &options).unwrap();
-        let judged = judge::judge(id, &staged.issuer, &staged.lists, &options, now());
+        let judged = judge::judge(id, &staged, &options, now());
         (id, judged.unwrap())
     };
     let (_, told) = judged(false);
@@ -242,4 +284,71 @@ fn partitions_are_taken_for_the_whole_or_contradict_each_other() {
         refused(adopt(&mut shift, now())),
         Refusal::Partitions(_)
     ));
+}
+
+// RFC 5280 §5.2.3: of two lists of one scope the later one has the higher number.
+#[test]
+fn one_of_several_partitions_goes_back_behind_the_newest() {
+    const ONE: Option<&str> = Some("http://x/1.crl");
+    const TWO: Option<&str> = Some("http://x/2.crl");
+    let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let office = founded(here.path());
+    let at = now() - 5_000;
+    let entry = [(1, at, KEY)];
+    let mut shift = Shift::begin(&office).unwrap();
+    let mut come = |lists: &[List<'_>]| {
+        there.stage(here.path(), lists, false);
+        adopt(&mut shift, now())
+    };
+    let one: List<'_> = (3, now() - 300, None, ONE, &entry);
+    let two: List<'_> = (1, now() - 200, None, TWO, &[]);
+    assert!(matches!(come(&[one, two]), Outcome::Adopted { .. }));
+    let newer: List<'_> = (2, now() - 100, None, TWO, &[]);
+    // By number, by date, by both.
+    for (number, this_update) in [(2, now() - 300), (4, now() - 400), (2, now() - 400)] {
+        let older: List<'_> = (number, this_update, None, ONE, &[]);
+        let refusal = refused(come(&[older, newer]));
+        assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
+    }
+    // Its delta brought it further than its complete list goes.
+    let change: List<'_> = (5, now() - 150, Some(3), ONE, &[]);
+    assert!(matches!(
+        come(&[one, newer, change]),
+        Outcome::Adopted { .. }
+    ));
+    let refusal = refused(come(&[one, newer]));
+    assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
+    // The newest one is retired; one comes that is older than any.
+    let third: List<'_> = (1, now() - 900, None, Some("http://x/3.crl"), &[]);
+    let further: List<'_> = (6, now() - 150, None, ONE, &entry);
+    assert!(matches!(come(&[further, third]), Outcome::Adopted { .. }));
+    // And comes back as it was once.
+    let refusal = refused(come(&[further, third, two]));
+    assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
+    assert!(matches!(
+        come(&[further, third, newer]),
+        Outcome::Adopted { .. }
+    ));
+}
+
+#[test]
+fn a_partition_is_called_otherwise_as_soon_as_another_stands_beside_it() {
+    let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let office = founded(here.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let one: List<'_> = (3, now() - 300, None, Some("http://x/1.crl"), &[]);
+    let two: List<'_> = (3, now() - 300, None, Some("http://x/2.crl"), &[]);
+    let mut names = |lists: &[List<'_>]| {
+        // One list that nobody says a word about is known by its own hash.
+        let id = there.stage(here.path(), lists, lists.len() == 1);
+        let number = adopt(&mut shift, now()).written().expect("a batch").number;
+        let (header, _) = read_batch(&office.home.batch(&id.0, number));
+        let lists = header.documents.into_iter();
+        let lists = lists.filter(|document| document.kind == DocumentKind::Crl);
+        lists.map(|document| document.name).collect::<Vec<_>>()
+    };
+    let (both, alone) = (names(&[one, two]), names(&[one]));
+    assert_eq!((both.len(), alone.len()), (2, 1));
+    assert_eq!(both[0], alone[0]);
+    assert_ne!(both[0], both[1]);
 }
