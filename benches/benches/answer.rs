@@ -7,17 +7,13 @@ use std::hint::black_box;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hufu_benches::population::{Plan, Population};
-use hufu_loader::seal::read_pins;
-use hufu_loader::snapshot::{Lookup, Snapshot};
+use hufu_benches::population::{Plan, Population, records_or};
+use hufu_loader::snapshot::Lookup;
 use hufu_responder::answer::{Answer, MAX_ANSWER_OCTETS, answer};
 use wire::request::OcspRequest;
 
 fn answering(c: &mut Criterion) {
-    let records = std::env::var("HUFU_BENCH_RECORDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(1_000_000);
+    let records = records_or(1_000_000);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let plan = Plan {
         records,
@@ -26,8 +22,7 @@ fn answering(c: &mut Criterion) {
         ..Plan::default()
     };
     let population = Population::build(folder.path(), &plan).expect("a population");
-    let pins = read_pins(&population.pin).expect("our own pin");
-    let snapshot = Snapshot::open(&population.edge, &pins, None).expect("our own generation");
+    let snapshot = population.open().expect("our own generation");
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970")

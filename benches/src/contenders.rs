@@ -33,10 +33,18 @@ impl Hufu {
     /// # Errors
     /// When the program has not been built, or no port is free.
     pub fn of(population: &Population) -> std::io::Result<Self> {
+        Self::serving(&population.edge, &population.pin)
+    }
+
+    /// One of one worker over this edge folder, whose generations are sealed by a key in `pin`.
+    ///
+    /// # Errors
+    /// When the program has not been built, or no port is free.
+    pub fn serving(edge: &Path, pin: &Path) -> std::io::Result<Self> {
         let [ocsp, admin] = two_addresses()?;
         let mut command = Command::new(sibling("hufu-responder")?);
-        command.arg("--edge").arg(&population.edge);
-        command.arg("--pin").arg(&population.pin);
+        command.arg("--edge").arg(edge);
+        command.arg("--pin").arg(pin);
         command.args(["--ocsp", &ocsp.to_string()]);
         command.args(["--admin", &admin.to_string(), "--workers", "1"]);
         Ok(Self {
@@ -172,7 +180,7 @@ fn sibling(name: &str) -> std::io::Result<PathBuf> {
         return Ok(path);
     }
     Err(std::io::Error::other(format!(
-        "{} is not built: run benches/compare, which builds it",
+        "{} is not built: run the script in benches/, which builds it",
         path.display()
     )))
 }

@@ -9,6 +9,7 @@
 //! - [`mod@line`]: signer, loader, follower and responder, as production runs them.
 //! - [`memory`]: anonymous and mapped memory, apart.
 //! - [`population`]: a synthetic issuer with any number of signed records, made from a seed.
+//! - [`processor`]: the processor time of a thread of our own.
 //! - [`requests`]: the OCSP requests asked of every server, and the `wrk` scripts that carry them.
 //! - [`server`]: a server process pinned to one core and the processor time it has used.
 //! - [`slices`]: what was counted while loads ran, and what of it was whose.
@@ -27,6 +28,7 @@ pub mod line;
 pub mod load;
 pub mod memory;
 pub mod population;
+pub mod processor;
 pub mod requests;
 pub mod server;
 pub mod slices;

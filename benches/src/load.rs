@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use crate::server::cores;
+use crate::server::{Server, cores};
 
 /// How a run is shaped.
 #[derive(Clone, Copy)]
@@ -14,6 +14,30 @@ pub struct Shape {
     pub connections: u32,
     /// Seconds a run lasts.
     pub seconds: u32,
+}
+
+/// Microseconds of the server's processor time for an answer, over one run.
+///
+/// # Errors
+/// When [`drive`] finds any, or the server has died.
+pub fn micros_an_answer(server: &Server, script: &Path, shape: Shape) -> std::io::Result<f64> {
+    // A short warm-up, not counted: page cache, branch predictors, connection tables.
+    drive(
+        server.address(),
+        script,
+        Shape {
+            seconds: 1,
+            ..shape
+        },
+    )?;
+    let before = server.run_time_nanos()?;
+    let answers = drive(server.address(), script, shape)?;
+    let nanos = server.run_time_nanos()? - before;
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a figure for people, three digits are enough"
+    )]
+    Ok(nanos as f64 / answers as f64 / 1000.0)
 }
 
 /// Seconds that wrk may take longer than it is told: its own timeout, and a slow start.

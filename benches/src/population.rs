@@ -6,11 +6,14 @@
 //! production serves. With [`Plan::signed`] off the signatures are noise: enough to time opening and lookup.
 //!
 //! No population is held in memory: serials are drawn from the seed by their number, put in a pack's order by the
-//! loader's own external sort, signed and written in passing. `records.rs` beside this file fills them in.
+//! loader's own external sort, signed and written in passing. `records.rs` beside this file fills them in, `batch.rs` makes
+//! of them what a signer hands over.
 
+mod batch;
 mod records;
 mod sequel;
 
+pub use batch::Batch;
 pub use sequel::Sequel;
 
 use std::fs;
@@ -22,7 +25,8 @@ use hufu_loader::manifest::ObjectEntry;
 use hufu_loader::object::{DocumentKind, NewDocument, Sealed, seal_document};
 use hufu_loader::pack::{PackSpec, PackWriter, Scope};
 use hufu_loader::publish::{Edition, Publisher};
-use hufu_loader::seal::SealKey;
+use hufu_loader::seal::{SealKey, read_pins};
+use hufu_loader::snapshot::Snapshot;
 use hufu_loader::sort::{Sorted, Sorter, Sorting};
 use hufu_loader::store::Store;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -95,6 +99,8 @@ pub struct Population {
     pub peak_anonymous: u64,
     plan: Plan,
     issuer: Issuer,
+    /// When its answers were signed.
+    made_at: u64,
     /// The key that sealed it, PKCS#8.
     seal: Vec<u8>,
     objects: Vec<ObjectEntry>,
@@ -182,10 +188,30 @@ impl Population {
             peak_anonymous: works.peak.octets(),
             plan: *plan,
             issuer,
+            made_at: now,
             seal: seal_octets,
             objects,
         })
     }
+}
+
+impl Population {
+    /// Its generation, as a responder opens it.
+    ///
+    /// # Errors
+    /// When a file has gone.
+    pub fn open(&self) -> Result<Snapshot, Box<dyn std::error::Error>> {
+        let pins = read_pins(&self.pin)?;
+        Ok(Snapshot::open(&self.edge, &pins, None)?)
+    }
+}
+
+/// What the environment says a bench is to be of (`HUFU_BENCH_RECORDS`), else so many records.
+#[must_use]
+pub fn records_or(default: u64) -> u64 {
+    let said = std::env::var("HUFU_BENCH_RECORDS").ok();
+    said.and_then(|records| records.parse().ok())
+        .unwrap_or(default)
 }
 
 /// What packs are made with.

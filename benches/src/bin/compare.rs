@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use hufu_benches::contenders::{body, real_answer, start_floor, start_hufu, start_nginx};
-use hufu_benches::load::{Shape, drive};
+use hufu_benches::load::{Shape, micros_an_answer};
 use hufu_benches::population::{LIST_PATH, Plan, Population};
 use hufu_benches::requests::{Carriage, Method, write_script, write_script_of};
 use hufu_benches::server::{Server, ask, raise_file_limit};
@@ -281,26 +281,6 @@ fn refuse_unsigned(admin: SocketAddr) -> Result<(), Box<dyn std::error::Error>> 
         return Ok(());
     }
     Err(format!("hufu gave answers that are not signed ones: {others:?}").into())
-}
-
-fn micros_an_answer(server: &Server, script: &Path, shape: Shape) -> std::io::Result<f64> {
-    // A short warm-up, not counted: page cache, branch predictors, connection tables.
-    drive(
-        server.address(),
-        script,
-        Shape {
-            seconds: 1,
-            ..shape
-        },
-    )?;
-    let before = server.run_time_nanos()?;
-    let answers = drive(server.address(), script, shape)?;
-    let nanos = server.run_time_nanos()? - before;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a figure for people, three digits are enough"
-    )]
-    Ok(nanos as f64 / answers as f64 / 1000.0)
 }
 
 fn median(rounds: &[f64]) -> Option<f64> {

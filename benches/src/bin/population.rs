@@ -6,8 +6,6 @@ use std::time::Instant;
 
 use clap::Parser;
 use hufu_benches::population::{Plan, Population};
-use hufu_loader::seal::read_pins;
-use hufu_loader::snapshot::Snapshot;
 
 /// Make a synthetic generation that a responder can serve.
 ///
@@ -70,10 +68,9 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     println!("peak anonymous     {mebibytes:.1} MiB");
     println!("pack octets        {}", population.pack_octets);
     println!("octets a record    {:.3}", population.octets_per_record);
-    let pins = read_pins(&population.pin)?;
     for opening in ["first open", "second open"] {
         let begun = Instant::now();
-        let snapshot = Snapshot::open(&population.edge, &pins, None)?;
+        let snapshot = population.open()?;
         println!(
             "{opening:<18} {:.2} ms (generation {})",
             begun.elapsed().as_secs_f64() * 1000.0,

@@ -1,4 +1,5 @@
-//! What a generation costs to open, to hold and to ask: one row for each, so that sizes can be set side by side.
+//! What a generation costs to open, to hold and to ask: one row for each, so that sizes can be set side by side. The last
+//! column is an answer over the network: a responder's processor time over kept connections, driven by `wrk`.
 //!
 //! Cold means that the pages of every published file were given back to the kernel first (`posix_fadvise`, DONTNEED), as
 //! after a reboot. A lookup waits for the one before it, as questions of different clients do, and so does each plain
@@ -10,14 +11,20 @@ use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
+use hufu_benches::contenders::{Hufu, real_answer};
+use hufu_benches::load::{Shape, micros_an_answer};
 use hufu_benches::memory::Resident;
 use hufu_benches::population::{SERIAL_OCTETS, Serials};
+use hufu_benches::processor;
+use hufu_benches::requests::{Carriage, Method, write_script};
+use hufu_benches::server::{Server, raise_file_limit};
 use hufu_loader::seal::read_pins;
 use hufu_loader::snapshot::{Lookup, Snapshot};
 use rustix::fs::{Advice, fadvise};
+use wire::request::build_request;
 
 /// Measure a generation that `hufu-population` made.
 ///
@@ -33,6 +40,9 @@ struct Args {
     /// Print the names of the columns first.
     #[arg(long)]
     header: bool,
+    /// Leave the answers over the network out: they need wrk, taskset and two cores.
+    #[arg(long)]
+    no_answers: bool,
 }
 
 fn main() -> ExitCode {
@@ -48,7 +58,8 @@ fn main() -> ExitCode {
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let edge = args.population.join("edge");
-    let pins = read_pins(&args.population.join("seal.pub"))?;
+    let pin = args.population.join("seal.pub");
+    let pins = read_pins(&pin)?;
     let open = || -> Result<(Snapshot, f64), Box<dyn std::error::Error>> {
         let begun = Instant::now();
         let snapshot = Snapshot::open(&edge, &pins, None)?;
@@ -92,11 +103,18 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
         return Err("a serial nobody drew is found".into());
     }
     let miss = best(|| misses.ask(&snapshot, prefix));
+    let answer = match args.no_answers {
+        true => "-".to_owned(),
+        false => {
+            let requests = hits.requests(prefix);
+            format!("{:.2} µs", answers(&edge, &pin, &requests)?)
+        }
+    };
 
     let mebibytes = |octets: u64| octets as f64 / f64::from(1 << 20);
     if args.header {
         println!(
-            "{:>11} {:>6} {:>8} {:>9} {:>9} {:>10} {:>9} {:>10} {:>8} {:>8} {:>6} {:>8} {:>6}",
+            "{:>11} {:>6} {:>8} {:>9} {:>9} {:>10} {:>9} {:>10} {:>8} {:>8} {:>6} {:>8} {:>6} {:>8}",
             "records",
             "shards",
             "octets/r",
@@ -109,11 +127,12 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
             "hit",
             "lines",
             "miss",
-            "lines"
+            "lines",
+            "answer"
         );
     }
     println!(
-        "{records:>11} {shards:>6} {:>8.3} {warm:>6.2} ms {cold:>6.2} ms {touch:>7.1} ms {:>5.1} MiB {:>6.0} MiB {line:>5.0} ns {hit:>5.0} ns {:>6.2} {miss:>5.0} ns {:>6.2}",
+        "{records:>11} {shards:>6} {:>8.3} {warm:>6.2} ms {cold:>6.2} ms {touch:>7.1} ms {:>5.1} MiB {:>6.0} MiB {line:>5.0} ns {hit:>5.0} ns {:>6.2} {miss:>5.0} ns {:>6.2} {answer:>8}",
         octets as f64 / records as f64,
         mebibytes(opened.anonymous.saturating_sub(before.anonymous)),
         mebibytes(touched.mapped.saturating_sub(before.mapped)),
@@ -143,18 +162,46 @@ fn evict(folder: &Path) -> io::Result<()> {
 fn best(mut round: impl FnMut() -> usize) -> f64 {
     (0..ROUNDS)
         .map(|_| {
-            let clock = processor_ns();
+            let clock = processor::time();
             let count = round();
-            (processor_ns() - clock) as f64 / count as f64
+            (processor::time() - clock).as_nanos() as f64 / count as f64
         })
         .fold(f64::INFINITY, f64::min)
 }
 
-/// What the scheduler has booked for this thread so far.
-fn processor_ns() -> u64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let first = text.split(' ').next().unwrap_or_default();
-    first.parse().unwrap_or_default()
+/// Microseconds of a responder's processor time for an answer over a kept connection, the best round.
+fn answers(
+    edge: &Path,
+    pin: &Path,
+    requests: &[Vec<u8>],
+) -> Result<f64, Box<dyn std::error::Error>> {
+    raise_file_limit(SHAPE.connections)?;
+    let folder = tempfile::tempdir()?;
+    let script = write_script(folder.path(), requests, Method::Get, Carriage::KeepAlive)?;
+    let hufu = Hufu::serving(edge, pin)?.start()?;
+    let first = requests.first().ok_or("nothing to ask")?;
+    real_answer(&hufu, first, Carriage::KeepAlive)?;
+    until_idle(&hufu)?;
+    let mut best = f64::INFINITY;
+    for _ in 0..ANSWER_ROUNDS {
+        best = best.min(micros_an_answer(&hufu, &script, SHAPE)?);
+    }
+    Ok(best)
+}
+
+/// A responder that has just started reads its first generation ahead while it serves: that time is no answer's.
+fn until_idle(server: &Server) -> Result<(), Box<dyn std::error::Error>> {
+    let began = Instant::now();
+    let mut before = server.run_time_nanos()?;
+    while began.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(500));
+        let now = server.run_time_nanos()?;
+        if now - before < IDLE_NANOS {
+            return Ok(());
+        }
+        before = now;
+    }
+    Err("the responder does not come to rest".into())
 }
 
 /// Reads cache lines all over a mapping, each place depending on what the one before it held.
@@ -194,6 +241,13 @@ impl Questions {
         self.serials.iter().filter(found).count()
     }
 
+    /// Some of them, as clients ask.
+    fn requests(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
+        let some = self.serials.iter().take(REQUESTS);
+        some.map(|serial| build_request(prefix, serial, None))
+            .collect()
+    }
+
     fn ask(&self, snapshot: &Snapshot, prefix: &[u8]) -> usize {
         // Nothing, but only known once the answer before is there: nobody may ask ahead.
         let nothing = black_box(0_usize);
@@ -219,3 +273,14 @@ fn mix(mut state: u64) -> u64 {
 
 const QUESTIONS: usize = 1 << 18;
 const ROUNDS: usize = 7;
+/// As many different ones as a `wrk` script may hold.
+const REQUESTS: usize = 60_000;
+const ANSWER_ROUNDS: usize = 3;
+const SHAPE: Shape = Shape {
+    connections: 64,
+    seconds: 3,
+};
+/// In half a second: what looking at a pointer ten times a second costs, and no more.
+const IDLE_NANOS: u64 = 5_000_000;
+/// How long reading ahead may take, from a slow disk.
+const PATIENCE: Duration = Duration::from_secs(600);
