@@ -14,7 +14,17 @@ use object_store::client::{
     HttpResponseBody, HttpService,
 };
 use object_store::{ClientConfigKey, ClientOptions};
+use reqwest::header::{CACHE_CONTROL, HeaderValue};
 use reqwest::redirect::Policy;
+
+/// What a read asks of the caches on its way; goes with the request, among its extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caches {
+    /// They may give out what they keep.
+    MayAnswer,
+    /// What they gave out was wrong: they must ask the bucket whether it still has that.
+    MustAsk,
+}
 
 /// Makes the clients that the library asks for.
 #[derive(Debug)]
@@ -49,11 +59,16 @@ struct Bounded(reqwest::Client);
 type Answer<'a> = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'a>>;
 
 impl HttpService for Bounded {
-    fn call<'s, 'a>(&'s self, request: HttpRequest) -> Answer<'a>
+    fn call<'s, 'a>(&'s self, mut request: HttpRequest) -> Answer<'a>
     where
         's: 'a,
         Self: 'a,
     {
+        if request.extensions().get() == Some(&Caches::MustAsk) {
+            // RFC 9111 §5.2.1.4: no cache may answer a request that says no-cache without asking the store.
+            let ask = HeaderValue::from_static("no-cache");
+            request.headers_mut().insert(CACHE_CONTROL, ask);
+        }
         Box::pin(async move {
             let response = self.0.call(request).await?;
             let most = most_octets(&response);
@@ -121,7 +136,7 @@ mod tests {
         };
         let place: Place = format!("http://{address}/city").parse().unwrap();
         let bucket = Bucket::open(&place, &access).unwrap();
-        let read = bucket.get(&bucket.pointer_key(), None, None, 128);
+        let read = bucket.get(&bucket.pointer_key(), None, 128);
         read.map(|_| ()).unwrap_err().to_string()
     }
 

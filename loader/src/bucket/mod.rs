@@ -48,7 +48,7 @@ pub use place::Place;
 pub use source::BucketSource;
 pub use sweep::{Keep, Swept};
 
-use client::Connector;
+use client::{Caches, Connector};
 
 use crate::digest::Digest;
 use crate::store::manifest_name;
@@ -176,7 +176,7 @@ impl Bucket {
     }
 
     /// What caches between the bucket and its followers are told: a pointer that a cache keeps is an old one, which
-    /// followers refuse; all else never changes.
+    /// followers refuse; all else never changes, and whoever finds it damaged asks past the caches.
     fn caching(&self, key: &Key) -> Attributes {
         let is_kept = *key != self.pointer_key() && *key != self.probe_key();
         let words = if is_kept {
@@ -200,19 +200,32 @@ impl Bucket {
         BucketError::of(action, self.place_of(key), error)
     }
 
-    /// Reads an object, or a piece of it, of at most `limit` octets; only if it changed since `unless`.
-    fn get(
+    /// Reads an object of at most `limit` octets; only if it changed since `unless`.
+    fn get(&self, key: &Key, unless: Option<String>, limit: u64) -> Result<Got, BucketError> {
+        let options = GetOptions {
+            if_none_match: unless,
+            ..GetOptions::default()
+        };
+        self.read(key, options, limit)
+    }
+
+    /// Reads what never changes, or a piece of it, of at most `limit` octets.
+    fn get_kept(
         &self,
         key: &Key,
         range: Option<std::ops::Range<u64>>,
-        unless: Option<String>,
+        caches: Caches,
         limit: u64,
     ) -> Result<Got, BucketError> {
-        let options = GetOptions {
-            if_none_match: unless,
+        let mut options = GetOptions {
             range: range.map(GetRange::Bounded),
             ..GetOptions::default()
         };
+        options.extensions.insert(caches);
+        self.read(key, options, limit)
+    }
+
+    fn read(&self, key: &Key, options: GetOptions, limit: u64) -> Result<Got, BucketError> {
         self.runtime.block_on(async {
             let failed = |error| self.failed("read", key, &error);
             let result = self.store.get_opts(key, options).await.map_err(failed)?;

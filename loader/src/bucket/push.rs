@@ -272,7 +272,7 @@ impl Pusher {
 
     fn read_pointer(&self) -> Result<Option<(Pointer, Option<String>)>, PushError> {
         let key = self.bucket.pointer_key();
-        match self.bucket.get(&key, None, None, MAX_POINTER_OCTETS) {
+        match self.bucket.get(&key, None, MAX_POINTER_OCTETS) {
             Err(BucketError {
                 fault: Fault::Missing,
                 words,
@@ -290,7 +290,7 @@ impl Pusher {
     fn read_theirs(&self, pointer: Pointer) -> Result<TrustedManifest, PushError> {
         let key = self.bucket.manifest_key(pointer.number);
         let limit = MAX_MANIFEST_OCTETS as u64;
-        let got = self.bucket.get(&key, None, None, limit)?;
+        let got = self.bucket.get(&key, None, limit)?;
         let path = PathBuf::from(self.bucket.place_of(&key));
         Ok(trusted_manifest(path, got.octets, pointer, &self.pins)?)
     }
@@ -401,7 +401,7 @@ impl Pusher {
                 ..
             }) => {
                 let limit = MAX_MANIFEST_OCTETS as u64;
-                let there = self.bucket.get(&key, None, None, limit)?;
+                let there = self.bucket.get(&key, None, limit)?;
                 if there.octets == octets {
                     return Ok(());
                 }

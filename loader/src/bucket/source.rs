@@ -2,10 +2,11 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use object_store::path::Path as Key;
 
+use super::client::Caches;
 use super::{Bucket, BucketError, Fault, Got, PIECE_OCTETS};
 use crate::error::StoreError;
 use crate::follow::{Opened, Source};
@@ -14,16 +15,30 @@ use crate::store::{MAX_POINTER_OCTETS, Pointer};
 
 /// A bucket to follow. Remembers the pointer it read last, so that asking again costs a "not modified".
 pub struct BucketSource {
-    bucket: Bucket,
+    bucket: Arc<Bucket>,
     last: Mutex<Option<(String, Pointer)>>,
+    caches: Caches,
+    /// The same, past the caches.
+    past: Option<Box<BucketSource>>,
 }
 
 impl BucketSource {
     /// Over a bucket; no request is sent.
     pub fn new(bucket: Bucket) -> BucketSource {
+        let bucket = Arc::new(bucket);
+        let past = BucketSource::by(Arc::clone(&bucket), Caches::MustAsk);
+        BucketSource {
+            past: Some(Box::new(past)),
+            ..BucketSource::by(bucket, Caches::MayAnswer)
+        }
+    }
+
+    fn by(bucket: Arc<Bucket>, caches: Caches) -> BucketSource {
         BucketSource {
             bucket,
             last: Mutex::new(None),
+            caches,
+            past: None,
         }
     }
 
@@ -44,7 +59,7 @@ impl Source for BucketSource {
         let tag = last.as_ref().map(|(tag, _)| tag.clone());
         let got = match self
             .bucket
-            .get(&self.bucket.pointer_key(), None, tag, MAX_POINTER_OCTETS)
+            .get(&self.bucket.pointer_key(), tag, MAX_POINTER_OCTETS)
         {
             Err(BucketError {
                 fault: Fault::Unchanged,
@@ -68,14 +83,14 @@ impl Source for BucketSource {
     fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
         let key = self.bucket.manifest_key(number);
         let limit = MAX_MANIFEST_OCTETS as u64;
-        let got = self.bucket.get(&key, None, None, limit);
+        let got = self.bucket.get_kept(&key, None, self.caches, limit);
         let got = got.map_err(|error| error.into_store(&self.manifest_path(number)))?;
         Ok(got.octets)
     }
 
     fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
         let mut pieces = Pieces {
-            bucket: &self.bucket,
+            source: self,
             key: self.bucket.object_key(entry.blake3),
             next: from,
             end: entry.octets,
@@ -88,11 +103,15 @@ impl Source for BucketSource {
             rest: Box::new(pieces),
         })
     }
+
+    fn past_caches(&self) -> Option<&dyn Source> {
+        self.past.as_deref().map(|past| past as &dyn Source)
+    }
 }
 
 /// An object, piece by piece.
-struct Pieces<'b> {
-    bucket: &'b Bucket,
+struct Pieces<'s> {
+    source: &'s BucketSource,
     key: Key,
     /// Where the next piece begins, and where the last one ends.
     next: u64,
@@ -108,9 +127,9 @@ impl Pieces<'_> {
         // A whole small object needs no range, and some web servers know none.
         let whole = self.next == 0 && end == self.end;
         let range = (!whole).then_some(self.next..end);
-        let Got { octets, total, .. } = self
-            .bucket
-            .get(&self.key, range, None, PIECE_OCTETS)
+        let BucketSource { bucket, caches, .. } = self.source;
+        let Got { octets, total, .. } = bucket
+            .get_kept(&self.key, range, *caches, PIECE_OCTETS)
             .map_err(BucketError::into_io)?;
         self.next += octets.len() as u64;
         self.piece = octets;
@@ -133,5 +152,69 @@ impl Read for Pieces<'_> {
         out[..count].copy_from_slice(&rest[..count]);
         self.at += count;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::bucket::{Access, Place};
+    use crate::digest::Digest;
+    use crate::manifest::{DocumentNote, IssuerHex, Role};
+
+    // RFC 9111 §5.2.1.4: no cache may answer a request that says no-cache without asking the store.
+    #[test]
+    fn a_cache_on_the_way_answers_for_the_store() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let place: Place = format!("http://{}/city", listener.local_addr().unwrap())
+            .parse()
+            .unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let mut head = [0; 4096];
+                let octets = stream.read(&mut head).unwrap_or(0);
+                let head = String::from_utf8_lossy(&head[..octets]).to_ascii_lowercase();
+                let body = match head.contains("cache-control: no-cache") {
+                    true => "right",
+                    false => "wrong",
+                };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nLast-Modified: Thu, 01 Jan 2026 00:00:00 GMT\r\nConnection: close\r\n\r\n{body}"
+                );
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let access = Access {
+            allow_http: true,
+            ..Access::default()
+        };
+        let source = BucketSource::new(Bucket::open(&place, &access).unwrap());
+        let entry = ObjectEntry {
+            blake3: Digest::of(b"right"),
+            octets: 5,
+            name: "x.cer".to_owned(),
+            issuer: IssuerHex(wire::cert_id::IssuerId([0; 16])),
+            role: Role::Certificate(DocumentNote {
+                last_modified: 0,
+                expires: None,
+                list: None,
+                encodings: Vec::new(),
+            }),
+        };
+        let read = |source: &dyn Source| {
+            let mut octets = String::new();
+            let opened = source.open(&entry, 0).unwrap();
+            { opened.rest }.read_to_string(&mut octets).unwrap();
+            octets
+        };
+        assert_eq!(read(&source), "wrong");
+        assert_eq!(source.manifest(1).unwrap(), b"wrong");
+        let past = source.past_caches().unwrap();
+        assert_eq!(read(past), "right");
+        assert_eq!(past.manifest(1).unwrap(), b"right");
+        assert!(past.past_caches().is_none());
     }
 }

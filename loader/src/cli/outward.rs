@@ -214,11 +214,40 @@ impl Outward {
     }
 }
 
+/// Whether the edges are to hear of something.
+struct News(bool);
+
+impl Default for News {
+    /// What was published before we began is told as well: the last run may have been killed before it could.
+    fn default() -> Self {
+        News(true)
+    }
+}
+
+impl News {
+    /// There is a new generation.
+    fn come(&mut self) {
+        self.0 = true;
+    }
+
+    /// A push came to this. One that failed may have moved the pointer and lost the answer that said so: the next one finds
+    /// nothing to do then.
+    fn pushed(&mut self, outcome: &Result<Pushed, PushError>) {
+        self.0 |= matches!(outcome, Ok(Pushed::Moved { .. }) | Err(_));
+    }
+
+    /// They are told now, if there is anything; once.
+    fn go_out(&mut self) -> bool {
+        std::mem::take(&mut self.0)
+    }
+}
+
 struct Telling {
     pusher: Option<Pusher>,
     nudger: Option<Nudger>,
     keep: Keep,
     metrics: OutwardMetrics,
+    news: News,
     /// Failures in a row, and what was logged of them.
     failures: u32,
     told: Vec<String>,
@@ -241,6 +270,7 @@ impl Telling {
             nudger,
             keep,
             metrics,
+            news: News::default(),
             failures: 0,
             told: Vec::new(),
         }
@@ -248,10 +278,8 @@ impl Telling {
 
     /// Ends only with an error that trying again would make worse.
     fn go_on(mut self, woken: &Receiver<()>) -> PushError {
-        // What was published before we began is told as well: the last run may have been killed before it could.
-        let mut is_news = true;
         loop {
-            match self.tell(is_news) {
+            match self.tell() {
                 Err(error) if error.is_final() => return error,
                 Err(error) => {
                     self.fail(&sentence(&error));
@@ -261,32 +289,30 @@ impl Telling {
                     self.recover();
                     // A wake or, for the sweep's sake, a while; what is pushed next does not wait for the sweep's end.
                     let pause = if self.sweep() { A_WHILE } else { A_MOMENT };
-                    is_news = woken.recv_timeout(pause) == Ok(());
+                    if woken.recv_timeout(pause) == Ok(()) && self.pusher.is_none() {
+                        self.news.come();
+                    }
                 }
             }
         }
     }
 
-    fn tell(&mut self, is_news: bool) -> Result<(), PushError> {
-        let is_news = match &mut self.pusher {
-            None => is_news,
-            Some(pusher) => {
-                let outcome = pusher.push();
-                self.metrics.pushed(&outcome, now());
-                let outcome = outcome?;
-                if let Pushed::Moved {
-                    number,
-                    files,
-                    octets,
-                } = outcome
-                {
-                    let place = pusher.place();
-                    tracing::info!(generation = number, files, octets, %place, "generation pushed");
-                }
-                matches!(outcome, Pushed::Moved { .. })
+    fn tell(&mut self) -> Result<(), PushError> {
+        if let Some(pusher) = &mut self.pusher {
+            let outcome = pusher.push();
+            self.metrics.pushed(&outcome, now());
+            self.news.pushed(&outcome);
+            if let Pushed::Moved {
+                number,
+                files,
+                octets,
+            } = outcome?
+            {
+                let place = pusher.place();
+                tracing::info!(generation = number, files, octets, %place, "generation pushed");
             }
-        };
-        if let (true, Some(nudger)) = (is_news, &self.nudger) {
+        }
+        if let (true, Some(nudger)) = (self.news.go_out(), &self.nudger) {
             nudger.nudge();
         }
         Ok(())
@@ -361,3 +387,33 @@ work in the bucket. After a restored backup whose numbers lie behind the bucket'
   hufu-loader push --data hufu-data --publish-to s3://status/city --take-over 100
 and at each edge, with its follower stopped:
   hufu-loader follow --once --accept-fork 101 --store s3://status/city --edge DIR --pin FILE";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket::{BucketError, Fault};
+
+    #[test]
+    fn a_push_whose_answer_was_lost_is_told_to_nobody() {
+        let mut news = News::default();
+        assert!(news.go_out() && !news.go_out());
+        let away = BucketError {
+            action: "write",
+            place: "s3://b/current".to_owned(),
+            fault: Fault::Away,
+            words: "timed out".to_owned(),
+        };
+        // The pointer had moved; that push ends without anybody told, and the next one finds nothing to do.
+        news.pushed(&Err(away.into()));
+        news.pushed(&Ok(Pushed::Unchanged { number: 7 }));
+        assert!(news.go_out());
+        news.pushed(&Ok(Pushed::Unchanged { number: 7 }));
+        assert!(!news.go_out());
+        news.pushed(&Ok(Pushed::Moved {
+            number: 8,
+            files: 1,
+            octets: 9,
+        }));
+        assert!(news.go_out() && !news.go_out());
+    }
+}

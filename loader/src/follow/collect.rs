@@ -12,7 +12,8 @@ use crate::manifest::TrustedManifest;
 /// A manifest of the edge's own, for keeping files only.
 pub(super) struct Kept {
     taken_at: SystemTime,
-    names: Vec<Digest>,
+    /// What it names; not read before somebody needs it.
+    names: Option<Vec<Digest>>,
 }
 
 impl Follower<'_> {
@@ -28,13 +29,27 @@ impl Follower<'_> {
         self.kept.retain(|number, _| numbers.contains(number));
         for number in &numbers {
             if !self.kept.contains_key(number) {
-                let kept = self.read_kept(*number)?;
+                let taken_at = self.taken_at(*number)?;
+                let kept = Kept {
+                    taken_at,
+                    names: None,
+                };
                 self.kept.insert(*number, kept);
             }
         }
         let old = self.superseded();
-        let recent = self.kept.iter().filter(|(number, _)| **number >= old);
-        let named: HashSet<Digest> = recent.flat_map(|(_, kept)| &kept.names).copied().collect();
+        let recent = self.kept.range(old..);
+        let unread = recent.filter(|(_, kept)| kept.names.is_none());
+        let unread: Vec<u64> = unread.map(|(number, _)| *number).collect();
+        for number in unread {
+            let names = self.read_recent(number)?;
+            if let Some(kept) = self.kept.get_mut(&number) {
+                kept.names = Some(names);
+            }
+        }
+        let recent = self.kept.range(old..);
+        let named = recent.flat_map(|(_, kept)| kept.names.iter().flatten());
+        let named: HashSet<Digest> = named.copied().collect();
         self.remove_objects_but(&named)?;
         for number in numbers.iter().filter(|number| **number < old) {
             let path = self.edge.manifest(*number);
@@ -74,21 +89,30 @@ impl Follower<'_> {
         Ok(())
     }
 
-    fn read_kept(&self, number: u64) -> Result<Kept, Refusal> {
+    fn taken_at(&self, number: u64) -> Result<SystemTime, Refusal> {
         let path = self.edge.manifest(number);
         let taken_at = std::fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let current = self.current.as_ref();
-        let names = match current.filter(|current| current.manifest().number == number) {
-            Some(current) => names(current).collect(),
-            // Nobody can open a generation whose manifest is unreadable, and nothing of it need stay: if that ended the
-            // collecting, everything would stay for ever.
-            None => self.edge.read_names(number).unwrap_or_else(|error| {
-                tracing::warn!(number, reason = %sentence(&error), "follow: an older manifest is unreadable");
-                Vec::new()
-            }),
-        };
-        let taken_at = taken_at.map_err(|source| StoreError::Unreadable { path, source })?;
-        Ok(Kept { taken_at, names })
+        Ok(taken_at.map_err(|source| StoreError::Unreadable { path, source })?)
+    }
+
+    /// What the manifest of a recent generation names. If it cannot be read now, everything stays until it can: it may
+    /// well be sound, and a responder about to open what it names. It does not stay for ever, for this is asked of recent
+    /// ones only.
+    fn read_recent(&self, number: u64) -> Result<Vec<Digest>, Refusal> {
+        if let Some(current) = &self.current
+            && current.manifest().number == number
+        {
+            return Ok(names(current).collect());
+        }
+        match self.edge.read_names(number) {
+            Err(error @ StoreError::Unreadable { .. }) => Err(error.into()),
+            // Its octets are wrong: nobody can open it, and nothing of it need stay.
+            Err(error) => {
+                tracing::warn!(number, reason = %sentence(&error), "follow: an older manifest is damaged");
+                Ok(Vec::new())
+            }
+            Ok(names) => Ok(names),
+        }
     }
 
     /// Generations below this number nobody opens any more: the next one was taken long enough before the newest.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! What an earlier attempt left is hashed again before it is written on: a power cut may have left anything in it. If the
-//! whole then has another hash, the object is fetched once more from its first octet before it is refused.
+//! whole then has another hash, the object is fetched once more from its first octet before it is refused; and once more
+//! past the caches that may lie before the store, which keep an altered one when the store has the right one again.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -15,7 +16,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::{Follower, Refusal};
+use super::{Follower, Refusal, Source};
 use crate::digest::Digest;
 use crate::durable::{At, Audience, DiskFile};
 use crate::manifest::{ObjectEntry, TrustedManifest};
@@ -96,9 +97,15 @@ impl Follower<'_> {
         let partial = self.edge.partial(entry.blake3);
         let begun = self.begun(entry, &partial);
         let went_on = begun.is_some();
-        let mut outcome = self.download(entry, &partial, begun);
+        let source = self.source.as_ref();
+        let mut outcome = self.download(source, entry, &partial, begun);
         if went_on && matches!(outcome, Err(Refusal::ObjectDiffers { .. })) {
-            outcome = self.download(entry, &partial, None);
+            outcome = self.download(source, entry, &partial, None);
+        }
+        if let Some(past) = source.past_caches()
+            && outcome.as_ref().is_err_and(Refusal::is_altered)
+        {
+            outcome = self.download(past, entry, &partial, None);
         }
         if let Err(Refusal::ObjectDiffers { .. }) = outcome {
             self.disk.remove(&partial).at("remove", &partial)?;
@@ -139,12 +146,13 @@ impl Follower<'_> {
     /// Reads on from where `begun` ends, or from the beginning; how many octets came in.
     fn download(
         &self,
+        source: &dyn Source,
         entry: &ObjectEntry,
         partial: &Path,
         begun: Option<Growing>,
     ) -> Result<u64, Refusal> {
         let from = begun.as_ref().map_or(0, |begun| begun.octets);
-        let path = self.source.object_path(entry.blake3);
+        let path = source.object_path(entry.blake3);
         let unreadable = |source| Refusal::ObjectUnreadable {
             path: path.clone(),
             source,
@@ -157,7 +165,7 @@ impl Follower<'_> {
         };
         let mut rest: Box<dyn Read + '_> = Box::new(io::empty());
         if from < entry.octets {
-            let opened = self.source.open(entry, from).map_err(unreadable)?;
+            let opened = source.open(entry, from).map_err(unreadable)?;
             if opened.octets != entry.octets {
                 return Err(differs(opened.octets, None));
             }

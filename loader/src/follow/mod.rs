@@ -6,7 +6,7 @@
 //! 1 read the store's pointer; the same as ours: done
 //! 2 read the manifest it names: hash, seal by a pinned key, number
 //! 3 the number is above the highest ever accepted (the file `highest`, which survives restarts)
-//! 4 its chain of previous manifests leads to that one
+//! 4 its chain of previous manifests leads to that one; where it is too long to walk, the store's own one has that number
 //! 5 there is room for what we lack (room.rs)
 //! 6 fetch the objects we lack, hashing each: partial, fsync, rename (fetch.rs); then fsync of objects/
 //! 7 open the generation as the responder will
@@ -109,7 +109,7 @@ pub enum Chain {
     /// It does not lead to ours, and the operator said that it may be taken: [`Follower::accept_fork`].
     Accepted,
     /// The link is longer than the store keeps manifests, or than [`MOST_LINKS`]: it was followed down to this one. The
-    /// seal holds nevertheless.
+    /// seal holds nevertheless, and the store has no other generation under the number of ours.
     Unproven {
         /// Its number.
         missing: u64,
@@ -283,11 +283,7 @@ impl<'d> Follower<'d> {
                 Some(previous) if previous.number > ours.number => {
                     match source::read_linked(self.source.as_ref(), previous)? {
                         Some(manifest) => link = manifest.previous,
-                        None => {
-                            return Ok(Chain::Unproven {
-                                missing: previous.number,
-                            });
-                        }
+                        None => return self.check_own_number(next, ours, previous.number),
                     }
                 }
                 _ => {
@@ -299,6 +295,24 @@ impl<'d> Follower<'d> {
             }
         }
         let missing = link.map_or(0, |previous| previous.number);
+        self.check_own_number(next, ours, missing)
+    }
+
+    /// The way back could not be walked to its end. But a store whose history is another has, under the number of ours,
+    /// another manifest, unless it has none any more.
+    fn check_own_number(
+        &self,
+        next: &TrustedManifest,
+        ours: Previous,
+        missing: u64,
+    ) -> Result<Chain, Refusal> {
+        let there = source::read_sealed(self.source.as_ref(), ours.number, &self.pins)?;
+        if there.is_some_and(|there| there.blake3() != ours.blake3) {
+            return Err(Refusal::Forked {
+                number: ours.number,
+                offered: next.manifest().number,
+            });
+        }
         Ok(Chain::Unproven { missing })
     }
 }
@@ -307,6 +321,8 @@ impl<'d> Follower<'d> {
 /// after the other, and while an edge that was away for days reads on it hears of no revocation. Tests have fewer.
 pub const MOST_LINKS: usize = if cfg!(test) { 8 } else { 4_096 };
 
+#[cfg(test)]
+mod history;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

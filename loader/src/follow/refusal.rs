@@ -91,9 +91,22 @@ fn advice(number: u64, offered: u64) -> String {
 }
 
 impl Refusal {
+    /// Whether an object came that is not what the manifest says.
+    pub(super) fn is_altered(&self) -> bool {
+        match self {
+            Refusal::ObjectDiffers { .. } => true,
+            Refusal::ObjectUnreadable { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof
+            ),
+            _ => false,
+        }
+    }
+
     /// One word for a counter's label.
     pub fn kind(&self) -> &'static str {
         match self {
+            altered if altered.is_altered() => "altered",
             Refusal::Store(StoreError::Unreadable { source, .. }) => match source.kind() {
                 io::ErrorKind::NotFound => "missing",
                 io::ErrorKind::PermissionDenied => "denied",
@@ -109,7 +122,6 @@ impl Refusal {
             Refusal::Forked { .. } | Refusal::OtherFork { .. } => "forked",
             Refusal::ObjectUnreadable { source, .. } => match source.kind() {
                 io::ErrorKind::NotFound => "missing",
-                io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof => "altered",
                 io::ErrorKind::PermissionDenied => "denied",
                 _ => "away",
             },

@@ -29,6 +29,12 @@ pub trait Source: Send + Sync {
     /// An object from octet `from` on, which lies before its end.
     fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>>;
 
+    /// The same store past the caches that may lie before it: they keep for ever what they were once given, and that may
+    /// be wrong when the store has long been mended. None if nothing lies between.
+    fn past_caches(&self) -> Option<&dyn Source> {
+        None
+    }
+
     /// How errors call a manifest.
     fn manifest_path(&self, number: u64) -> PathBuf {
         self.root().join("manifests").join(manifest_name(number))
@@ -81,7 +87,27 @@ pub(super) fn read_trusted(
     pins: &[PublicKey],
 ) -> Result<TrustedManifest, StoreError> {
     let octets = source.manifest(pointer.number)?;
-    trusted_manifest(source.manifest_path(pointer.number), octets, pointer, pins)
+    let path = source.manifest_path(pointer.number);
+    match (
+        trusted_manifest(path, octets, pointer, pins),
+        source.past_caches(),
+    ) {
+        (Err(StoreError::NotThatManifest { .. }), Some(past)) => read_trusted(past, pointer, pins),
+        (outcome, _) => outcome,
+    }
+}
+
+/// The manifest that a store has under this number, if it bears a pinned seal: whatever else it has there proves nothing.
+pub(super) fn read_sealed(
+    source: &dyn Source,
+    number: u64,
+    pins: &[PublicKey],
+) -> Result<Option<TrustedManifest>, StoreError> {
+    let Some(octets) = read_if_there(source, number)? else {
+        return Ok(None);
+    };
+    let sealed = Manifest::open(octets, pins).ok();
+    Ok(sealed.filter(|sealed| sealed.manifest().number == number))
 }
 
 /// Reads a manifest that a trusted one names as its previous: the hash proves it, whoever sealed it. None if it is not
@@ -90,7 +116,21 @@ pub(super) fn read_linked(
     source: &dyn Source,
     previous: Previous,
 ) -> Result<Option<Manifest>, StoreError> {
-    match source.manifest(previous.number) {
+    let Some(octets) = read_if_there(source, previous.number)? else {
+        return Ok(None);
+    };
+    let path = source.manifest_path(previous.number);
+    match (
+        linked_manifest(path, &octets, previous),
+        source.past_caches(),
+    ) {
+        (Err(StoreError::NotThatManifest { .. }), Some(past)) => read_linked(past, previous),
+        (outcome, _) => outcome.map(Some),
+    }
+}
+
+fn read_if_there(source: &dyn Source, number: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    match source.manifest(number) {
         // A bucket tells a reader who may not list it that what is missing is forbidden.
         Err(StoreError::Unreadable { source, .. })
             if matches!(
@@ -100,8 +140,6 @@ pub(super) fn read_linked(
         {
             Ok(None)
         }
-        octets => {
-            linked_manifest(source.manifest_path(previous.number), &octets?, previous).map(Some)
-        }
+        octets => octets.map(Some),
     }
 }

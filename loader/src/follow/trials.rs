@@ -1,4 +1,4 @@
-//! What a follower does when a download is cut short, the disk is small, or the store's history is another.
+//! What a follower does when a download is cut short, comes damaged or by a cache, or finds no room.
 
 use std::fs;
 use std::io::{self, Read};
@@ -9,26 +9,29 @@ use std::time::Duration;
 use wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256;
 use wire::status::CertStatus;
 
-use super::collect::{KEEP_FOR, KEEP_GENERATIONS};
 use super::tests::{Rig, flip};
-use super::{Chain, Followed, Follower, Limits, MOST_LINKS, NoRoom, Opened, Refusal, Source};
+use super::{Chain, Followed, Follower, Limits, NoRoom, Opened, Refusal, Source};
 use crate::durable::FsDisk;
 use crate::error::StoreError;
 use crate::manifest::ObjectEntry;
 use crate::pack::Scope;
 use crate::publish::{Edition, Publisher};
-use crate::snapshot::Snapshot;
 use crate::specimen::{NOW, Rows, serial, shared, spec, write};
 use crate::store::{Pointer, Store};
 
-/// A store whose objects break off, and that remembers from where they were read.
-struct Breaking {
+/// A store whose objects are read by way of something that goes wrong.
+struct By<W> {
     store: Store,
-    after: u64,
-    asked: Arc<Mutex<Vec<u64>>>,
+    way: W,
 }
 
-impl Source for Breaking {
+/// What may go wrong on the way to an object.
+trait Way: Send + Sync {
+    /// Opens it.
+    fn open<'s>(&self, store: &'s Store, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'s>>;
+}
+
+impl<W: Way> Source for By<W> {
     fn root(&self) -> &Path {
         self.store.root()
     }
@@ -42,10 +45,29 @@ impl Source for Breaking {
     }
 
     fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
+        self.way.open(&self.store, entry, from)
+    }
+}
+
+/// Breaks off, and remembers from where objects were read.
+struct Breaking {
+    after: u64,
+    asked: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Way for Breaking {
+    fn open<'s>(&self, store: &'s Store, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'s>> {
         self.asked.lock().unwrap().push(from);
-        let Opened { octets, rest } = Source::open(&self.store, entry, from)?;
+        let Opened { octets, rest } = Source::open(store, entry, from)?;
         let rest = Box::new(rest.take(self.after).chain(Broken));
         Ok(Opened { octets, rest })
+    }
+}
+
+impl Rig {
+    fn follower_by(&self, way: impl Way + 'static) -> Follower<'static> {
+        let store = self.store();
+        Follower::open(&FsDisk, By { store, way }, self.edge(), self.pins()).unwrap()
     }
 }
 
@@ -63,12 +85,11 @@ fn a_download_that_breaks_off_begins_again_from_nothing() {
     let rig = Rig::new();
     rig.publish(1);
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let breaking = Breaking {
-        store: rig.store(),
+    let way = Breaking {
         after: 100,
         asked: Arc::clone(&asked),
     };
-    let mut follower = Follower::open(&FsDisk, breaking, rig.edge(), rig.pins()).unwrap();
+    let mut follower = rig.follower_by(way);
     for _ in 0..3 {
         let refusal = follower.poll().unwrap_err();
         assert!(matches!(refusal, Refusal::ObjectUnreadable { .. }));
@@ -237,27 +258,14 @@ fn a_refusal_that_stands_is_told_at_every_poll() {
     assert!(Refusal::KINDS.contains(&"missing"));
 }
 
-/// A store where nothing is given out before two have asked.
+/// Gives nothing out before two have asked.
 struct Meeting {
-    store: Store,
     asked: Mutex<usize>,
     met: Condvar,
 }
 
-impl Source for Meeting {
-    fn root(&self) -> &Path {
-        self.store.root()
-    }
-
-    fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
-        Source::pointer(&self.store)
-    }
-
-    fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
-        Source::manifest(&self.store, number)
-    }
-
-    fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
+impl Way for Meeting {
+    fn open<'s>(&self, store: &'s Store, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'s>> {
         let mut asked = self.asked.lock().unwrap();
         *asked += 1;
         self.met.notify_all();
@@ -267,7 +275,7 @@ impl Source for Meeting {
         if waited.unwrap().1.timed_out() {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        Source::open(&self.store, entry, from)
+        Source::open(store, entry, from)
     }
 }
 
@@ -296,12 +304,10 @@ fn publish_three(rig: &Rig) {
 fn one_file_waits_for_the_other() {
     let rig = Rig::new();
     publish_three(&rig);
-    let meeting = Meeting {
-        store: rig.store(),
+    let mut follower = rig.follower_by(Meeting {
         asked: Mutex::new(0),
         met: Condvar::new(),
-    };
-    let mut follower = Follower::open(&FsDisk, meeting, rig.edge(), rig.pins()).unwrap();
+    });
     let Followed::Took(taken) = follower.poll().unwrap() else {
         panic!("not taken")
     };
@@ -326,130 +332,107 @@ fn one_bad_file_among_several_is_overlooked() {
     }
 }
 
-#[test]
-fn a_fork_is_taken_once_the_edges_own_manifest_has_rotted() {
-    let rig = Rig::new();
-    rig.publish(1);
-    rig.publish(2);
-    rig.follow().unwrap();
-    fs::remove_dir_all(rig.store().root()).unwrap();
-    for revision in 7..=9 {
-        rig.publish(revision);
+/// A cache before a store, which gives out what it was once given unless it is passed by.
+struct Cached {
+    kept: Store,
+    store: Store,
+}
+
+impl Source for Cached {
+    fn root(&self) -> &Path {
+        self.store.root()
     }
-    flip(&rig.edge().manifest(2), 40);
-    let refusal = rig.follow().unwrap_err();
-    assert!(
-        matches!(
-            refusal,
-            Refusal::Forked {
-                number: 2,
-                offered: 3
+
+    fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
+        Source::pointer(&self.store)
+    }
+
+    fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        Source::manifest(&self.kept, number)
+    }
+
+    fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
+        Source::open(&self.kept, entry, from)
+    }
+
+    fn past_caches(&self) -> Option<&dyn Source> {
+        Some(&self.store)
+    }
+}
+
+impl Rig {
+    /// A cache that holds what the store holds now.
+    fn cache(&self) -> Store {
+        let kept = Store::at(self.store().root().with_file_name("cache"));
+        let store = self.store();
+        let folders = [
+            (store.objects(), kept.objects()),
+            (store.manifests(), kept.manifests()),
+        ];
+        for (from, to) in folders {
+            fs::create_dir_all(&to).unwrap();
+            for entry in fs::read_dir(from).unwrap().flatten() {
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
             }
-        ),
-        "{refusal}"
-    );
-}
-
-#[test]
-fn a_chain_of_any_length_is_walked() {
-    let rig = Rig::new();
-    rig.publish(1);
-    rig.follow().unwrap();
-    let links = MOST_LINKS as u64;
-    for revision in 2..=links + 4 {
-        rig.publish(revision);
-    }
-    let Followed::Took(taken) = rig.follow().unwrap() else {
-        panic!("not taken")
-    };
-    // From its own manifest, so many were read.
-    let missing = links + 4 - 1 - links;
-    assert_eq!(taken.chain, Chain::Unproven { missing });
-}
-
-#[test]
-fn a_store_that_lost_its_pointer_is_taken_for_an_empty_one() {
-    let rig = Rig::new();
-    assert_eq!(rig.follow().unwrap(), Followed::Empty);
-    rig.publish(1);
-    let mut follower = rig.follower(&FsDisk);
-    follower.poll().unwrap();
-    let pointer = fs::read(rig.store().pointer()).unwrap();
-    fs::remove_file(rig.store().pointer()).unwrap();
-    let refusal = follower.poll().unwrap_err();
-    assert!(matches!(refusal, Refusal::Gone { highest: 1 }), "{refusal}");
-    assert_eq!(refusal.kind(), "missing");
-    drop(follower);
-    assert!(rig.follow().is_err());
-    assert_eq!(rig.served(), 1);
-    fs::write(rig.store().pointer(), pointer).unwrap();
-    assert_eq!(rig.follow().unwrap(), Followed::Unchanged);
-}
-
-#[test]
-fn a_rotten_file_of_the_edges_own_stays_as_it_is() {
-    let rig = Rig::new();
-    rig.publish(1);
-    let mut follower = rig.follower(&FsDisk);
-    follower.poll().unwrap();
-    assert!(follower.mend().unwrap().is_empty());
-    let edge = rig.edge();
-    let files = [
-        ("manifest", edge.manifest(1)),
-        ("current", edge.pointer()),
-        ("highest", edge.highest()),
-    ];
-    for (name, path) in files {
-        let sound = fs::read(&path).unwrap();
-        let longer = [sound.as_slice(), b"more"].concat();
-        for damage in [&sound[..sound.len() / 2], longer.as_slice()] {
-            fs::write(&path, damage).unwrap();
-            assert_eq!(follower.mend().unwrap(), [name]);
-            assert_eq!(fs::read(&path).unwrap(), sound, "{name}");
         }
-        fs::remove_file(&path).unwrap();
-        assert_eq!(follower.mend().unwrap(), [name]);
-        assert!(Snapshot::open(edge.root(), &rig.pins(), None).is_ok());
+        kept
+    }
+
+    fn follow_by(&self, kept: Store) -> Result<Followed, Refusal> {
+        let store = self.store();
+        let cached = Cached { kept, store };
+        let follower = Follower::open(&FsDisk, cached, self.edge(), self.pins());
+        follower.unwrap().poll()
     }
 }
 
 #[test]
-fn a_highest_that_rots_ends_following_or_lets_an_old_generation_in() {
+fn what_a_cache_keeps_damaged_is_refused_though_the_store_has_it_right() {
+    let damages: [fn(&Path); 3] = [
+        |path| flip(path, 40),
+        |path| {
+            let half = fs::read(path).unwrap().len() / 2;
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(half as u64).unwrap();
+        },
+        |path| {
+            let longer = [fs::read(path).unwrap(), vec![0; 9]].concat();
+            fs::write(path, longer).unwrap();
+        },
+    ];
+    for damage in damages {
+        let rig = Rig::new();
+        rig.publish(1);
+        let kept = rig.cache();
+        damage(&kept.manifest(1));
+        damage(&kept.object(rig.store().object_digests().unwrap()[0]));
+        assert!(matches!(rig.follow_by(kept).unwrap(), Followed::Took(_)));
+        assert_eq!(rig.served(), 1);
+        // A manifest on the way back as well.
+        rig.publish(2);
+        rig.publish(3);
+        let kept = rig.cache();
+        damage(&kept.manifest(2));
+        let Followed::Took(taken) = rig.follow_by(kept).unwrap() else {
+            panic!("not taken")
+        };
+        assert_eq!(taken.chain, Chain::Proven);
+        assert_eq!(rig.served(), 3);
+    }
+}
+
+#[test]
+fn what_is_damaged_behind_the_cache_too_is_taken() {
     let rig = Rig::new();
     rig.publish(1);
-    let old = fs::read(rig.store().pointer()).unwrap();
-    rig.publish(2);
-    rig.follow().unwrap();
-    for rotten in [&b"2\nx\n"[..], &[b'9'; 1000]] {
-        fs::write(rig.edge().highest(), rotten).unwrap();
-        assert_eq!(rig.follow().unwrap(), Followed::Unchanged);
-        let new = fs::read(rig.store().pointer()).unwrap();
-        fs::write(rig.store().pointer(), &old).unwrap();
-        let refusal = rig.follow().unwrap_err();
-        assert!(
-            matches!(refusal, Refusal::Lower { highest: 2, .. }),
-            "{refusal}"
-        );
-        fs::write(rig.store().pointer(), new).unwrap();
-    }
-    // With nothing left to go by, anything might be an old one.
-    fs::remove_file(rig.edge().pointer()).unwrap();
-    assert!(Follower::open(&FsDisk, rig.store(), rig.edge(), rig.pins()).is_err());
-}
-
-#[test]
-fn an_unreadable_old_manifest_keeps_every_file_for_ever() {
-    let rig = Rig::new();
-    for revision in 1..=5 {
-        rig.publish(revision);
-        rig.follow().unwrap();
-    }
-    fs::write(rig.edge().manifest(2), b"torn").unwrap();
-    for number in 1..=5 {
-        rig.set_taken(number, KEEP_FOR * 9);
-    }
-    rig.publish(6);
-    rig.follow().unwrap();
-    assert_eq!(rig.edge().object_digests().unwrap().len(), KEEP_GENERATIONS);
-    assert!(!rig.edge().manifest(2).exists());
+    let object = rig.newest_object();
+    let sound = fs::read(&object).unwrap();
+    flip(&object, 300);
+    let kept = rig.cache();
+    assert_eq!(rig.follow_by(kept.clone()).unwrap_err().kind(), "altered");
+    assert!(rig.edge().partial_digests().unwrap().is_empty());
+    // `push --again`: the cache still has the damaged one.
+    fs::write(&object, sound).unwrap();
+    assert!(matches!(rig.follow_by(kept).unwrap(), Followed::Took(_)));
+    assert_eq!(rig.served(), 1);
 }

@@ -1,0 +1,189 @@
+//! What a follower makes of a store's history, and of its own files once they rot.
+
+use std::fs;
+
+use super::collect::{KEEP_FOR, KEEP_GENERATIONS};
+use super::tests::{Rig, flip};
+use super::{Chain, Followed, Follower, MOST_LINKS, Refusal};
+use crate::durable::FsDisk;
+use crate::snapshot::Snapshot;
+
+#[test]
+fn a_fork_behind_a_chain_too_long_to_walk_is_taken() {
+    let rig = Rig::new();
+    rig.publish(1);
+    rig.publish(2);
+    rig.follow().unwrap();
+    fs::remove_dir_all(rig.store().root()).unwrap();
+    let links = MOST_LINKS as u64;
+    for revision in 7..links + 20 {
+        rig.publish(revision);
+    }
+    let forked = |refusal: &Refusal| matches!(refusal, Refusal::Forked { number: 2, .. });
+    let refusal = rig.follow().unwrap_err();
+    assert!(forked(&refusal), "{refusal}");
+    // Nor when the way back is not there any more.
+    fs::remove_file(rig.store().manifest(links + 10)).unwrap();
+    let refusal = rig.follow().unwrap_err();
+    assert!(forked(&refusal), "{refusal}");
+    assert_eq!(rig.served(), 2);
+    // Rot proves nothing of a history.
+    flip(&rig.store().manifest(2), 40);
+    let Followed::Took(taken) = rig.follow().unwrap() else {
+        panic!("not taken")
+    };
+    assert!(matches!(taken.chain, Chain::Unproven { .. }), "{taken:?}");
+}
+
+#[test]
+fn a_fork_is_taken_once_the_edges_own_manifest_has_rotted() {
+    let rig = Rig::new();
+    rig.publish(1);
+    rig.publish(2);
+    rig.follow().unwrap();
+    fs::remove_dir_all(rig.store().root()).unwrap();
+    for revision in 7..=9 {
+        rig.publish(revision);
+    }
+    flip(&rig.edge().manifest(2), 40);
+    let refusal = rig.follow().unwrap_err();
+    assert!(
+        matches!(
+            refusal,
+            Refusal::Forked {
+                number: 2,
+                offered: 3
+            }
+        ),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_chain_of_any_length_is_walked() {
+    let rig = Rig::new();
+    rig.publish(1);
+    rig.follow().unwrap();
+    let links = MOST_LINKS as u64;
+    for revision in 2..=links + 4 {
+        rig.publish(revision);
+    }
+    let Followed::Took(taken) = rig.follow().unwrap() else {
+        panic!("not taken")
+    };
+    // From its own manifest, so many were read.
+    let missing = links + 4 - 1 - links;
+    assert_eq!(taken.chain, Chain::Unproven { missing });
+}
+
+#[test]
+fn a_store_that_lost_its_pointer_is_taken_for_an_empty_one() {
+    let rig = Rig::new();
+    assert_eq!(rig.follow().unwrap(), Followed::Empty);
+    rig.publish(1);
+    let mut follower = rig.follower(&FsDisk);
+    follower.poll().unwrap();
+    let pointer = fs::read(rig.store().pointer()).unwrap();
+    fs::remove_file(rig.store().pointer()).unwrap();
+    let refusal = follower.poll().unwrap_err();
+    assert!(matches!(refusal, Refusal::Gone { highest: 1 }), "{refusal}");
+    assert_eq!(refusal.kind(), "missing");
+    drop(follower);
+    assert!(rig.follow().is_err());
+    assert_eq!(rig.served(), 1);
+    fs::write(rig.store().pointer(), pointer).unwrap();
+    assert_eq!(rig.follow().unwrap(), Followed::Unchanged);
+}
+
+#[test]
+fn a_rotten_file_of_the_edges_own_stays_as_it_is() {
+    let rig = Rig::new();
+    rig.publish(1);
+    let mut follower = rig.follower(&FsDisk);
+    follower.poll().unwrap();
+    assert!(follower.mend().unwrap().is_empty());
+    let edge = rig.edge();
+    let files = [
+        ("manifest", edge.manifest(1)),
+        ("current", edge.pointer()),
+        ("highest", edge.highest()),
+    ];
+    for (name, path) in files {
+        let sound = fs::read(&path).unwrap();
+        let longer = [sound.as_slice(), b"more"].concat();
+        for damage in [&sound[..sound.len() / 2], longer.as_slice()] {
+            fs::write(&path, damage).unwrap();
+            assert_eq!(follower.mend().unwrap(), [name]);
+            assert_eq!(fs::read(&path).unwrap(), sound, "{name}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert_eq!(follower.mend().unwrap(), [name]);
+        assert!(Snapshot::open(edge.root(), &rig.pins(), None).is_ok());
+    }
+}
+
+#[test]
+fn a_highest_that_rots_ends_following_or_lets_an_old_generation_in() {
+    let rig = Rig::new();
+    rig.publish(1);
+    let old = fs::read(rig.store().pointer()).unwrap();
+    rig.publish(2);
+    rig.follow().unwrap();
+    for rotten in [&b"2\nx\n"[..], &[b'9'; 1000]] {
+        fs::write(rig.edge().highest(), rotten).unwrap();
+        assert_eq!(rig.follow().unwrap(), Followed::Unchanged);
+        let new = fs::read(rig.store().pointer()).unwrap();
+        fs::write(rig.store().pointer(), &old).unwrap();
+        let refusal = rig.follow().unwrap_err();
+        assert!(
+            matches!(refusal, Refusal::Lower { highest: 2, .. }),
+            "{refusal}"
+        );
+        fs::write(rig.store().pointer(), new).unwrap();
+    }
+    // With nothing left to go by, anything might be an old one.
+    fs::remove_file(rig.edge().pointer()).unwrap();
+    assert!(Follower::open(&FsDisk, rig.store(), rig.edge(), rig.pins()).is_err());
+}
+
+#[test]
+fn an_unreadable_old_manifest_keeps_every_file_for_ever() {
+    let rig = Rig::new();
+    for revision in 1..=5 {
+        rig.publish(revision);
+        rig.follow().unwrap();
+    }
+    fs::write(rig.edge().manifest(2), b"torn").unwrap();
+    for number in 1..=5 {
+        rig.set_taken(number, KEEP_FOR * 9);
+    }
+    rig.publish(6);
+    rig.follow().unwrap();
+    assert_eq!(rig.edge().object_digests().unwrap().len(), KEEP_GENERATIONS);
+    assert!(!rig.edge().manifest(2).exists());
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_just_now_takes_its_files_with_it() {
+    let rig = Rig::new();
+    for revision in 1..=3 {
+        rig.publish(revision);
+        rig.follow().unwrap();
+    }
+    let manifest = rig.edge().manifest(2);
+    let sound = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    // It opens and cannot be read, as on a failing disk or without a file descriptor left.
+    fs::create_dir(&manifest).unwrap();
+    rig.publish(4);
+    assert!(matches!(rig.follow().unwrap(), Followed::Took(_)));
+    assert_eq!(rig.edge().object_digests().unwrap().len(), 4);
+    fs::remove_dir(&manifest).unwrap();
+    fs::write(&manifest, sound).unwrap();
+    for number in 1..=4 {
+        rig.set_taken(number, KEEP_FOR * 9);
+    }
+    rig.publish(5);
+    rig.follow().unwrap();
+    assert_eq!(rig.edge().object_digests().unwrap().len(), KEEP_GENERATIONS);
+}
