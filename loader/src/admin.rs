@@ -1,6 +1,7 @@
 //! The operators' port of a program that otherwise listens nowhere: `/metrics` and `/healthz`, by HTTP/1, one connection
 //! after the other on a thread of its own. (`hufu-signer` has the same file: the two may not link one another.)
 
+use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -31,11 +32,10 @@ pub fn serve(
 }
 
 fn answer(
-    mut stream: &TcpStream,
+    stream: &TcpStream,
     metrics: &dyn Fn() -> Result<String, prometheus::Error>,
 ) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
     let Some(head) = read_head(stream)? else {
         return Ok(());
     };
@@ -54,8 +54,28 @@ fn answer(
          Content-Length: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n",
         body.len()
     );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())
+    tell(
+        stream,
+        &[head.as_bytes(), body.as_bytes()].concat(),
+        PATIENCE,
+    )
+}
+
+/// Writes an answer. Each write takes what the client takes within `patience`, and there are [`MAX_WRITES`]: whoever reads
+/// an octet now and then keeps the others waiting no longer than that.
+fn tell(mut stream: &TcpStream, mut octets: &[u8], patience: Duration) -> io::Result<()> {
+    stream.set_write_timeout(Some(patience))?;
+    for _ in 0..MAX_WRITES {
+        let written = match stream.write(octets) {
+            Err(error) if matches!(error.kind(), WouldBlock | Interrupted) => 0,
+            written => written?,
+        };
+        octets = octets.get(written..).unwrap_or_default();
+        if octets.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// The octets up to the empty line; none if they do not come in time, or are too many.
@@ -78,6 +98,8 @@ fn read_head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
 /// Pieces in which a request may come: with [`PATIENCE`] it bounds how long one client keeps the others waiting, and how
 /// much is read.
 const MAX_READS: usize = 8;
+/// Pieces in which an answer may go out.
+const MAX_WRITES: usize = 8;
 const PATIENCE: Duration = Duration::from_millis(500);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -113,5 +135,27 @@ mod tests {
         assert!(answer(address, "POST /metrics HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 405"));
         assert_eq!(ask(address, &"x".repeat(20_000)), "");
         drop(silent);
+    }
+
+    #[test]
+    fn one_client_that_reads_slowly_silences_the_port() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        // It takes something now and then, and would for ten seconds.
+        let long = vec![b'x'; 64 << 20];
+        let telling = std::thread::spawn(move || tell(&stream, &long, Duration::from_millis(50)));
+        let mut piece = vec![0; 64 << 10];
+        let mut octets = 0;
+        loop {
+            std::thread::sleep(Duration::from_millis(10));
+            match slow.read(&mut piece) {
+                Ok(0) | Err(_) => break,
+                Ok(read) => octets += read,
+            }
+        }
+        let ended = telling.join().unwrap().unwrap_err();
+        assert_eq!(ended.kind(), io::ErrorKind::TimedOut, "{octets}");
+        assert!(octets < 64 << 20);
     }
 }

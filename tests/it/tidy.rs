@@ -239,6 +239,17 @@ fn the_clock_is_read_in_main_loops_only() {
 }
 
 #[test]
+fn the_two_admin_ports_drift_apart() {
+    // Signer and loader may not link one another: each has its own copy, and what is mended in one is mended in both.
+    let room = |path| {
+        let text = read(Path::new(path));
+        let (_, behind_title) = text.split_once("\n\n").unwrap();
+        behind_title.to_owned()
+    };
+    assert_eq!(room("loader/src/admin.rs"), room("signer/src/admin.rs"));
+}
+
+#[test]
 fn shipped_code_does_not_unwrap() {
     let mut found = Vec::new();
     for (path, code) in shipped() {
