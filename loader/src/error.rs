@@ -103,6 +103,14 @@ pub enum OpenError {
         /// What is there, if anything.
         found: Option<u64>,
     },
+    /// A file's octets are not those its name says: they changed after it was fetched.
+    #[error("{} is damaged: it has BLAKE3 {found}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// The hash it has.
+        found: Digest,
+    },
     /// A pack's header and the manifest disagree.
     #[error("{} is not the pack the manifest describes", path.display())]
     OtherPack {

@@ -1,7 +1,8 @@
 //! The scrub: published files are read again, slowly, and held against their names.
 //!
 //! A file was hashed when it was fetched; bits flip later. The scrubber reads a bounded number of octets at each step, so
-//! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day.
+//! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day. Deltas come first:
+//! a responder that starts refuses a damaged one, and waits for it to be fetched anew.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::digest::Digest;
 use crate::error::StoreError;
-use crate::manifest::ObjectEntry;
+use crate::manifest::{ObjectEntry, Role};
 use crate::seal::PublicKey;
 use crate::store::Store;
 
@@ -151,7 +152,11 @@ impl Scrubber {
         if self.waiting.is_empty()
             && let Some(current) = self.store.read_current(&self.pins)?
         {
-            self.waiting = current.manifest().files().map(Cow::into_owned).collect();
+            let files = current.manifest().files().map(Cow::into_owned);
+            let (mut deltas, others): (VecDeque<_>, VecDeque<_>) =
+                files.partition(|entry| matches!(entry.role, Role::Delta(_)));
+            deltas.extend(others);
+            self.waiting = deltas;
         }
         while let Some(entry) = self.waiting.pop_front() {
             let path = self.store.object(entry.blake3);
@@ -284,6 +289,35 @@ mod tests {
         follower.fetch(&entry).unwrap();
         while round(&mut scrubber).1 != Scrubbed::RoundDone {}
         assert_eq!(round(&mut scrubber).1, Scrubbed::RoundDone);
+    }
+
+    #[test]
+    fn a_damaged_delta_waits_for_all_base_packs_to_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = published(folder.path());
+        let pins = vec![key.public()];
+        let store = Store::at(folder.path());
+        let mut publisher = Publisher::open(&FsDisk, store.clone(), key, &[]).unwrap();
+        let spec = spec(1, Scope::Delta, 2, shared(1, &[EcdsaP256Sha256], 1));
+        let rows = Rows::from([(serial(1), (CertStatus::Good, 0))]);
+        let sealed = write(&store.temp().join("delta"), &spec, &rows).unwrap();
+        let delta = sealed.entry().blake3;
+        let edition = Edition {
+            added: vec![sealed],
+            ..publisher.same_again(NOW)
+        };
+        publisher.publish(&edition).unwrap();
+        let path = store.object(delta);
+        let mut octets = std::fs::read(&path).unwrap();
+        *octets.last_mut().unwrap() ^= 1;
+        std::fs::write(&path, octets).unwrap();
+        let mut scrubber = Scrubber::new(store, pins);
+        // One reading, and the one that finds its end.
+        let found = [(); 2].map(|()| scrubber.step(1).unwrap());
+        assert!(
+            matches!(&found[1], Scrubbed::Damaged { entry, .. } if entry.blake3 == delta),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -145,7 +145,10 @@ impl From<&OpenError> for Reason {
                 ManifestError::NoSeal | ManifestError::BadSeal { .. } => Self::Torn,
                 _ => Self::Unfit,
             },
-            OpenError::Store(_) | OpenError::Object { .. } | OpenError::Pack(_) => Self::Torn,
+            OpenError::Store(_)
+            | OpenError::Object { .. }
+            | OpenError::Damaged { .. }
+            | OpenError::Pack(_) => Self::Torn,
             OpenError::Lower { .. } | OpenError::SameNumber { .. } => Self::Lower,
             OpenError::OtherPack { .. } | OpenError::Misfit { .. } => Self::Unfit,
         }
@@ -268,9 +271,12 @@ impl Reload {
     fn open(&self) -> Result<Snapshot, Unopened> {
         let Some(previous) = self.edge.snapshot() else {
             // `open` itself looks at the highest number that `follow` has noted in the folder.
-            return Ok(Snapshot::open(&self.root, &self.pins, None)?);
+            let snapshot = Snapshot::open(&self.root, &self.pins, None)?;
+            snapshot.prove_deltas(None)?;
+            return Ok(snapshot);
         };
         let snapshot = Snapshot::open_next(&self.root, &self.pins, &previous)?;
+        snapshot.prove_deltas(Some(&previous))?;
         snapshot.touch_new(Some(&previous));
         Ok(snapshot)
     }

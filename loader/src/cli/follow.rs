@@ -247,7 +247,8 @@ impl Scrub {
         Self {
             scrubber,
             octets_a_second,
-            due: now + ROUND,
+            // At once: a responder may be waiting for what rotted while nobody looked.
+            due: now,
             round_began: now,
             put_off: None,
         }

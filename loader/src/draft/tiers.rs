@@ -67,6 +67,9 @@ impl Draft {
                 continue;
             }
             behind.older = &packs[..place];
+            if !delta.is_sound(&packs[place]) {
+                continue;
+            }
             match merge(disk, &temp, &[&packs[place]], &behind)? {
                 Merged::Unlike => {}
                 Merged::Nothing => self.replace(disk, &[delta.blake3], None)?,
@@ -102,6 +105,9 @@ impl Draft {
                 .temp()
                 .join(format!("joined-{issuer}-{}-{}", one.batch, other.batch));
             behind.older = &packs[..place];
+            if !(place..place + 2).all(|place| deltas[place].is_sound(&packs[place])) {
+                continue;
+            }
             let joined = match merge(disk, &temp, &[&packs[place], &packs[place + 1]], &behind)? {
                 Merged::Unlike => continue,
                 Merged::Nothing => None,
@@ -178,6 +184,18 @@ struct Delta {
     note: PackNote,
     blake3: Digest,
     path: PathBuf,
+}
+
+impl Delta {
+    /// Whether the file is still what its name says. One that is not must not be written anew: its damage would get a name
+    /// of its own, and a seal. It stays as it is, until a new base says what it said.
+    fn is_sound(&self, pack: &Pack) -> bool {
+        let found = Digest::of(pack.octets());
+        if found != self.blake3 {
+            tracing::error!(path = %self.path.display(), %found, "a delta is damaged, and is not joined with others");
+        }
+        found == self.blake3
+    }
 }
 
 fn open_all(deltas: &[Delta]) -> Result<Vec<Pack>, PackError> {
@@ -276,6 +294,40 @@ mod tests {
             let begins = found.unwrap().this_update;
             assert!(begins > specimen::NOW, "{number}");
         }
+    }
+
+    #[test]
+    fn a_damaged_delta_is_written_anew_and_sealed_as_a_sound_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+        let mut draft = Draft::of(None);
+        let issuer = IssuerId([1; 16]);
+        draft.touched.push(issuer);
+        for revision in 1..=20 {
+            draft.added.push(delta(&store, revision, revision, 1));
+        }
+        // Too small to miss: the pair that is cheapest to join.
+        let damaged = draft.deltas(&store, issuer).swap_remove(0);
+        let mut octets = std::fs::read(&damaged.path).unwrap();
+        let pack = Pack::open(&damaged.path).unwrap();
+        let record = pack.records().next().unwrap().octets();
+        let mut places = octets.windows(record.len());
+        let place = places.position(|found| found == record).unwrap();
+        // The last octet of its signature: order, serial and status are as they were.
+        octets[place + record.len() - 1] ^= 1;
+        std::fs::remove_file(&damaged.path).unwrap();
+        std::fs::write(&damaged.path, octets).unwrap();
+        draft.join_deltas(&FsDisk, &store).unwrap();
+        let deltas = draft.deltas(&store, issuer);
+        assert_eq!(deltas.len(), MOST_DELTAS);
+        assert_eq!(deltas[0].blake3, damaged.blake3);
+        let records: u64 = deltas.iter().map(|delta| delta.note.records).sum();
+        assert_eq!(records, 20);
+        // After a new base too.
+        draft.rebased.push((issuer, Rebased::Whole));
+        draft.join_deltas(&FsDisk, &store).unwrap();
+        assert_eq!(draft.deltas(&store, issuer)[0].blake3, damaged.blake3);
     }
 
     #[test]

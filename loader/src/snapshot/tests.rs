@@ -13,6 +13,7 @@ use wire::status::{CertStatus, RevocationReason};
 
 use super::{Lookup, Snapshot};
 use crate::durable::FsDisk;
+use crate::error::OpenError;
 use crate::manifest::ObjectEntry;
 use crate::object::Sealed;
 use crate::pack::{PackSpec, Scope};
@@ -382,4 +383,58 @@ fn one_of_many_issuers_is_answered_for_another_or_each_keeps_a_file_open() {
         let unknown = snapshot.lookup(prefix, serial(8).content());
         assert!(matches!(unknown, Lookup::UnknownSerial), "{unknown:?}");
     }
+}
+
+/// Writes a file of the store anew, as if it had been read from a bad disk.
+fn replace(path: &Path, octets: &[u8]) {
+    // Removed first: whoever has mapped the old one keeps it.
+    std::fs::remove_file(path).unwrap();
+    std::fs::write(path, octets).unwrap();
+}
+
+#[test]
+fn a_flipped_bit_in_a_delta_hides_a_revocation_from_whoever_opens_it() {
+    let rig = Rig::new();
+    let shared = shared(1, &[EcdsaP256Sha256], 1);
+    let good = Rows::from([(serial(1), (CertStatus::Good, 0))]);
+    let gone = Rows::from([(serial(1), (revoked(NOW), 0))]);
+    rig.publish(&[
+        (spec(1, WHOLE, 1, shared.clone()), good),
+        (spec(1, Scope::Delta, 2, shared.clone()), gone),
+    ]);
+    let sound = rig.open();
+    assert!(sound.prove_deltas(None).is_ok());
+    let (_, delta) = sound.packs().find(|(_, pack)| pack.is_delta()).unwrap();
+    let path = delta.path().to_owned();
+    let octets = std::fs::read(&path).unwrap();
+    let mut hidden = 0_u32;
+    for place in 0..octets.len() {
+        let mut damaged = octets.clone();
+        damaged[place] ^= 0xff;
+        replace(&path, &damaged);
+        let pins = [rig.key().public()];
+        // Most damage of header and tables is seen at once.
+        let Ok(snapshot) = Snapshot::open(rig.folder.path(), &pins, None) else {
+            continue;
+        };
+        let lookup = snapshot.lookup(&shared.variants[0].prefix, serial(1).content());
+        if let Lookup::Found(found) = lookup {
+            hidden += u32::from(found.status == CertStatus::Good);
+        }
+        let refused = snapshot.prove_deltas(None).unwrap_err();
+        assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    }
+    assert!(hidden > 0);
+    // A map that is shared with the generation before is not read again; a replaced one is.
+    replace(&path, &octets);
+    let before = rig.open();
+    rig.publish_beside(&[], |_| true);
+    let pins = [rig.key().public()];
+    let next = Snapshot::open_next(rig.folder.path(), &pins, &before).unwrap();
+    assert_eq!(next.new_packs(Some(&before)).count(), 0);
+    let mut damaged = octets;
+    *damaged.last_mut().unwrap() ^= 1;
+    replace(&path, &damaged);
+    let next = Snapshot::open_next(rig.folder.path(), &pins, &before).unwrap();
+    assert!(next.prove_deltas(Some(&before)).is_err());
 }

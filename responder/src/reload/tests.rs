@@ -5,7 +5,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hufu_loader::manifest::Role;
 use hufu_loader::seal::read_pins;
+use hufu_loader::store::Store;
 
 use super::{Edge, Reload};
 
@@ -83,4 +85,44 @@ fn generation_that_trips_over_a_defect_is_tried_each_second() {
     folder.publish(&edge::Generation::default());
     reload.look(now + Duration::from_secs(301));
     assert_eq!((number(&left), left.refusal()), (2, None));
+}
+
+#[test]
+fn delta_that_rotted_since_it_was_fetched_lets_the_base_say_good() {
+    let mut folder = edge::Edge::filled();
+    let (mut first, left) = reload(&folder);
+    let now = Instant::now();
+    first.look(now);
+    folder.publish(&edge::Generation {
+        changed: vec![(1001, edge::status_of(7))],
+        revision: 2,
+        ..edge::Generation::default()
+    });
+    let store = Store::at(folder.root());
+    let pins = read_pins(&folder.pin()).unwrap();
+    let manifest = store.read_current(&pins).unwrap().unwrap();
+    let mut objects = manifest.manifest().objects.iter();
+    let delta = objects.find(|object| matches!(object.role, Role::Delta(_)));
+    let path = store.object(delta.unwrap().blake3);
+    let sound = fs::read(&path).unwrap();
+    let mut rotten = sound.clone();
+    *rotten.last_mut().unwrap() ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, rotten).unwrap();
+    first.look(now);
+    assert_eq!(number(&left), 1);
+    assert!(left.refusal().unwrap().contains("damaged"));
+    let torn = left.refused().find(|(reason, _)| *reason == "torn");
+    assert_eq!(torn, Some(("torn", 1)));
+    // Nor by a responder that finds it when it starts.
+    let (mut another, found) = reload(&folder);
+    another.look(now);
+    assert_eq!(number(&found), 0);
+    // What the scrub fetched anew is taken.
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, sound).unwrap();
+    for (reload, left) in [(&mut first, &left), (&mut another, &found)] {
+        reload.look(now + Duration::from_secs(1));
+        assert_eq!((number(left), left.refusal()), (2, None));
+    }
 }
