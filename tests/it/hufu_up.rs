@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hufu_tests::demo::{Authority, Demo};
 use hufu_tests::http;
+use hufu_tests::patient::patient;
 use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
 use hufu_tests::process::{command, free_address, run, wait_until};
 use hufu_tests::root;
@@ -168,28 +169,6 @@ fn restarted_after_a_week_it_is_fresh_before_it_is_ready() {
             > now,
         "the CRL is stale"
     );
-}
-
-/// The same commands, but what comes after a `sleep`, and what is signed live, is asked again until it is as it should be:
-/// a second is enough for a reader's machine, not for one that runs every test at once.
-fn patient(lines: &str) -> String {
-    let mut wanted = ": good";
-    let mut patient = String::new();
-    for line in lines.lines() {
-        if line.contains("signer revoke") || line.contains("loader import") {
-            wanted = ": revoked";
-        }
-        let slept = line.strip_prefix("sleep ").and_then(|l| l.split_once("; "));
-        let asked_live = line.matches(" -cert ").count() > 1;
-        match slept.map(|(_, asked)| asked).or(asked_live.then_some(line)) {
-            Some(asked) => patient.push_str(&format!(
-                "for try in $(seq 120); do said=$({asked} 2>&1) || true; case $said in *'{wanted}'*) break;; esac; \
-                 sleep 1; done; printf '%s\\n' \"$said\"\n"
-            )),
-            None => patient.push_str(&format!("{line}\n")),
-        }
-    }
-    patient
 }
 
 /// An unoptimised build on a busy machine.

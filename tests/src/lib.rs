@@ -4,6 +4,7 @@
 //! - [`demo`]: one appliance with its demo PKI, founded once and shared by the tests of a binary;
 //! - [`http`]: a client that shows raw octets and headers;
 //! - [`office`]: the rooms run apart, command by command;
+//! - [`mod@patient`]: commands to paste, for a busy machine;
 //! - [`holders`]: certificates with keys, for programs that speak TLS;
 //! - [`pki`]: OCSP requests and responses by a second reading of RFC 6960, sharing no code with the rooms;
 //! - [`der`]: the little DER under it;
@@ -21,6 +22,7 @@ pub mod holders;
 pub mod http;
 pub mod judge;
 pub mod office;
+pub mod patient;
 pub mod pki;
 pub mod process;
 pub mod served;

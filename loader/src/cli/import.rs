@@ -1,14 +1,13 @@
 //! `import`: judge and stage lists, print the report.
 
 use std::error::Error;
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use wire::time::UnixSeconds;
 
+use super::bar::Bar;
 use super::{Data, Memory, Outcome, moment, now};
 use crate::durable::FsDisk;
 use crate::home::Home;
@@ -81,7 +80,7 @@ struct List {
 }
 
 pub(super) fn run(args: &ImportArgs) -> Outcome {
-    let mut bar = Bar::default();
+    let mut bar = Bar::of_octets();
     let mut means = Means {
         disk: &FsDisk,
         sorting: Sorting::in_folder(Home::at(&args.data.folder).work())
@@ -152,35 +151,6 @@ fn import(args: &ImportArgs, means: &mut Means<'_>) -> Result<(String, String), 
     tracing::warn!(issuer = %report.issuer_id, by = %report.trusted_by, until = %report.trusted_until, blake3 = %report.blake3, "a list without a signature was staged");
     Ok((report.table(), serde_json::to_string(&report)?))
 }
-
-/// A bar for long lists, if a person is looking.
-#[derive(Default)]
-struct Bar {
-    bar: Option<ProgressBar>,
-}
-
-impl Bar {
-    fn tell(&mut self, read: u64, all: u64) {
-        if all < WORTH_A_BAR || !std::io::stderr().is_terminal() {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = "{bar:40} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
-            let style = ProgressStyle::with_template(style).expect("the template is a constant");
-            ProgressBar::new(all).with_style(style)
-        });
-        bar.set_position(read);
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-/// Shorter lists are read before a bar could be.
-const WORTH_A_BAR: u64 = 16 << 20;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -3,6 +3,7 @@
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 not a command, 3 some batches refused or waiting while others went on.
 
+mod bar;
 mod follow;
 mod import;
 mod inspect;

@@ -1,11 +1,9 @@
 //! `init`, `publish`, `run`: keys, one pass, passes without end.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
+use super::bar::Bar;
 use super::outward::Outward;
 use super::{InitArgs, Outcome, PARTIAL, PublishArgs, RunArgs, Sealing, now, sentence};
 use crate::admin;
@@ -36,7 +34,7 @@ pub(super) fn once(args: &PublishArgs) -> Outcome {
     }
     let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
     let mut line = line.sorting_within(args.memory.octets());
-    let mut bar = Bar::default();
+    let mut bar = Bar::of_records();
     let report = line.pass(now(), &mut |read, all| bar.tell(read, all))?;
     bar.end();
     if args.json {
@@ -86,7 +84,7 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         let address = admin::serve(address, move || asked.text())?;
         tracing::info!(%address, "telling metrics");
     }
-    let mut bar = Bar::default();
+    let mut bar = Bar::of_records();
     let mut failure = Failure::default();
     let mut watch = FolderWatch::new();
     loop {
@@ -204,36 +202,6 @@ fn text(report: &PassReport) -> String {
     lines
 }
 
-/// A bar for batches that take long, if a person is looking.
-#[derive(Default)]
-struct Bar {
-    bar: Option<ProgressBar>,
-}
-
-impl Bar {
-    fn tell(&mut self, read: u64, all: u64) {
-        if all < WORTH_A_BAR || !std::io::stderr().is_terminal() {
-            return;
-        }
-        let bar = self.bar.get_or_insert_with(|| {
-            let style = "{bar:40} {human_pos} of {human_len} records, {per_sec}, {eta} left";
-            let style = ProgressStyle::with_template(style).expect("the template is a constant");
-            ProgressBar::new(all).with_style(style)
-        });
-        bar.set_length(all);
-        bar.set_position(read);
-        if read == all {
-            self.end();
-        }
-    }
-
-    fn end(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-}
-
 /// A pass that fails is tried again, less and less often; the same words are logged once a minute.
 #[derive(Default)]
 struct Failure {
@@ -270,5 +238,3 @@ impl Failure {
 }
 
 const ONE_MINUTE: Duration = Duration::from_secs(60);
-/// Fewer records are done before a bar could be read.
-const WORTH_A_BAR: u64 = 500_000;

@@ -4,6 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use crate::rig::{self, Appliance, said, until};
+use patient::patient;
+
+#[path = "../../../../tests/src/patient.rs"]
+#[expect(unreachable_pub, reason = "public in the library it is a file of")]
+mod patient;
 
 #[test]
 fn everything_printed_to_paste_works_as_pasted() {
@@ -47,28 +52,6 @@ fn everything_printed_to_paste_works_as_pasted() {
     assert_eq!(pasted.matches("Response verify OK").count(), 8, "{pasted}");
     assert!(pasted.contains("WARNING: no nonce in response"), "{pasted}");
     assert!(!pasted.contains("error:"), "{pasted}");
-}
-
-/// The same commands, but what comes after a `sleep`, and what is signed live, is asked again until it is as it should be:
-/// a second is enough for a reader's machine, not for one that runs every test at once.
-fn patient(lines: &str) -> String {
-    let mut wanted = ": good";
-    let mut patient = String::new();
-    for line in lines.lines() {
-        if line.contains("signer revoke") || line.contains("loader import") {
-            wanted = ": revoked";
-        }
-        let slept = line.strip_prefix("sleep ").and_then(|l| l.split_once("; "));
-        let asked_live = line.matches(" -cert ").count() > 1;
-        match slept.map(|(_, asked)| asked).or(asked_live.then_some(line)) {
-            Some(asked) => patient.push_str(&format!(
-                "for try in $(seq 120); do said=$({asked} 2>&1) || true; case $said in *'{wanted}'*) break;; esac; \
-                 sleep 1; done; printf '%s\\n' \"$said\"\n"
-            )),
-            None => patient.push_str(&format!("{line}\n")),
-        }
-    }
-    patient
 }
 
 #[test]
