@@ -118,7 +118,10 @@ pub fn acknowledge(
     )
 }
 
-/// Moves a batch out of the way, with the reason beside it, and makes the move durable.
+/// Moves a batch out of the way, makes the move durable, and then leaves the reason beside it.
+///
+/// The batch first: from a reason without its batch the signer could not tell what is lost, and would sign everything anew.
+/// Killed in between, the batch lies there without a reason, and counts as refused all the same.
 pub fn set_aside(disk: &dyn Disk, batch: &Waiting, reason: &str) -> Result<PathBuf, DiskError> {
     let folder = batch
         .path
@@ -128,6 +131,11 @@ pub fn set_aside(disk: &dyn Disk, batch: &Waiting, reason: &str) -> Result<PathB
     disk.create_folder(&refused)
         .at("create the folder", &refused)?;
     let target = refused.join(wire::batch::spool_name(batch.number));
+    disk.rename(&batch.path, &target)
+        .at("set aside to", &target)?;
+    disk.sync_folder(&refused)
+        .at("fsync the folder", &refused)?;
+    disk.sync_folder(folder).at("fsync the folder", folder)?;
     let words = refused.join(format!("{:020}.reason", batch.number));
     let temp = refused.join(format!(".{:020}.reason", batch.number));
     write_whole(
@@ -137,11 +145,6 @@ pub fn set_aside(disk: &dyn Disk, batch: &Waiting, reason: &str) -> Result<PathB
         format!("{reason}\n").as_bytes(),
         Audience::Everyone,
     )?;
-    disk.rename(&batch.path, &target)
-        .at("set aside to", &target)?;
-    disk.sync_folder(&refused)
-        .at("fsync the folder", &refused)?;
-    disk.sync_folder(folder).at("fsync the folder", folder)?;
     Ok(target)
 }
 

@@ -251,7 +251,7 @@ const ISSUER: [Told; 6] = [
     ),
     (
         "hufu_issuer_this_update_timestamp_seconds",
-        "The oldest thisUpdate of an issuer's answers",
+        "The oldest thisUpdate of an issuer's answers, those about expired certificates left out",
         |issuer| issuer.oldest_this_update,
     ),
     (

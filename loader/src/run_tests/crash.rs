@@ -89,3 +89,31 @@ fn a_pass_cut_short_anywhere_loses_a_batch_or_takes_it_twice() {
         }
     }
 }
+
+#[test]
+fn a_batch_being_set_aside_leaves_a_reason_from_which_nobody_can_tell_what_was_refused() {
+    for acts in 0.. {
+        let place = Place::new();
+        let path = place.put(place.header(1), &[good(1)]);
+        std::fs::write(&path, b"HUFUBTCH").unwrap();
+        let refused = path.parent().unwrap().join("refused");
+        let aside = refused.join(path.file_name().unwrap());
+        let reason = refused.join(format!("{:020}.reason", 1));
+        let disk = FailingDisk {
+            left: std::sync::atomic::AtomicIsize::new(acts),
+        };
+        let done = open(&disk, place.data.path(), TERMS)
+            .is_ok_and(|mut line| line.pass(NOW, &mut |_, _| ()).is_ok());
+        assert!(
+            aside.exists() || !reason.exists() && path.exists(),
+            "after {acts} acts"
+        );
+        if done {
+            assert!(reason.exists(), "and in the end it is told");
+            break;
+        }
+        // What was not moved is refused by the next run; what was stays where it is.
+        let _ = place.pass(NOW + 1);
+        assert!(aside.exists() && !path.exists(), "after {acts} acts");
+    }
+}

@@ -99,7 +99,7 @@ impl Issuer {
             variants: &newest.shared().variants,
             packs: self.packs().count(),
             records: self.packs().map(|pack| pack.record_count()).sum(),
-            oldest_this_update: windows().map(|window| window.this_update).min(),
+            oldest_this_update: self.packs().flat_map(own_windows).min(),
             newest_this_update: windows().map(|window| window.this_update).max(),
             soonest_next_update: windows().map(|window| window.next_update).min(),
             responder_not_after: newest_responders_end(newest),
@@ -107,6 +107,13 @@ impl Issuer {
             replayed_as_of: self.packs().find_map(|pack| pack.as_of()),
         }
     }
+}
+
+/// thisUpdate of what a pack says of living certificates. A batch is signed in its first window; in those behind it a base
+/// pack has what was signed earlier, of certificates that have expired. A delta may be joined of several batches.
+fn own_windows(pack: &Arc<Pack>) -> impl Iterator<Item = UnixSeconds> {
+    let own = if pack.is_delta() { usize::MAX } else { 1 };
+    pack.windows().take(own).map(|window| window.this_update)
 }
 
 /// When the first of the responder certificates ends that sign the newest windows of a pack.
@@ -134,7 +141,7 @@ pub struct IssuerInfo<'s> {
     pub packs: usize,
     /// Records in all of them; a serial in several packs counts in each.
     pub records: u64,
-    /// thisUpdate of the oldest window; its age is what the operator watches. None without records.
+    /// The oldest thisUpdate of what is said of living certificates; its age is what the operator watches. None without records.
     pub oldest_this_update: Option<UnixSeconds>,
     /// thisUpdate of the window that begins last.
     pub newest_this_update: Option<UnixSeconds>,

@@ -385,6 +385,29 @@ fn one_of_many_issuers_is_answered_for_another_or_each_keeps_a_file_open() {
     }
 }
 
+#[test]
+fn what_was_said_of_expired_certificates_hides_how_old_the_other_answers_are() {
+    let rig = Rig::new();
+    let mut base = spec(1, WHOLE, 1, shared(1, &[EcdsaP256Sha256], 2));
+    // Carried over from an earlier signing, behind the batch's own window.
+    base.shared.windows[1].this_update = NOW - 900;
+    base.shared.windows[1].produced_at = NOW - 900;
+    let rows = Rows::from([
+        (serial(1), (CertStatus::Good, 0)),
+        (serial(2), (CertStatus::Good, 1)),
+    ]);
+    rig.publish(&[(base, rows)]);
+    let oldest = |snapshot: &Snapshot| snapshot.issuers().next().unwrap().oldest_this_update;
+    assert_eq!(oldest(&rig.open()), Some(NOW));
+    // Of deltas every window counts: they are of changes, however many of them were joined.
+    let mut delta = spec(1, Scope::Delta, 2, shared(1, &[EcdsaP256Sha256], 2));
+    delta.shared.windows[1].this_update = NOW - 60;
+    delta.shared.windows[1].produced_at = NOW - 60;
+    let rows = Rows::from([(serial(1), (revoked(NOW), 1))]);
+    rig.publish_beside(&[(delta, rows)], |_| true);
+    assert_eq!(oldest(&rig.open()), Some(NOW - 60));
+}
+
 /// Writes a file of the store anew, as if it had been read from a bad disk.
 fn replace(path: &Path, octets: &[u8]) {
     // Removed first: whoever has mapped the old one keeps it.
