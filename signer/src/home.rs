@@ -73,13 +73,12 @@ impl Home {
             .join(format!("{}.status", hex(issuer)))
     }
 
-    /// Signatures of an issuer's expired certificates, those of one shard.
+    /// Signatures of an issuer's expired certificates, a file a shard.
     #[must_use]
-    pub fn ended(&self, issuer: &IssuerId, shard: u32) -> PathBuf {
+    pub fn ended(&self, issuer: &IssuerId) -> PathBuf {
         self.signer()
             .join("status")
             .join(format!("{}.ended", hex(issuer)))
-            .join(shard.to_string())
     }
 
     /// Other authorities' CRLs, staged by the loader.

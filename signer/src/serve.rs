@@ -1,10 +1,12 @@
 //! The loops that keep everything fresh, each on a thread of its own: changes, which wait for nothing; papers (lists,
-//! certificates, expiry, reservations); base shards, signed again one after another at a lower priority.
+//! certificates, expiry, reservations); base shards, signed again one after another at a lower priority; the registry's log.
 //!
 //! [`Shift::pass`] is one look at everything (`hufu-signer sign`), [`Shift::run`] the loops (`hufu-signer serve`). What is
 //! due follows from the registry and the clock alone: a killed signer goes on where it was, and after a week without
-//! power what ends soonest is signed first, revocations before all. `serve/rounds.rs` is what the loops do.
+//! power what ends soonest is signed first, revocations before all. `serve/loops.rs` are the loops, `serve/rounds.rs` is what is
+//! done in them.
 
+mod loops;
 mod rounds;
 mod sweep;
 mod watch;
@@ -13,21 +15,21 @@ use crate::adopt;
 use crate::batch::BatchError;
 use crate::batch::base::Bases;
 use crate::batch::own::Written;
+use crate::batch::pieces::Pieces;
 use crate::batch::refused::Refused;
 use crate::ca::CaError;
 use crate::ca::ocsp_signer::Signers;
 use crate::error::sentence;
 use crate::metrics::Metrics;
 use crate::office::Office;
-use crate::registry::{Revision, Store};
+use crate::registry::{Rest, Revision, Store};
+use loops::{Bell, EndsAll, keep_base, keep_folding, keep_papers, watch_changes};
 use rounds::{Rounds, Way};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
-use watch::Watch;
+use std::time::{Instant, SystemTime};
 use wire::time::UnixSeconds;
 
 /// Failures of the loop.
@@ -132,6 +134,7 @@ impl<'a, S: Store> Shift<'a, S> {
                 batch_key,
                 signers: Signers::default(),
                 refused: Refused::default(),
+                pieces: Pieces::default(),
                 metrics,
             },
             seen: None,
@@ -160,7 +163,7 @@ impl<'a, S: Store> Shift<'a, S> {
         // tried again after a pause, and only what changed since at once.
         self.seen = Some(self.rounds.revision()?);
         self.rounds.refused_first(way, &mut report)?;
-        self.rounds.changes(way, &mut report)?;
+        while self.rounds.changes(way, &mut report)? == Rest::More {}
         self.rounds.papers(way, &mut report)?;
         let (bases, disbelieved) = (&mut self.bases, &mut self.disbelieved);
         self.rounds.base(bases, disbelieved, way, &mut report)?;
@@ -236,6 +239,10 @@ impl<'a, S: Store> Shift<'a, S> {
                 };
                 keep_base(rounds, bases, disbelieved, way);
             });
+            scope.spawn(|| {
+                let _all = EndsAll(&ended);
+                keep_folding(rounds, stop);
+            });
             let _all = EndsAll(&ended);
             watch_changes(rounds, seen, &papers_wanted, way);
         });
@@ -249,103 +256,7 @@ impl<'a, S: Store> Shift<'a, S> {
 
     #[cfg(test)]
     fn changed(&self) -> bool {
-        has_changed(&self.rounds, self.seen)
-    }
-}
-
-/// Signs what changed: at once when the registry says so, else looks once a second.
-fn watch_changes<S: Store>(
-    rounds: &Rounds<'_, S>,
-    seen: &mut Option<Revision>,
-    papers_wanted: &Bell,
-    way: Way<'_>,
-) {
-    let watch = Watch::of(&rounds.office.home.signer());
-    let poll = Duration::from_millis(rounds.office.settings.poll_millis);
-    let (mut rhythm, mut refused) = (Rhythm::default(), Rhythm::default());
-    while !(way.stop)() {
-        let now = (way.clock)();
-        let changed = has_changed(rounds, *seen);
-        if changed || rhythm.is_due(now) {
-            let began = Instant::now();
-            let done = rounds.note(
-                "changes",
-                began,
-                now,
-                rounds
-                    .revision()
-                    .map_err(ServeError::from)
-                    .and_then(|revision| {
-                        // Noted at once: what fails is tried again after a pause, and only what changed since at once.
-                        *seen = Some(revision);
-                        rounds.metrics.saw(revision);
-                        let mut report = PassReport::default();
-                        // A refused change is waited for like any other, and papers may be at a long list.
-                        if refused.is_due(now) {
-                            refused.done(now, true);
-                            rounds.refused_first(way, &mut report)?;
-                        }
-                        rounds.changes(way, &mut report)?;
-                        Ok(report)
-                    }),
-            );
-            rhythm.done(now, done);
-            if changed {
-                papers_wanted.ring();
-            }
-        }
-        watch.wait(poll);
-    }
-}
-
-fn has_changed<S: Store>(rounds: &Rounds<'_, S>, seen: Option<Revision>) -> bool {
-    rounds
-        .revision()
-        .is_ok_and(|revision| Some(revision) != seen)
-}
-
-/// Lists and certificates, once a second and after each change; a long list is not written again before four times as long
-/// has passed as it took.
-fn keep_papers<S: Store>(rounds: &Rounds<'_, S>, wanted: &Bell, way: Way<'_>) {
-    let mut rhythm = Rhythm::default();
-    let mut rung = true;
-    let mut not_before = Instant::now();
-    while !(way.stop)() {
-        let now = (way.clock)();
-        if (rung || rhythm.is_due(now)) && Instant::now() >= not_before {
-            let began = Instant::now();
-            let mut report = PassReport::default();
-            let done = rounds.papers(way, &mut report).map(|()| report);
-            rhythm.done(now, rounds.note("papers", began, now, done));
-            let rest = (began.elapsed() * 4).min(LONGEST_REST);
-            not_before = Instant::now() + rest;
-            rung = false;
-        }
-        rung |= wanted.wait(BELL_POLL);
-    }
-}
-
-/// Base shards and other authorities' lists, once a second and on and on while any are due.
-fn keep_base<S: Store>(
-    rounds: &Rounds<'_, S>,
-    bases: &mut Bases,
-    disbelieved: &mut adopt::Memory,
-    way: Way<'_>,
-) {
-    // Of this thread and those it starts. Where it may not be, the threads' number is the only bound.
-    let _ = rustix::process::setpriority_process(None, BASE_NICENESS);
-    let mut rhythm = Rhythm::default();
-    while !(way.stop)() {
-        let now = (way.clock)();
-        if rhythm.is_due(now) {
-            let began = Instant::now();
-            let mut report = PassReport::default();
-            let done = rounds.base(bases, disbelieved, way, &mut report);
-            adopt::log(&report.adoptions);
-            let done = done.map(|()| report);
-            rhythm.done(now, rounds.note("base", began, now, done));
-        }
-        std::thread::sleep(BELL_POLL);
+        loops::has_changed(&self.rounds, self.seen)
     }
 }
 
@@ -381,74 +292,6 @@ fn log_faults(done: Result<PassReport, ServeError>) -> bool {
         }
     }
 }
-
-/// Once a second; after failures less and less often. A clock that was set back delays nothing.
-#[derive(Default)]
-struct Rhythm {
-    last: Option<UnixSeconds>,
-    failures: u32,
-}
-
-impl Rhythm {
-    fn is_due(&self, now: UnixSeconds) -> bool {
-        self.last
-            .is_none_or(|last| now >= last.saturating_add(pause_secs(self.failures)) || now < last)
-    }
-
-    fn done(&mut self, now: UnixSeconds, well: bool) {
-        self.last = Some(now);
-        self.failures = if well {
-            0
-        } else {
-            self.failures.saturating_add(1)
-        };
-    }
-}
-
-/// Rung by one thread, heard by another.
-#[derive(Default)]
-struct Bell {
-    rung: Mutex<bool>,
-    ring: Condvar,
-}
-
-impl Bell {
-    fn ring(&self) {
-        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.ring.notify_one();
-    }
-
-    /// Whether it rang, now or within `longest`.
-    fn wait(&self, longest: Duration) -> bool {
-        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut rung, _) = self
-            .ring
-            .wait_timeout_while(rung, longest, |rung| !*rung)
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *rung)
-    }
-}
-
-/// A loop that ends, be it by a panic, ends the others: half a signer would look like a whole one.
-struct EndsAll<'a>(&'a AtomicBool);
-
-impl Drop for EndsAll<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A second between passes; after failures up to half a minute.
-fn pause_secs(failures: u32) -> u64 {
-    (1_u64 << failures.min(5)).min(30)
-}
-
-/// How long a loop sleeps before it looks whether it is told to stop.
-const BELL_POLL: Duration = Duration::from_millis(50);
-/// The longest that a list waits for the one before to have been worth its cost.
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// What a base shard's signing gives way to: everything.
-const BASE_NICENESS: i32 = 10;
 
 /// The system's clock; called by main loops only.
 #[must_use]

@@ -11,6 +11,7 @@ use super::{BatchError, Extent, Lot, Order, Row, Spooler, make_long, plan};
 use crate::ca::Issuer;
 use crate::ca::ocsp_signer::Responder;
 use crate::error::sentence;
+use crate::key::Signer;
 use crate::office::Office;
 use crate::registry::{BatchKind, BatchRecord, By, IssuerId, Store};
 use crate::settings::Terms;
@@ -129,9 +130,11 @@ impl Bases {
         let book = self.caught_up(office, issuer, &spooler)?;
         let piece = Piece {
             kind: if task.whole { Kind::Full } else { Kind::Shard },
+            number: clerk.number()?,
             shard: if task.whole { 0 } else { task.due.shard },
             shards: task.shards,
             revision: book.revision(),
+            covers: book.revision(),
         };
         let now = (spooler.clock)();
         let terms = office.settings.terms(issuer.alias());
@@ -148,11 +151,17 @@ impl Bases {
             Why::Unsigned | Why::ClockWasAhead | Why::Overdue => office.settings.threads(),
         };
         let shelf = Shelf {
-            path: office.home.ended(&issuer.issuer_id(), piece.shard),
+            folder: office.home.ended(&issuer.issuer_id()),
+            shard: piece.shard,
             terms,
             longer: office.settings.expired_validity_secs,
-            carries,
+            carries: match (carries, task.whole) {
+                (true, _) => Carries::WhatStillCounts,
+                (false, true) => Carries::NothingOfAnyShard,
+                (false, false) => Carries::Nothing,
+            },
         };
+        shelf.clear();
         let written = reader.put(&clerk, piece, &responder, threads, &shelf)?;
         if task.whole {
             // Nothing that an ended signer signed is published any more.
@@ -264,14 +273,44 @@ fn pace(issuer: &Issuer, terms: &Terms) -> Pace {
 
 /// Where signatures of expired certificates lie, and whether they are used.
 struct Shelf {
-    path: PathBuf,
+    folder: PathBuf,
+    shard: u32,
     terms: Terms,
     /// How long expired certificates are answered for.
     longer: u64,
-    carries: bool,
+    carries: Carries,
+}
+
+/// What of the signatures of before is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    /// What says the same for long enough, of the shard.
+    WhatStillCounts,
+    /// The shard was refused, or dated by a wrong clock, or an operator wants it anew.
+    Nothing,
+    /// The same, of all shards, whose place one batch takes.
+    NothingOfAnyShard,
 }
 
 impl Shelf {
+    fn path(&self) -> PathBuf {
+        self.folder.join(self.shard.to_string())
+    }
+
+    /// Removes what must not be used again, before anything is signed in its place.
+    fn clear(&self) {
+        let gone = match self.carries {
+            Carries::WhatStillCounts => Ok(()),
+            Carries::Nothing => std::fs::remove_file(self.path()),
+            Carries::NothingOfAnyShard => std::fs::remove_dir_all(&self.folder),
+        };
+        if let Err(error) = gone
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %self.folder.display(), %error, "old signatures of expired certificates cannot be removed");
+        }
+    }
+
     /// How the batch says what it has of expired certificates.
     fn plan<S: Store>(
         &self,
@@ -287,8 +326,11 @@ impl Shelf {
         let registry = &clerk.office.registry;
         let trusted = registry.wait(|store| store.ocsp_signers(authority, now))?;
         let kept = match self.carries {
-            true => Kept::read(&self.path, &order.header(extent, &Ended::default())),
-            false => None,
+            Carries::WhatStillCounts => {
+                let order = order.header(extent, &Ended::default());
+                Kept::read(&self.path(), &order, clerk.spooler.batch_key)
+            }
+            Carries::Nothing | Carries::NothingOfAnyShard => None,
         };
         let terms = ended::Terms {
             now,
@@ -301,17 +343,17 @@ impl Shelf {
     }
 
     /// Keeps the signatures of a batch that is in the spool. They are a convenience.
-    fn put(&self, header: &Header, records: &[u8]) {
+    fn put(&self, header: &Header, records: &[u8], batch_key: &dyn Signer) {
+        let path = self.path();
         let done = if records.is_empty() {
-            match std::fs::remove_file(&self.path) {
+            match std::fs::remove_file(&path) {
                 Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                    let path = self.path.clone();
                     Err(BatchError::File { path, source })
                 }
                 _ => Ok(()),
             }
         } else {
-            Kept::write(&self.path, header, records)
+            Kept::write(&path, header, records, batch_key)
         };
         if let Err(error) = done {
             tracing::warn!(cause = %sentence(&error), "signatures of expired certificates are not kept; they are made anew");
@@ -370,7 +412,7 @@ impl Reader<'_> {
                 self.each(shard, &mut |row, _| rows.push(row))?;
                 Ok(Some(rows))
             })?;
-            shelf.put(&header, &kept);
+            shelf.put(&header, &kept, clerk.spooler.batch_key);
             Ok(ended.carried())
         })
     }

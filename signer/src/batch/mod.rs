@@ -13,6 +13,7 @@ pub mod ended;
 pub mod output;
 pub mod own;
 pub mod papers;
+pub mod pieces;
 pub mod plan;
 pub mod refused;
 pub mod sign;
@@ -151,6 +152,8 @@ pub struct Spooler<'a> {
     pub clock: &'a dyn Fn() -> UnixSeconds,
     /// What was written and still is not covered.
     pub refused: &'a refused::Refused,
+    /// How far the changes have been told.
+    pub pieces: &'a pieces::Pieces,
     /// Who signs, by authority.
     pub signers: &'a Signers,
     /// Hears how many records were signed since it heard last.
@@ -226,6 +229,7 @@ impl Order<'_> {
             variants: self.subject.variants(algorithm),
             slots: 1,
             responders: [vec![own], ended.responders.clone()].concat(),
+            // The own one first, also where nothing is said in it: the loader takes its age for the batch's.
             windows: [vec![self.window], ended.windows.clone()].concat(),
             documents: self.documents.clone(),
         }

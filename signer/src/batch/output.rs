@@ -142,7 +142,9 @@ fn read_back(
     Ok(())
 }
 
-fn check_record(
+/// Verifies the signatures of a record. `keys` are those of the responders of the header's first group, by slot; of others,
+/// and where there are none, certificates tell.
+pub(super) fn check_record(
     header: &Header,
     record: &RecordRef<'_>,
     keys: &[&dyn Signer],
@@ -154,7 +156,8 @@ fn check_record(
         .ok_or(None)?;
     for (number, variant) in header.variants.iter().enumerate() {
         let responder = header.responder(window, variant).ok_or(None)?;
-        let key = keys.get(usize::from(variant.slot)).ok_or(None)?;
+        let key = keys.get(usize::from(variant.slot));
+        let key = key.filter(|_| window.group == 0);
         let prefix = cert_id_prefix(variant.form, &variant.name_hash, &variant.key_hash)
             .map_err(|_| None)?;
         let parts = TbsParts {
@@ -170,12 +173,15 @@ fn check_record(
         write_tbs(&parts, &mut tbs).map_err(|_| None)?;
         let signature = record.signature(number).ok_or(None)?;
         // Later groups signed what is carried over; their keys are known by their certificates.
-        let carried = (window.group > 0).then(|| public_key(&responder.certificate));
-        let public_key = match &carried {
-            Some(public_key) => public_key.as_deref().ok_or(None)?,
-            None => key.public_key_der(),
+        let read = match key {
+            Some(_) => None,
+            None => Some(public_key(&responder.certificate).ok_or(None)?),
         };
-        verify::own(key.algorithm(), public_key, &tbs, signature)
+        let public_key = match (key, &read) {
+            (Some(key), _) => key.public_key_der(),
+            (None, read) => read.as_deref().ok_or(None)?,
+        };
+        verify::own(variant.algorithm, public_key, &tbs, signature)
             .map_err(|source| Some(BatchError::Signature { serial, source }))?;
     }
     Ok(())

@@ -1,12 +1,14 @@
-//! Batches of our own authorities: changes and documents, from the registry into the spool. Base shards are `base.rs`.
+//! Batches of our own authorities, from the registry into the spool: what they have in common, and documents. Changes are
+//! `pieces.rs`, base shards `base.rs`.
 
 use super::papers::Papers;
+use super::pieces::{Known, changes};
 use super::{BatchError, Extent, Order, Row, Spooler, Subject, default_forms, make, plan};
 use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
-use crate::registry::{BatchKind, BatchRecord, By, Revision, Store};
+use crate::registry::{BatchKind, BatchRecord, By, Rest, Revision, Store};
 use crate::settings::Terms;
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
@@ -81,54 +83,8 @@ pub(crate) fn latest<S: Store>(
     Ok(latest.filter(|record| !spooler.refused.voids(record)))
 }
 
-/// Signs what changed since the last batch of changes: the quick way for a revocation.
-///
-/// # Errors
-/// [`BatchError`].
-pub fn changes<S: Store>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    spooler: Spooler<'_>,
-) -> Result<Option<Written>, BatchError> {
-    let id = issuer.issuer_id();
-    let last_full = office
-        .registry
-        .wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
-    let full = last_full.clone();
-    let full = full.filter(|record| !spooler.refused.voids(record));
-    let delta = latest(office, issuer, BatchKind::Delta, &spooler)?;
-    let mut shards = office.registry.wait(|store| store.latest_shards(&id))?;
-    shards.retain(|record| !spooler.refused.voids(record));
-    let revision = office.registry.wait(|store| store.revision())?;
-    let held = plan::held(full, shards);
-    let since = plan::uncovered(&held, delta.as_ref(), last_full.as_ref(), revision);
-    let Some(since) = since else {
-        return Ok(None);
-    };
-    let clerk = Clerk {
-        office,
-        issuer,
-        spooler,
-    };
-    let (revision, rows) = clerk.rows_since(since)?;
-    if rows.is_empty() {
-        // Another authority's change took the revision.
-        return Ok(None);
-    }
-    let responder = clerk.responder()?;
-    let order = Piece {
-        kind: Kind::Delta,
-        shard: 0,
-        shards: issuer.row.shards,
-        revision,
-    };
-    let threads = office.settings.threads();
-    clerk
-        .put(order, rows, Vec::new(), &responder, threads)
-        .map(Some)
-}
-
-/// A batch of files only, if they are not what was sent last.
+/// A batch of files only, if they are not what was sent last; before it the changes that stand on the lists, unless they
+/// were sent: the loader holds lists against its packs, and would refuse what those do not say yet.
 ///
 /// # Errors
 /// [`BatchError`].
@@ -137,38 +93,66 @@ pub fn documents<S: Store>(
     issuer: &Issuer,
     papers: &Papers,
     spooler: Spooler<'_>,
-) -> Result<Option<Written>, BatchError> {
+) -> Result<Vec<Written>, BatchError> {
     let clerk = Clerk {
         office,
         issuer,
         spooler,
     };
-    let sent = latest(office, issuer, BatchKind::Crl, &spooler)?;
-    // What was sent and refused was not sent.
-    let before = sent.and_then(|_| std::fs::read_to_string(clerk.note()).ok());
-    let Some(news) = papers.news(&before.unwrap_or_default()) else {
-        return Ok(None);
+    let mut written = Vec::new();
+    if !spooler.refused.has_looked(&issuer.issuer_id()) {
+        return Ok(written);
+    }
+    let sent = clerk.sent()?;
+    let Some(news) = papers.news(&sent.text) else {
+        return Ok(written);
     };
+    while clerk.is_ahead(papers)? {
+        let piece = changes(office, issuer, spooler)?;
+        if piece.written.is_none() && piece.rest == Rest::Nothing || (spooler.stop)() {
+            return Ok(written);
+        }
+        written.extend(piece.written);
+    }
+    let number = clerk.number()?;
+    // As for changes: the files before, which these only add to, may have been voided meanwhile.
+    if clerk.sent()? != sent {
+        return Ok(written);
+    }
     let order = Piece {
         kind: Kind::Documents,
+        number,
         shard: 0,
         shards: issuer.row.shards,
         revision: papers.revision(),
+        covers: papers.revision(),
     };
     let documents = news.read(office)?;
     let responder = clerk.responder()?;
-    let written = clerk.put(order, Vec::new(), documents, &responder, 1)?;
+    written.push(clerk.put(order, Vec::new(), documents, &responder, 1)?);
     clerk.note_documents(papers)?;
-    Ok(Some(written))
+    Ok(written)
+}
+
+/// The files that were sent last and not refused.
+#[derive(PartialEq, Eq)]
+struct Sent {
+    number: Option<u64>,
+    /// As [`Papers::fingerprint`] says it.
+    text: String,
 }
 
 /// What a batch is to be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Piece {
     pub(super) kind: Kind,
+    pub(super) number: u64,
     pub(super) shard: u32,
     pub(super) shards: u32,
+    /// The revision it shows.
     pub(super) revision: Revision,
+    /// The revision up to which nothing is left to be said behind it.
+    pub(super) covers: Revision,
 }
 
 /// One authority's batches at one moment.
@@ -185,24 +169,52 @@ impl<S: Store> Clerk<'_, S> {
         Ok(signers.current(self.office, self.issuer, by)?)
     }
 
-    fn rows_since(&self, since: Revision) -> Result<(Revision, Vec<Row>), BatchError> {
-        let archive = self.office.settings.archive_secs;
-        let (authority, now) = (self.issuer.id(), (self.spooler.clock)());
-        let mut rows = Vec::new();
-        let revision = self.office.registry.wait(|store| {
-            store.each_status(authority, Some(since), |row| {
-                if plan::is_kept(row.not_after, now, archive) {
-                    rows.push(Row {
-                        serial: row.serial,
-                        status: row.status,
-                    });
-                }
-            })
-        })?;
-        Ok((revision, rows))
+    /// Takes the next number.
+    pub(super) fn number(&self) -> Result<u64, BatchError> {
+        let id = self.issuer.issuer_id();
+        let registry = &self.office.registry;
+        Ok(registry.wait(|store| store.next_batch_number(&id))?)
     }
 
-    fn put(
+    /// What changes begin behind; none before there is anything to add them to.
+    pub(super) fn known(&self) -> Result<Option<Known>, BatchError> {
+        let (registry, id) = (&self.office.registry, self.issuer.issuer_id());
+        let refused = self.spooler.refused;
+        let last_full = registry.wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
+        let full = last_full.clone().filter(|record| !refused.voids(record));
+        let delta = latest(self.office, self.issuer, BatchKind::Delta, &self.spooler)?;
+        let mut shards = registry.wait(|store| store.latest_shards(&id))?;
+        shards.retain(|record| !refused.voids(record));
+        let held = plan::held(full, shards);
+        let covered = plan::covered(&held, delta.as_ref(), last_full.as_ref());
+        let newest = delta.map(|delta| delta.number);
+        Ok(covered.map(|covered| self.spooler.pieces.known(&id, newest, covered)))
+    }
+
+    fn sent(&self) -> Result<Sent, BatchError> {
+        let sent = latest(self.office, self.issuer, BatchKind::Crl, &self.spooler)?;
+        // What was sent and refused was not sent.
+        let text = sent
+            .as_ref()
+            .and_then(|_| std::fs::read_to_string(self.note()).ok());
+        Ok(Sent {
+            number: sent.map(|sent| sent.number),
+            text: text.unwrap_or_default(),
+        })
+    }
+
+    /// Whether the lists say what no batch has said yet.
+    fn is_ahead(&self, papers: &Papers) -> Result<bool, BatchError> {
+        let Some(known) = self.known()? else {
+            return Ok(false);
+        };
+        let (authority, turned) = (self.issuer.id(), known.turned());
+        let registry = &self.office.registry;
+        let next = registry.wait(|store| store.next_turn(authority, turned))?;
+        Ok(next.is_some_and(|next| next <= papers.revision()))
+    }
+
+    pub(super) fn put(
         &self,
         piece: Piece,
         rows: Vec<Row>,
@@ -219,7 +231,7 @@ impl<S: Store> Clerk<'_, S> {
         })
     }
 
-    /// Takes a number, has the batch made, remembers what it covers. `make` answers how many signatures it carried over.
+    /// Has the batch made, remembers what it covers. `make` answers how many signatures it carried over.
     pub(super) fn put_with(
         &self,
         piece: Piece,
@@ -233,8 +245,7 @@ impl<S: Store> Clerk<'_, S> {
         let now = (self.spooler.clock)();
         let window = plan::window(now, terms.validity, responder.not_after, None);
         let subject = subject(issuer, &terms)?;
-        let id = issuer.issuer_id();
-        let number = office.registry.wait(|store| store.next_batch_number(&id))?;
+        let (id, number) = (issuer.issuer_id(), piece.number);
         let order = Order {
             subject: &Subject {
                 shards: piece.shards,
@@ -259,7 +270,7 @@ impl<S: Store> Clerk<'_, S> {
             shard: piece.shard,
             shards: piece.shards,
             variants,
-            revision: piece.revision,
+            revision: piece.covers,
             created_at: now,
             next_update: window.next_update,
             renew_at: plan::renew_at(&window),

@@ -31,12 +31,13 @@ fn rows(count: u32) -> Vec<Row> {
 
 fn spooler<'a>(
     batch_key: &'a dyn Signer,
-    (refused, signers): &'a (refused::Refused, Signers),
+    (refused, pieces, signers): &'a (refused::Refused, pieces::Pieces, Signers),
 ) -> Spooler<'a> {
     Spooler {
         batch_key,
         clock: &now,
         refused,
+        pieces,
         signers,
         progress: &|_| {},
         stop: &|| false,

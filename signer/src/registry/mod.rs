@@ -9,6 +9,7 @@
 //! | [`authority`] | roots, issuing authorities, their keys' names |
 //! | [`submission`] | submitted forms and their items, from `drafted` to `archived` |
 //! | [`certificate`] | certificates from `reserved` to `expired`, revocations, status rows |
+//! | [`changes`] | what changed since, a piece at a time |
 //! | [`listing`] | what stands on a list: a million entries in one view |
 //! | [`serving`] | CRL numbers and CRLs, batch numbers, adopted foreign issuers |
 //! | [`audit`] | who did what when |
@@ -21,6 +22,7 @@ pub mod audit;
 pub mod authority;
 pub mod blocking;
 pub mod certificate;
+pub mod changes;
 pub mod error;
 pub mod listing;
 pub mod serving;
@@ -40,6 +42,7 @@ pub use certificate::{
     Certificate, CertificateFilter, CertificateId, CertificateKind, CertificateState, Issued,
     LiveStatus, LiveStatuses, OcspSigner, Reservation, Reserved, Revocation, StatusRow, Statuses,
 };
+pub use changes::{Changes, Place, Rest, Told};
 pub use error::RegistryError;
 pub use listing::{DeltaSince, ListQuery, Listed, Listing, Part};
 pub use serving::{
@@ -63,6 +66,10 @@ pub type Answer<T> = Result<T, RegistryError>;
 pub trait Store: Send + Sync + 'static {
     /// The newest revision. Cheap enough to ask ten times a second.
     fn revision(&self) -> impl Future<Output = Answer<Revision>> + Send;
+
+    /// Brings what was committed to its final place in the file, where a backend keeps a log before it. The thousand scattered
+    /// pages of that take as long as ten revocations: whoever commits must not pay for it, so somebody else asks for it often.
+    fn fold(&self) -> impl Future<Output = Answer<()>> + Send;
 
     /// A small fact about this registry (`public_url`, `founded_at`, …).
     fn setting(&self, name: &str) -> impl Future<Output = Answer<Option<String>>> + Send;
@@ -205,6 +212,22 @@ pub trait Store: Send + Sync + 'static {
             Ok(Statuses { revision, rows })
         }
     }
+
+    /// A piece of what changed after `told`, `most` certificates or little more, in one view: what was revoked, held or
+    /// released first, then what was issued.
+    fn changes(
+        &self,
+        authority: AuthorityId,
+        told: Told,
+        most: u32,
+    ) -> impl Future<Output = Answer<Changes>> + Send;
+
+    /// The first revision after `since` at which a certificate of the authority was revoked, held or released.
+    fn next_turn(
+        &self,
+        authority: AuthorityId,
+        since: Revision,
+    ) -> impl Future<Output = Answer<Option<Revision>>> + Send;
 
     /// What stands on a list, in one view: a million entries in well under a second.
     fn listing(&self, query: &ListQuery) -> impl Future<Output = Answer<Listing>> + Send;

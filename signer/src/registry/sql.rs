@@ -81,6 +81,37 @@ pub(super) const STATUS_PAGE_REST: &str =
     not_before, not_after, revision FROM certificate
     WHERE authority = $1 AND revision = $2 AND id > $4 AND state <> 'reserved'
     ORDER BY id LIMIT $3";
+/// A page of what was revoked or held after a revision, up to another.
+pub(super) const REVOKED_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revision <= $3 AND revoked_at IS NOT NULL
+    ORDER BY revision, id LIMIT $4";
+/// The same of what was released from hold.
+pub(super) const RELEASED_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revision <= $3 AND released_at IS NOT NULL AND revoked_at IS NULL
+    ORDER BY revision, id LIMIT $4";
+/// The first revision after one that revoked, held or released.
+pub(super) const NEXT_TURN: &str = "SELECT min(revision) FROM (
+    SELECT min(revision) AS revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND revoked_at IS NOT NULL
+    UNION ALL SELECT min(revision) AS revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND released_at IS NOT NULL) AS turned";
+/// A page of what was issued and never revoked, held or released since; as `STATUS_PAGE`.
+pub(super) const ISSUED_PAGE: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision > $2 AND state <> 'reserved' AND revoked_at IS NULL AND released_at IS NULL
+    ORDER BY revision, id LIMIT $3";
+/// The rest of one revision; as `STATUS_PAGE_REST`.
+pub(super) const ISSUED_PAGE_REST: &str =
+    "SELECT id, serial, state, revoked_at, reason, invalidity_date,
+    not_before, not_after, revision FROM certificate
+    WHERE authority = $1 AND revision = $2 AND id > $4 AND state <> 'reserved'
+    AND revoked_at IS NULL AND released_at IS NULL
+    ORDER BY id LIMIT $3";
 /// Statuses that took no revision: those of our own OCSP signers, which are few.
 pub(super) const UNREVISED: &str = "SELECT id, serial, state, revoked_at, reason, invalidity_date,
     not_before, not_after, revision FROM certificate

@@ -6,7 +6,8 @@ use crate::adopt;
 use crate::batch::base::{Bases, Task};
 use crate::batch::own::{self, Written};
 use crate::batch::papers::papers;
-use crate::batch::refused::{Part, Refused};
+use crate::batch::pieces::{self, Pieces};
+use crate::batch::refused::{Numbers, Part, Refused};
 use crate::batch::{BatchError, Spooler};
 use crate::ca::issue::Issuing;
 use crate::ca::ocsp_signer::Signers;
@@ -14,7 +15,7 @@ use crate::ca::{CaError, Issuer, crl, issue};
 use crate::key::Signer;
 use crate::metrics::Metrics;
 use crate::office::Office;
-use crate::registry::{BatchKind, By, IssuerId, Revision, Store};
+use crate::registry::{BatchKind, By, IssuerId, Rest, Revision, Store};
 use crate::text::hex;
 use std::collections::BTreeSet;
 use wire::time::UnixSeconds;
@@ -25,6 +26,7 @@ pub(super) struct Rounds<'a, S> {
     pub(super) batch_key: Box<dyn Signer>,
     pub(super) signers: Signers,
     pub(super) refused: Refused,
+    pub(super) pieces: Pieces,
     pub(super) metrics: Metrics,
 }
 
@@ -42,6 +44,7 @@ impl<S: Store> Rounds<'_, S> {
             batch_key: &*self.batch_key,
             clock: way.clock,
             refused: &self.refused,
+            pieces: &self.pieces,
             signers: &self.signers,
             progress: way.progress,
             stop: way.stop,
@@ -80,19 +83,30 @@ impl<S: Store> Rounds<'_, S> {
                 .office
                 .registry
                 .wait(|store| store.next_batch_number(&id))?;
-            self.refused.forget(id, number);
+            self.refused.forget(id, number, &self.office.home.signer());
         }
         Ok(())
     }
 
-    /// What changed, and nothing else: a revocation waits for no list, no renewal and no other authority's fault.
-    pub(super) fn changes(&self, way: Way<'_>, report: &mut PassReport) -> Result<(), ServeError> {
+    /// What changed, and nothing else: a revocation waits for no list, no renewal and no other authority's fault. Of each
+    /// authority one piece; the answer is whether another is waiting.
+    pub(super) fn changes(
+        &self,
+        way: Way<'_>,
+        report: &mut PassReport,
+    ) -> Result<Rest, ServeError> {
+        let mut rest = Rest::Nothing;
         for issuer in self.office.issuers()?.iter().filter(|i| !i.is_root()) {
-            let written = own::changes(self.office, issuer, self.spooler(way));
-            let written = report.take(issuer.alias(), written);
-            report.batches.extend(written.flatten());
+            let piece = pieces::changes(self.office, issuer, self.spooler(way));
+            let Some(piece) = report.take(issuer.alias(), piece) else {
+                continue;
+            };
+            report.batches.extend(piece.written);
+            if piece.rest == Rest::More {
+                rest = Rest::More;
+            }
         }
-        Ok(())
+        Ok(rest)
     }
 
     /// What was refused is looked for; what is past its end expires; reservations are finished; lists and certificates go
@@ -132,7 +146,7 @@ impl<S: Store> Rounds<'_, S> {
             let papers = papers(issuer, &authorities, &lists);
             let written = own::documents(office, issuer, &papers, self.spooler(way));
             let written = report.take(issuer.alias(), written);
-            report.batches.extend(written.flatten());
+            report.batches.extend(written.into_iter().flatten());
         }
         for id in &everybody {
             let path = office.home.spool(id);
@@ -220,25 +234,25 @@ impl<S: Store> Rounds<'_, S> {
     /// What the loader set aside is signed again.
     fn look_for_refused(&self, id: &IssuerId, now: UnixSeconds) -> Result<(), CaError> {
         let registry = &self.office.registry;
-        let latest = |kind, shard| {
-            let latest = registry.wait(|store| store.latest_batch(id, kind, shard));
-            Ok::<_, CaError>(latest?.map(|record| record.number))
+        let newest = |part| {
+            let (kind, shard) = match part {
+                Part::Whole | Part::Base => (BatchKind::Full, 0),
+                Part::Shard(shard) => (BatchKind::Shard, shard),
+                Part::Changes => (BatchKind::Delta, 0),
+                Part::Documents => (BatchKind::Crl, 0),
+            };
+            let latest = registry.wait(|store| store.latest_batch(id, kind, shard))?;
+            Ok(latest.map(|record| record.number))
         };
-        let full = latest(BatchKind::Full, 0)?;
-        let (delta, documents) = (latest(BatchKind::Delta, 0)?, latest(BatchKind::Crl, 0)?);
-        let folder = self.office.home.spool(id).join("refused");
-        self.refused.look(
-            *id,
-            &folder,
-            &self.office.home.signer(),
-            &|part| match part {
-                Part::Whole | Part::Base => full,
-                Part::Changes => delta,
-                Part::Documents => documents,
-                Part::Shard(shard) => latest(BatchKind::Shard, shard).ok().flatten(),
-            },
-            now,
-        );
-        Ok(())
+        let numbers = Numbers {
+            newest: &newest,
+            next: &|| registry.wait(|store| store.next_batch_number(id)),
+        };
+        let home = &self.office.home;
+        let folder = home.spool(id).join("refused");
+        let looked = self
+            .refused
+            .look(*id, &folder, &home.signer(), &numbers, now);
+        Ok(looked?)
     }
 }

@@ -2,6 +2,7 @@
 
 mod ended;
 mod faults;
+mod pieces;
 mod rolling;
 
 use super::*;

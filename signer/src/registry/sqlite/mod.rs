@@ -6,6 +6,8 @@
 
 mod authority;
 mod certificate;
+mod changes;
+mod connections;
 mod listing;
 mod live;
 mod revoke;
@@ -17,126 +19,19 @@ mod submit;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::SqliteConnection;
 use wire::serial::Serial;
 use wire::time::UnixSeconds;
 
+pub use self::connections::{NUDGE, SqliteStore};
 use self::row::{loaded, stored};
 use super::{
     Adoption, Answer, ApplicationState, AuditEntry, Authority, AuthorityId, BatchKind, BatchRecord,
-    By, Certificate, CertificateFilter, CertificateId, Crl, CrlNote, Foreign, Issued, IssuerId,
-    Item, ListQuery, Listing, LiveStatuses, NewAuthority, NewSubmission, OcspSigner, Part,
-    RefusedRow, RegistryError, Reservation, Reserved, Revision, Revocation, StatusRow, Store,
-    Submission, SubmissionNumber, Submitted, TurnAway, TurnedAway, sql,
+    By, Certificate, CertificateFilter, CertificateId, Changes, Crl, CrlNote, Foreign, Issued,
+    IssuerId, Item, ListQuery, Listing, LiveStatuses, NewAuthority, NewSubmission, OcspSigner,
+    Part, RefusedRow, Reservation, Reserved, Revision, Revocation, StatusRow, Store, Submission,
+    SubmissionNumber, Submitted, Told, TurnAway, TurnedAway, sql,
 };
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// Connections that read; more than the processors would only wait.
-const READERS: u32 = 4;
-/// Extension of the file beside the registry that is written after each new revision.
-pub const NUDGE: &str = "nudge";
-/// How long a change of another thread or process is waited for: the longest is a submission of 200,000 rows.
-const BUSY: Duration = Duration::from_secs(300);
-
-/// The registry in one SQLite file.
-#[derive(Clone, Debug)]
-pub struct SqliteStore {
-    writer: SqlitePool,
-    readers: SqlitePool,
-    nudge: PathBuf,
-}
-
-impl SqliteStore {
-    /// Opens the file, makes it if there is none, and brings its schema up to date.
-    pub async fn open(file: &Path) -> Answer<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY)
-            .statement_cache_capacity(256);
-        let pool = |size| {
-            SqlitePoolOptions::new()
-                .max_connections(size)
-                .acquire_timeout(BUSY)
-        };
-        let writer = pool(1).connect_with(options.clone()).await?;
-        MIGRATIONS
-            .run(&writer)
-            .await
-            .map_err(RegistryError::Schema)?;
-        let readers = pool(READERS)
-            .connect_with(options.create_if_missing(false).read_only(true))
-            .await?;
-        Ok(Self {
-            writer,
-            readers,
-            nudge: file.with_extension(NUDGE),
-        })
-    }
-
-    /// Tells whoever watches the folder that there is a new revision. It is there already; who does not watch looks by
-    /// itself before long, so a failure is none.
-    fn nudge(&self) {
-        let _ = std::fs::write(&self.nudge, b"\n");
-    }
-
-    /// Opens the file to read: it must be there, its schema is left as it is, and what would write is refused by SQLite.
-    pub async fn open_to_read(file: &Path) -> Answer<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(file)
-            .read_only(true)
-            .busy_timeout(BUSY)
-            .statement_cache_capacity(256);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(READERS)
-            .acquire_timeout(BUSY);
-        let readers = pool.connect_with(options).await?;
-        Ok(Self {
-            writer: readers.clone(),
-            readers,
-            nudge: file.with_extension(NUDGE),
-        })
-    }
-
-    /// Closes all connections, folding the write-ahead log into the file.
-    pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
-    /// A transaction that may write; it holds the only lock from its first statement.
-    async fn write(&self) -> Answer<Transaction<'static, Sqlite>> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
-    }
-
-    /// A transaction that sees one moment of the registry.
-    async fn view(&self) -> Answer<Transaction<'static, Sqlite>> {
-        Ok(self.readers.begin().await?)
-    }
-}
-
-impl SqliteStore {
-    /// Another transaction that sees the same lists; none if something changed meanwhile, which hardly ever happens.
-    async fn view_like(
-        &self,
-        view: &mut SqliteConnection,
-    ) -> Answer<Option<Transaction<'static, Sqlite>>> {
-        let shown = listing::revision(view).await?;
-        let mut beside = self.view().await?;
-        let same = listing::revision(&mut beside).await? == shown;
-        Ok(same.then_some(beside))
-    }
-}
 
 /// The next revision, taken in the caller's transaction.
 async fn next_revision(db: &mut SqliteConnection) -> Answer<Revision> {
@@ -193,6 +88,14 @@ impl Store for SqliteStore {
                 .fetch_one(&self.readers)
                 .await?,
         ))
+    }
+
+    async fn fold(&self) -> Answer<()> {
+        // Passive: neither waits for those who read and write nor keeps them waiting.
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .fetch_one(&self.folder)
+            .await?;
+        Ok(())
     }
 
     async fn setting(&self, name: &str) -> Answer<Option<String>> {
@@ -299,6 +202,15 @@ impl Store for SqliteStore {
     ) -> Answer<Revision> {
         let mut view = self.view().await?;
         status::each(&mut view, authority, since, each).await
+    }
+
+    async fn changes(&self, authority: AuthorityId, told: Told, most: u32) -> Answer<Changes> {
+        let mut view = self.view().await?;
+        changes::read(&mut view, authority, told, most).await
+    }
+
+    async fn next_turn(&self, authority: AuthorityId, since: Revision) -> Answer<Option<Revision>> {
+        reading!(self, changes::next_turn, authority, since)
     }
 
     async fn listing(&self, query: &ListQuery) -> Answer<Listing> {

@@ -56,7 +56,7 @@ pub(super) async fn each(
     }
 }
 
-fn status_row(row: &SqliteRow) -> Answer<StatusRow> {
+pub(super) fn status_row(row: &SqliteRow) -> Answer<StatusRow> {
     let status = match number_or_none(row, "revoked_at")? {
         Some(at) => CertStatus::Revoked {
             at,

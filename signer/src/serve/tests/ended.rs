@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::key::verify;
+use crate::settings::{Settings, SettingsConfig};
 use der::{Decode, Encode};
-use std::collections::BTreeMap;
-use wire::batch::Window;
+use std::collections::{BTreeMap, BTreeSet};
+use wire::batch::{Window, signed_octets};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -88,7 +89,16 @@ fn expired_certificates_cost_as_many_signatures_as_living_ones() {
                 assert!(!same, "what lives is signed anew");
             }
         }
-        groups = groups.max(newest(&office, "p256", Kind::Full).header.responders.len());
+        let batch = newest(&office, "p256", Kind::Full);
+        groups = groups.max(batch.header.responders.len());
+        let layout = batch.header.layout().unwrap();
+        let records = batch.records.chunks(layout.record_octets());
+        let used: BTreeSet<_> = records
+            .map(|record| layout.record(record).unwrap().window())
+            .collect();
+        let windows = u16::try_from(batch.header.windows.len()).unwrap();
+        let carried = (1..windows).find(|window| !used.contains(window));
+        assert_eq!(carried, None, "a window in which nothing is said any more");
         passes += 1;
         before = now;
     }
@@ -136,7 +146,7 @@ fn signatures_that_must_not_be_used_again_are_carried_over() {
     let begun = end + 10;
     let _ = pass(&mut shift, begun);
     let id = office.issuer("p256").unwrap().issuer_id();
-    let path = office.home.ended(&id, 0);
+    let path = office.home.ended(&id).join("0");
     let mut before = said(&office);
     let mut is_anew = |shift: &mut Shift<'_, SqliteStore>, at, why: &str| {
         let _ = pass(shift, at);
@@ -154,6 +164,24 @@ fn signatures_that_must_not_be_used_again_are_carried_over() {
     is_anew(&mut shift, begun + ROUND, "a flipped bit");
     std::fs::remove_file(&path).unwrap();
     is_anew(&mut shift, begun + 2 * ROUND, "gone");
+    // Whole to the last octet of its hash, and by somebody else.
+    let (body, trailer) = unsealed(&path);
+    let hash = *blake3::hash(&body).as_bytes();
+    assert_eq!(hash, trailer[..32]);
+    std::fs::write(&path, [&body[..], &hash, &[7; 64]].concat()).unwrap();
+    is_anew(&mut shift, begun + 3 * ROUND, "not of our batch key");
+    // Sealed by us, and nothing that a client would believe.
+    let (mut body, _) = unsealed(&path);
+    let (header, from) = Header::parse(&body).unwrap();
+    for record in body[from..].chunks_mut(header.layout().unwrap().record_octets()) {
+        *record.last_mut().unwrap() ^= 1;
+    }
+    let hash = *blake3::hash(&body).as_bytes();
+    let key = office.keyring.batch_key().unwrap();
+    let signature = key.sign(&signed_octets(&hash)).unwrap();
+    std::fs::write(&path, [&body[..], &hash, &signature].concat()).unwrap();
+    is_anew(&mut shift, begun + 4 * ROUND, "it does not verify");
+    let begun = begun + 3 * ROUND;
     shift.forget_all().unwrap();
     is_anew(
         &mut shift,
@@ -188,4 +216,53 @@ fn signatures_that_must_not_be_used_again_are_carried_over() {
         begun + 41 * HOUR,
         "dated by a clock that was ahead",
     );
+}
+
+/// A file of kept signatures without its trailer, and that.
+fn unsealed(path: &Path) -> (Vec<u8>, Vec<u8>) {
+    let mut body = std::fs::read(path).unwrap();
+    let trailer = body.split_off(body.len() - TRAILER_OCTETS);
+    (body, trailer)
+}
+
+fn divided_into(shards: u32) -> Settings {
+    let config = SettingsConfig {
+        shards,
+        shard_records: 1,
+        ..SettingsConfig::default()
+    };
+    Settings::new(config).unwrap()
+}
+
+#[test]
+fn what_an_operator_wanted_anew_is_carried_over_from_other_shards() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut office = issued(folder.path());
+    let id = office.issuer("p256").unwrap().issuer_id();
+    let (_, end) = expired(&office);
+    let kept = office.home.ended(&id);
+    let files = || std::fs::read_dir(&kept).map_or(0, |files| files.count());
+    office.settings = divided_into(8);
+    let _ = pass(&mut Shift::begin(&office).unwrap(), end + 10);
+    assert!(files() > 0);
+    // One batch takes the place of all of them, and keeps nothing.
+    office.settings = divided_into(4);
+    let written = pass(&mut Shift::begin(&office).unwrap(), end + 20);
+    assert!(written.iter().any(|w| w.1 == Kind::Full), "{written:?}");
+    assert_eq!(files(), 0);
+    let _ = pass(&mut Shift::begin(&office).unwrap(), end + 30);
+    let carried = |at| {
+        let mut shift = Shift::begin(&office).unwrap();
+        let report = shift.pass(&|| at, &|_| {}).unwrap();
+        let own = report.batches.iter().filter(|w| w.issuer == "p256");
+        own.map(|written| written.carried).sum::<u64>()
+    };
+    assert_eq!(carried(end + ROUND), 0, "there is nothing to carry over");
+    assert_eq!(carried(end + 2 * ROUND), 3, "and now there is");
+    // An operator's word, and a kill before anything was done about it.
+    Shift::begin(&office).unwrap().forget_all().unwrap();
+    let mut shift = Shift::begin(&office).unwrap();
+    let written = pass(&mut shift, end + 2 * ROUND + HOUR);
+    assert!(written.iter().any(|w| w.1 == Kind::Full), "{written:?}");
+    assert_eq!(files(), 0);
 }

@@ -1,6 +1,8 @@
 //! The registry against a real file, each test named by what would go wrong.
 
 mod certificates;
+mod changes;
+mod log;
 mod plans;
 mod serving;
 mod submissions;

@@ -19,15 +19,24 @@ impl Rig {
 #[test]
 fn every_page_sorts_what_is_left() {
     let rig = rig();
-    let plan = rig.plan(sql::STATUS_PAGE);
-    assert!(!plan.contains("TEMP B-TREE"), "{plan}");
-    assert!(plan.contains("revision>?"), "{plan}");
-    let rest = rig.plan(sql::STATUS_PAGE_REST);
-    assert!(!rest.contains("TEMP B-TREE"), "{rest}");
-    assert!(
-        rest.contains("revision=? AND id>?"),
-        "it steps over all that came before: {rest}"
-    );
+    for page in [
+        sql::STATUS_PAGE,
+        sql::ISSUED_PAGE,
+        sql::REVOKED_PAGE,
+        sql::RELEASED_PAGE,
+    ] {
+        let plan = rig.plan(page);
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+        assert!(plan.contains("revision>?"), "{plan}");
+    }
+    for rest in [sql::STATUS_PAGE_REST, sql::ISSUED_PAGE_REST] {
+        let rest = rig.plan(rest);
+        assert!(!rest.contains("TEMP B-TREE"), "{rest}");
+        assert!(
+            rest.contains("revision=? AND id>?"),
+            "it steps over all that came before: {rest}"
+        );
+    }
 }
 
 #[test]
@@ -69,6 +78,10 @@ fn a_question_of_every_pass_reads_every_certificate() {
         (sql::LIST_CHANGES, "INDEX certificate_revoked "),
         (sql::LIST_CHANGES, "INDEX certificate_released "),
         (sql::LISTED_SINCE, "INDEX certificate_revoked "),
+        (sql::REVOKED_PAGE, "INDEX certificate_revoked "),
+        (sql::RELEASED_PAGE, "INDEX certificate_released "),
+        (sql::NEXT_TURN, "INDEX certificate_revoked "),
+        (sql::NEXT_TURN, "INDEX certificate_released "),
         (sql::RELEASED_SINCE, "INDEX certificate_released "),
         (sql::REVOKED_ENDED, "INDEX certificate_revoked_end "),
         (sql::NAMED_PARTITION, "INDEX certificate_partition "),
