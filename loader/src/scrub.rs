@@ -47,7 +47,7 @@ pub enum Scrubbed {
     /// The last file of a round was sound; the next step begins anew.
     RoundDone,
     /// This file is not what its name says, or cannot be read. `Follower::fetch` replaces it; what is mapped stays as it
-    /// is until the next generation is opened.
+    /// is until a responder looks at its files' names.
     Damaged {
         /// Which object.
         entry: ObjectEntry,

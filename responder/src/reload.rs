@@ -187,6 +187,8 @@ pub(crate) struct Reload {
     retired: Vec<Arc<Snapshot>>,
     /// The first generation, while nobody reads it ahead.
     untouched: Option<Arc<Snapshot>>,
+    /// When files of the generation served are looked at next.
+    repairs_at: Option<Instant>,
 }
 
 struct Refused {
@@ -207,6 +209,7 @@ impl Reload {
             refused: None,
             retired: Vec::new(),
             untouched: None,
+            repairs_at: None,
         }
     }
 
@@ -245,6 +248,7 @@ impl Reload {
         if pointer.is_some() && pointer == self.serving {
             self.refused = None;
             self.edge.set_refusal(None);
+            self.look_for_repairs(now);
             return;
         }
         // Only what has been refused waits: a good generation may come right after it.
@@ -255,14 +259,38 @@ impl Reload {
         {
             return;
         }
-        // A generation that trips over a defect of ours is refused like any other: the old one serves on.
-        let opened = found.map_err(OpenError::Store).map(|_| {
-            let opening = AssertUnwindSafe(|| open(self));
-            catch_unwind(opening).unwrap_or_else(|_| Err(Unopened::Defect))
-        });
+        let opened = found.map_err(OpenError::Store);
+        let opened = opened.map(|_| unless_it_panics(|| open(self)));
         match opened.unwrap_or_else(|error| Err(error.into())) {
             Ok(snapshot) => self.take(snapshot),
             Err(error) => self.refuse(&error, pointer, now),
+        }
+    }
+
+    /// A file that was found damaged and fetched anew has its name again, but mapped is the damaged one: the generation is
+    /// opened once more, and shares all that was not replaced.
+    fn look_for_repairs(&mut self, now: Instant) {
+        if self.repairs_at.is_some_and(|at| now < at) {
+            return;
+        }
+        self.repairs_at = Some(now + REPAIRS_EVERY);
+        let serving = self.edge.snapshot();
+        if !serving.is_some_and(|serving| serving.has_replaced_files(&self.root)) {
+            return;
+        }
+        match unless_it_panics(|| self.open()) {
+            Ok(snapshot) => {
+                tracing::info!(
+                    generation = snapshot.number(),
+                    "a file was repaired, and is opened anew"
+                );
+                self.serve(snapshot);
+            }
+            Err(error) => {
+                let error = with_causes(&error);
+                tracing::error!(error, "what was repaired cannot be opened");
+                self.repairs_at = Some(now + RETRY_DEFECT_AFTER);
+            }
         }
     }
 
@@ -288,11 +316,15 @@ impl Reload {
             valid_until = snapshot.valid_until(),
             "serving a new generation"
         );
+        self.edge.taken.fetch_add(1, Ordering::Relaxed);
+        self.serve(snapshot);
+    }
+
+    fn serve(&mut self, snapshot: Snapshot) {
         // Its own: the folder's may have moved on between our look at it and the opening.
         self.serving = Some(snapshot.pointer());
         self.refused = None;
         self.edge.set_refusal(None);
-        self.edge.taken.fetch_add(1, Ordering::Relaxed);
         if let Some(live) = &self.edge.live {
             live.learn(&snapshot);
         }
@@ -335,6 +367,13 @@ impl Reload {
     }
 }
 
+/// A generation that trips over a defect of ours is refused like any other: the old one serves on.
+fn unless_it_panics(
+    open: impl FnOnce() -> Result<Snapshot, Unopened>,
+) -> Result<Snapshot, Unopened> {
+    catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(Unopened::Defect))
+}
+
 /// How long the newest change in `snapshot` has been under way: since the signer read the registry for it, a moment in
 /// whole seconds, so that up to one second too much is told and never too little. None if no status has changed. What a
 /// responder finds when it starts counts for nothing: it may be old without anyone's fault.
@@ -359,6 +398,8 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// Looking at the names of some thousand files costs some milliseconds.
+const REPAIRS_EVERY: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_DEFECT_AFTER: Duration = Duration::from_secs(300);
 

@@ -59,6 +59,12 @@ impl Map {
         })
     }
 
+    /// Whether `path` names another file by now.
+    pub(crate) fn is_replaced_at(&self, path: &Path) -> bool {
+        let found = path.metadata();
+        found.is_ok_and(|metadata| self.file != (metadata.dev(), metadata.ino()))
+    }
+
     /// The file's octets.
     #[inline]
     pub(crate) fn octets(&self) -> &[u8] {

@@ -207,6 +207,11 @@ impl Pack {
         self.map.is_at(&self.path)
     }
 
+    /// Whether its path names another file than the one that is mapped.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.map.is_replaced_at(&self.path)
+    }
+
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path

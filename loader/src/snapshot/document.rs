@@ -98,6 +98,14 @@ impl DocumentFile {
             .chain(encoded.map(|form| (form.etag.as_str(), &form.body)))
     }
 
+    /// Whether one of its names is another file's by now.
+    pub(super) fn is_replaced(&self, store: &Store) -> bool {
+        self.bodies().any(|(name, body)| {
+            let digest = Digest::from_hex(name);
+            digest.is_some_and(|digest| body.0.is_replaced_at(&store.object(digest)))
+        })
+    }
+
     pub(super) fn view(&self) -> Document<'_> {
         Document {
             body: &self.body,

@@ -208,6 +208,14 @@ impl Snapshot {
         Ok(())
     }
 
+    /// Whether a file was replaced since it was mapped, as a damaged one is by its repair: what is mapped stays as it was
+    /// damaged. Costs a look at each file's name.
+    pub fn has_replaced_files(&self, edge: &Path) -> bool {
+        let store = Store::at(edge);
+        self.packs.values().any(|pack| pack.is_replaced())
+            || self.documents.values().any(|file| file.is_replaced(&store))
+    }
+
     fn new_packs<'s>(
         &'s self,
         previous: Option<&'s Snapshot>,

@@ -5,6 +5,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hufu_loader::digest::Digest;
 use hufu_loader::manifest::Role;
 use hufu_loader::seal::read_pins;
 use hufu_loader::store::Store;
@@ -125,4 +126,55 @@ fn delta_that_rotted_since_it_was_fetched_lets_the_base_say_good() {
         reload.look(now + Duration::from_secs(1));
         assert_eq!((number(left), left.refusal()), (2, None));
     }
+}
+
+#[test]
+fn repaired_file_is_served_as_it_was_damaged() {
+    let folder = edge::Edge::filled();
+    let (mut reload, left) = reload(&folder);
+    let store = Store::at(folder.root());
+    let pins = read_pins(&folder.pin()).unwrap();
+    let manifest = store.read_current(&pins).unwrap().unwrap();
+    let mut objects = manifest.manifest().objects.clone();
+    objects.retain(|object| matches!(object.role, Role::Crl(_) | Role::Base(_)));
+    let paths: Vec<_> = objects
+        .iter()
+        .map(|object| store.object(object.blake3))
+        .collect();
+    let replace = |path: &std::path::Path, octets: &[u8]| {
+        fs::remove_file(path).unwrap();
+        fs::write(path, octets).unwrap();
+    };
+    let sound: Vec<_> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
+    for (path, octets) in paths.iter().zip(&sound) {
+        let mut damaged = octets.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        replace(path, &damaged);
+    }
+    // Neither base packs nor lists are hashed when they are opened.
+    let mut now = Instant::now();
+    reload.look(now);
+    reload.look(now);
+    let is_sound = || {
+        let snapshot = left.snapshot().unwrap();
+        let mut packs = snapshot.packs();
+        let list = snapshot.document("/crl/test.crl").unwrap();
+        let is_list = |octets: &[u8]| octets == list.body.as_ref();
+        let packs = packs.all(|(digest, pack)| *digest == Digest::of(pack.octets()));
+        (packs, sound.iter().any(|octets| is_list(octets)))
+    };
+    assert_eq!(is_sound(), (false, false));
+    // One after the other, as the scrub finds them.
+    for (path, octets) in paths.iter().zip(&sound) {
+        replace(path, octets);
+        let before = is_sound();
+        reload.look(now);
+        assert_eq!(is_sound(), before, "at once, all the time");
+        now += Duration::from_secs(10);
+        reload.look(now);
+        assert_ne!(is_sound(), before);
+    }
+    assert_eq!(is_sound(), (true, true));
+    // It is the same generation.
+    assert_eq!((number(&left), left.taken(), left.refusal()), (1, 1, None));
 }
