@@ -45,3 +45,37 @@ pub(crate) fn raise_file_limit(connections: usize) {
 
 /// Open files that are no connections: maps being opened, listeners, epoll, logs.
 const OTHER_FILES: u64 = 256;
+
+/// Processor time of a process in seconds, by its `/proc/…/stat` (proc(5)): user's and kernel's share.
+pub(crate) fn processor_seconds(stat: &str) -> Option<f64> {
+    // The program's name stands in parentheses and may hold any, spaces too.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(FIELDS_BEFORE_UTIME);
+    let mut ticks = || fields.next()?.parse::<u32>().ok().map(f64::from);
+    Some((ticks()? + ticks()?) / TICKS_A_SECOND)
+}
+
+/// Between the name and `utime`.
+const FIELDS_BEFORE_UTIME: usize = 11;
+/// `USER_HZ`, which every Linux that Rust is built for has at this.
+const TICKS_A_SECOND: f64 = 100.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processor_time_is_read_in_another_field_or_in_whole_seconds() {
+        let stat = "7 (a) 1 2 (b) S 1 7 7 0 -1 4194560 5 0 0 0 136 83 0 0 20 0 3 0 99 1 2";
+        assert_eq!(processor_seconds(stat), Some(2.19));
+        for stat in ["", "7 (a) S", "7 (a) S 1 7 7 0 -1 4194560 5 0 0 0 x 83"] {
+            assert_eq!(processor_seconds(stat), None, "{stat}");
+        }
+    }
+
+    #[test]
+    fn kernel_writes_another_line_than_is_read() {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert!(processor_seconds(&stat).is_some(), "{stat}");
+    }
+}

@@ -11,6 +11,7 @@ use prometheus::{
     TextEncoder,
 };
 use wire::batch::{Kind, acknowledgement_name, parse_spool_name};
+use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 use crate::adopt;
@@ -22,6 +23,7 @@ use crate::serve::PassReport;
 pub struct Metrics {
     registry: Registry,
     spool: PathBuf,
+    issuers: IntGaugeVec,
     passes: IntCounterVec,
     last_success: IntGaugeVec,
     duration: HistogramVec,
@@ -46,6 +48,7 @@ impl Metrics {
         let r = &registry;
         Ok(Self {
             spool,
+            issuers: issuers(r)?,
             passes: rounds(r)?,
             last_success: last_success(r)?,
             duration: durations(r)?,
@@ -100,6 +103,12 @@ impl Metrics {
             )?,
             registry,
         })
+    }
+
+    /// An authority of ours by the name its operators know.
+    pub fn serves(&self, issuer: IssuerId, alias: &str) {
+        let names = [&*issuer.to_string(), alias];
+        self.issuers.with_label_values(&names).set(1);
     }
 
     /// The registry's revision as the loop that watches it saw it.
@@ -218,6 +227,16 @@ fn names(folder: PathBuf) -> HashSet<String> {
     entries
         .filter_map(|entry| entry.file_name().into_string().ok())
         .collect()
+}
+
+fn issuers(registry: &Registry) -> Result<IntGaugeVec, prometheus::Error> {
+    let words = Opts::new(
+        "hufu_signer_issuer_info",
+        "Always 1; the alias of each authority of ours, whom other metrics name by a hash",
+    );
+    let names = IntGaugeVec::new(words, &["issuer", "alias"])?;
+    registry.register(Box::new(names.clone()))?;
+    Ok(names)
 }
 
 /// A registry that says which program this is, with what the process takes of the machine.
@@ -347,6 +366,18 @@ mod tests {
             !text.contains("\nhufu_signer_spool_oldest_timestamp_seconds 0\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn operator_sees_a_hash_where_an_authority_has_a_name() {
+        let metrics = Metrics::new(PathBuf::new()).unwrap();
+        metrics.serves(IssuerId([0xab; 16]), "p256");
+        let text = metrics.text().unwrap();
+        let told = format!(
+            "\nhufu_signer_issuer_info{{alias=\"p256\",issuer=\"{}\"}} 1\n",
+            "ab".repeat(16)
+        );
+        assert!(text.contains(&told), "{text}");
     }
 
     #[test]

@@ -30,6 +30,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
+use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 /// Failures of the loop.
@@ -128,6 +129,9 @@ impl<'a, S: Store> Shift<'a, S> {
         })?;
         let batch_key = office.keyring.batch_key().map_err(CaError::from)?;
         let metrics = Metrics::new(office.home.spools())?;
+        for issuer in office.issuers()? {
+            metrics.serves(IssuerId(issuer.issuer_id()), issuer.alias());
+        }
         Ok(Self {
             rounds: Rounds {
                 office,
