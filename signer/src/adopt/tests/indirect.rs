@@ -39,8 +39,8 @@ fn tbs(
     writer.finish(&CrlHeader {
         algorithm: signer.issuer.algorithm,
         issuer: &signer.issuer.name_der,
-        this_update: now() - 300,
-        next_update: now() + 86_400,
+        this_update: signer.today - 300,
+        next_update: signer.today + 86_400,
         number,
         key_identifier: &signer.issuer.key_identifier,
         base_number,
@@ -99,6 +99,7 @@ fn stage(
 #[test]
 fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
     let (authority, signer) = (Elsewhere::called("sm2"), Elsewhere::called("p256"));
+    let today = signer.today;
     let here = tempfile::tempdir().unwrap();
     let office = founded(here.path());
     let mut shift = Shift::begin(&office).unwrap();
@@ -118,7 +119,7 @@ fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
         Some(&signer),
         std::slice::from_ref(&list),
     );
-    let outcome = adopt(&mut shift, now());
+    let outcome = adopt(&mut shift, today);
     assert!(
         matches!(outcome, Outcome::Adopted { others: 3, .. }),
         "{outcome:?}"
@@ -139,7 +140,7 @@ fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
     let folder = here.path().join("staged").join(id.to_string());
     let options = Options::read(&folder).unwrap();
     let staged = Staged::read(&folder, &options).unwrap();
-    let judged = judge::judge(id, &staged, &options, now()).unwrap();
+    let judged = judge::judge(id, &staged, &options, today).unwrap();
     assert!(!judged.names_all_revoked);
 
     // With a delta: what it takes off another authority's stays ours.
@@ -150,7 +151,7 @@ fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
     ];
     let delta = signer.sign(&tbs(&signer, (6, Some(5)), INDIRECT, &changes));
     stage(here.path(), &authority, Some(&signer), &[list, delta]);
-    let outcome = adopt(&mut shift, now());
+    let outcome = adopt(&mut shift, today);
     let expected = [2, 6, 7].map(|serial| (serial, revoked(AT, KEY)));
     assert_eq!(said(&office, id, &outcome), expected);
 }
@@ -160,6 +161,7 @@ fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
 #[test]
 fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
     let (authority, signer) = (Elsewhere::called("sm2"), Elsewhere::called("p256"));
+    let today = signer.today;
     let here = tempfile::tempdir().unwrap();
     let office = founded(here.path());
     let entries = [(Some(&authority), 1, KEY)];
@@ -167,7 +169,7 @@ fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
     let judged = |named: Option<&Elsewhere>, list: Vec<u8>| {
         let mut shift = Shift::begin(&office).unwrap();
         stage(here.path(), &authority, named, &[list]);
-        refused(adopt(&mut shift, now()))
+        refused(adopt(&mut shift, today))
     };
     let unnamed = judged(None, signer.sign(&indirect));
     assert!(matches!(unnamed, Refusal::Name), "{unnamed}");
@@ -202,7 +204,7 @@ fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
         .join(id.to_string())
         .join("crl-issuer.der");
     std::fs::write(file, &authority.issuer.row.certificate).unwrap();
-    let other = refused(adopt(&mut shift, now()));
+    let other = refused(adopt(&mut shift, today));
     assert!(
         matches!(other, Refusal::Staged(StagedError::OtherList(_))),
         "{other}"

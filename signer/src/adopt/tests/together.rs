@@ -15,6 +15,8 @@ pub(super) struct Elsewhere {
     _folder: tempfile::TempDir,
     office: Office<SqliteStore>,
     pub(super) issuer: Issuer,
+    /// The moment of its test: read once, since the next look at the clock may see the next second.
+    pub(super) today: u64,
 }
 
 type Entry = (u8, u64, Option<RevocationReason>);
@@ -33,6 +35,7 @@ impl Elsewhere {
         let office = founded(folder.path());
         Self {
             issuer: office.issuer(alias).unwrap(),
+            today: now(),
             office,
             _folder: folder,
         }
@@ -48,7 +51,7 @@ impl Elsewhere {
             algorithm: self.issuer.algorithm,
             issuer: &self.issuer.name_der,
             this_update,
-            next_update: now() + 86_400 + number,
+            next_update: self.today + 86_400 + number,
             number,
             key_identifier: &self.issuer.key_identifier,
             base_number,
@@ -133,20 +136,21 @@ pub(super) fn revoked(at: u64, reason: Option<RevocationReason>) -> CertStatus {
 #[test]
 fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
     let mut shift = Shift::begin(&office).unwrap();
-    let at = now() - 5_000;
+    let at = today - 5_000;
     let full = [(1, at, KEY), (2, at, HOLD), (3, at, KEY)];
-    let full: List<'_> = (5, now() - 300, None, None, &full);
+    let full: List<'_> = (5, today - 300, None, None, &full);
     let changes = [
         (2, at + 50, REMOVED),
         (3, at - 50, HOLD),
         (4, at, KEY),
         (9, at, REMOVED),
     ];
-    let delta: List<'_> = (7, now() - 100, Some(5), None, &changes);
+    let delta: List<'_> = (7, today - 100, Some(5), None, &changes);
     let id = there.stage(here.path(), &[full, delta], false);
-    let outcome = adopt(&mut shift, now());
+    let outcome = adopt(&mut shift, today);
     let expected = [
         (1, revoked(at, KEY)),
         (3, revoked(at - 50, HOLD)),
@@ -156,9 +160,9 @@ fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
     let number = outcome.written().unwrap().number;
     let (header, _) = read_batch(&office.home.batch(&id.0, number));
     // True on the delta's day, until the first of both ends.
-    let since = now() - 100..=now();
+    let since = today - 100..=today;
     assert!(since.contains(&header.windows[0].this_update));
-    assert!(header.windows[0].next_update <= now() + 86_405);
+    assert!(header.windows[0].next_update <= today + 86_405);
     let names: Vec<_> = header
         .documents
         .iter()
@@ -166,12 +170,12 @@ fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
         .map(|document| document.name.clone())
         .collect();
     assert_eq!(names, [format!("{id}.crl"), format!("{id}.delta.crl")]);
-    assert!(matches!(adopt(&mut shift, now()), Outcome::Unchanged(_)));
+    assert!(matches!(adopt(&mut shift, today), Outcome::Unchanged(_)));
 
     // The complete list alone would take back what the delta said.
     there.stage(here.path(), &[full], false);
     assert!(matches!(
-        refused(adopt(&mut shift, now())),
+        refused(adopt(&mut shift, today)),
         Refusal::Staged(_)
     ));
     let mut alone = |list: List<'_>| {
@@ -181,11 +185,11 @@ fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
             &there.list(list),
             None,
         );
-        adopt(&mut shift, now())
+        adopt(&mut shift, today)
     };
     assert!(matches!(refused(alone(full)), Refusal::Backwards { .. }));
     assert!(matches!(refused(alone(delta)), Refusal::Delta));
-    let newer: List<'_> = (8, now() - 50, None, None, &[]);
+    let newer: List<'_> = (8, today - 50, None, None, &[]);
     assert!(matches!(alone(newer), Outcome::Adopted { .. }));
 }
 
@@ -193,19 +197,20 @@ fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
 #[test]
 fn a_delta_is_put_on_a_list_it_does_not_change() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
-    let full: List<'_> = (5, now() - 300, None, None, &[]);
+    let full: List<'_> = (5, today - 300, None, None, &[]);
     let point = Some("http://x/1.crl");
     for (number, base, point, why) in [
         (7, 6, None, "it changes a later list"),
         (4, 3, None, "it is older than the list"),
         (7, 5, point, "beside a partition"),
     ] {
-        let delta: List<'_> = (number, now() - 100, Some(base), point, &[]);
+        let delta: List<'_> = (number, today - 100, Some(base), point, &[]);
         // Begun anew: a refused list is not looked at again at once.
         let mut shift = Shift::begin(&office).unwrap();
         there.stage(here.path(), &[full, delta], false);
-        let refusal = refused(adopt(&mut shift, now()));
+        let refusal = refused(adopt(&mut shift, today));
         assert!(refusal.to_string().contains(why), "{refusal}");
     }
 }
@@ -215,10 +220,11 @@ fn a_delta_is_put_on_a_list_it_does_not_change() {
 #[test]
 fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
-    let at = now() - 5_000;
+    let at = today - 5_000;
     let entries = [(1, at, KEY), (2, at, HOLD)];
-    let full: List<'_> = (5, now() - 300, None, None, &entries);
+    let full: List<'_> = (5, today - 300, None, None, &entries);
     let judged = |number, this_update, changes: &[Entry]| {
         let mut shift = Shift::begin(&office).unwrap();
         there.stage(
@@ -226,16 +232,16 @@ fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
             &[full, (number, this_update, Some(3), None, changes)],
             false,
         );
-        adopt(&mut shift, now())
+        adopt(&mut shift, today)
     };
     for wrong in [(2, at, REMOVED), (3, at, KEY), (1, at + 1, KEY)] {
-        let refusal = refused(judged(5, now() - 300, &[wrong]));
+        let refusal = refused(judged(5, today - 300, &[wrong]));
         assert!(matches!(refusal, Refusal::OneNumber(_)), "{refusal}");
     }
-    let earlier = refused(judged(6, now() - 400, &[(3, at, KEY)]));
+    let earlier = refused(judged(6, today - 400, &[(3, at, KEY)]));
     assert!(earlier.to_string().contains("dated before"), "{earlier}");
     let echo = [(1, at, KEY), (9, at, REMOVED)];
-    let outcome = judged(5, now() - 300, &echo);
+    let outcome = judged(5, today - 300, &echo);
     assert_eq!(outcome.written().map(|written| written.records), Some(2));
 }
 
@@ -243,45 +249,46 @@ fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
 #[test]
 fn partitions_are_taken_for_the_whole_or_contradict_each_other() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
     let mut shift = Shift::begin(&office).unwrap();
-    let at = now() - 5_000;
+    let at = today - 5_000;
     let (one, two) = ([(1, at, KEY)], [(2, at, KEY)]);
-    let one: List<'_> = (3, now() - 300, None, Some("http://x/1.crl"), &one);
-    let two: List<'_> = (1, now() - 200, None, Some("http://x/2.crl"), &two);
+    let one: List<'_> = (3, today - 300, None, Some("http://x/1.crl"), &one);
+    let two: List<'_> = (1, today - 200, None, Some("http://x/2.crl"), &two);
     let judged = |complete| {
         let id = there.stage(here.path(), &[one, two], complete);
         let folder = here.path().join("staged").join(id.to_string());
         let options = Options::read(&folder).unwrap();
         let staged = Staged::read(&folder, &options).unwrap();
-        let judged = judge::judge(id, &staged, &options, now());
+        let judged = judge::judge(id, &staged, &options, today);
         (id, judged.unwrap())
     };
     let (_, told) = judged(false);
     assert!(!told.names_all_revoked, "some may be missing");
-    assert_eq!((told.this_update, told.newest), (now() - 300, now() - 200));
+    assert_eq!((told.this_update, told.newest), (today - 300, today - 200));
     let (id, told) = judged(true);
     assert!(told.names_all_revoked);
-    assert_eq!(told.next_update, Some(now() + 86_401));
-    let outcome = adopt(&mut shift, now());
+    assert_eq!(told.next_update, Some(today + 86_401));
+    let outcome = adopt(&mut shift, today);
     let both = [(1, revoked(at, KEY)), (2, revoked(at, KEY))];
     assert_eq!(said(&office, id, &outcome), both);
     // The word that they are all is taken back: that is news.
     there.stage(here.path(), &[one, two], false);
-    assert!(matches!(adopt(&mut shift, now()), Outcome::Adopted { .. }));
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
     // One of them anew, with its delta.
     let change = [(1, at, REMOVED), (5, at, KEY)];
-    let change: List<'_> = (4, now() - 90, Some(3), Some("http://x/1.crl"), &change);
+    let change: List<'_> = (4, today - 90, Some(3), Some("http://x/1.crl"), &change);
     there.stage(here.path(), &[one, two, change], true);
-    let outcome = adopt(&mut shift, now());
+    let outcome = adopt(&mut shift, today);
     let expected = [(2, revoked(at, KEY)), (5, revoked(at, KEY))];
     assert_eq!(said(&office, id, &outcome), expected);
 
     let twisted = [(1, at + 1, KEY)];
-    let twisted: List<'_> = (2, now() - 80, None, Some("http://x/2.crl"), &twisted);
+    let twisted: List<'_> = (2, today - 80, None, Some("http://x/2.crl"), &twisted);
     there.stage(here.path(), &[one, twisted], true);
     assert!(matches!(
-        refused(adopt(&mut shift, now())),
+        refused(adopt(&mut shift, today)),
         Refusal::Partitions(_)
     ));
 }
@@ -292,26 +299,27 @@ fn one_of_several_partitions_goes_back_behind_the_newest() {
     const ONE: Option<&str> = Some("http://x/1.crl");
     const TWO: Option<&str> = Some("http://x/2.crl");
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
-    let at = now() - 5_000;
+    let at = today - 5_000;
     let entry = [(1, at, KEY)];
     let mut shift = Shift::begin(&office).unwrap();
     let mut come = |lists: &[List<'_>]| {
         there.stage(here.path(), lists, false);
-        adopt(&mut shift, now())
+        adopt(&mut shift, today)
     };
-    let one: List<'_> = (3, now() - 300, None, ONE, &entry);
-    let two: List<'_> = (1, now() - 200, None, TWO, &[]);
+    let one: List<'_> = (3, today - 300, None, ONE, &entry);
+    let two: List<'_> = (1, today - 200, None, TWO, &[]);
     assert!(matches!(come(&[one, two]), Outcome::Adopted { .. }));
-    let newer: List<'_> = (2, now() - 100, None, TWO, &[]);
+    let newer: List<'_> = (2, today - 100, None, TWO, &[]);
     // By number, by date, by both.
-    for (number, this_update) in [(2, now() - 300), (4, now() - 400), (2, now() - 400)] {
+    for (number, this_update) in [(2, today - 300), (4, today - 400), (2, today - 400)] {
         let older: List<'_> = (number, this_update, None, ONE, &[]);
         let refusal = refused(come(&[older, newer]));
         assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
     }
     // Its delta brought it further than its complete list goes.
-    let change: List<'_> = (5, now() - 150, Some(3), ONE, &[]);
+    let change: List<'_> = (5, today - 150, Some(3), ONE, &[]);
     assert!(matches!(
         come(&[one, newer, change]),
         Outcome::Adopted { .. }
@@ -319,8 +327,8 @@ fn one_of_several_partitions_goes_back_behind_the_newest() {
     let refusal = refused(come(&[one, newer]));
     assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
     // The newest one is retired; one comes that is older than any.
-    let third: List<'_> = (1, now() - 900, None, Some("http://x/3.crl"), &[]);
-    let further: List<'_> = (6, now() - 150, None, ONE, &entry);
+    let third: List<'_> = (1, today - 900, None, Some("http://x/3.crl"), &[]);
+    let further: List<'_> = (6, today - 150, None, ONE, &entry);
     assert!(matches!(come(&[further, third]), Outcome::Adopted { .. }));
     // And comes back as it was once.
     let refusal = refused(come(&[further, third, two]));
@@ -334,14 +342,15 @@ fn one_of_several_partitions_goes_back_behind_the_newest() {
 #[test]
 fn a_partition_is_called_otherwise_as_soon_as_another_stands_beside_it() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
+    let today = there.today;
     let office = founded(here.path());
     let mut shift = Shift::begin(&office).unwrap();
-    let one: List<'_> = (3, now() - 300, None, Some("http://x/1.crl"), &[]);
-    let two: List<'_> = (3, now() - 300, None, Some("http://x/2.crl"), &[]);
+    let one: List<'_> = (3, today - 300, None, Some("http://x/1.crl"), &[]);
+    let two: List<'_> = (3, today - 300, None, Some("http://x/2.crl"), &[]);
     let mut names = |lists: &[List<'_>]| {
         // One list that nobody says a word about is known by its own hash.
         let id = there.stage(here.path(), lists, lists.len() == 1);
-        let number = adopt(&mut shift, now()).written().expect("a batch").number;
+        let number = adopt(&mut shift, today).written().expect("a batch").number;
         let (header, _) = read_batch(&office.home.batch(&id.0, number));
         let lists = header.documents.into_iter();
         let lists = lists.filter(|document| document.kind == DocumentKind::Crl);
