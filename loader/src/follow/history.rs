@@ -1,38 +1,60 @@
 //! What a follower makes of a store's history, and of its own files once they rot.
 
 use std::fs;
+use std::path::Path;
 
 use super::collect::{KEEP_FOR, KEEP_GENERATIONS};
 use super::tests::{Rig, flip};
 use super::{Chain, Followed, Follower, MOST_LINKS, Refusal};
 use crate::durable::FsDisk;
+use crate::manifest::MAX_MANIFEST_OCTETS;
 use crate::snapshot::Snapshot;
 
-#[test]
-fn a_fork_behind_a_chain_too_long_to_walk_is_taken() {
+/// An edge at generation 2, and a store begun anew that is further than anybody walks.
+fn begun_anew() -> Rig {
     let rig = Rig::new();
     rig.publish(1);
     rig.publish(2);
     rig.follow().unwrap();
     fs::remove_dir_all(rig.store().root()).unwrap();
-    let links = MOST_LINKS as u64;
-    for revision in 7..links + 20 {
+    for revision in 7..MOST_LINKS as u64 + 20 {
         rig.publish(revision);
     }
+    rig
+}
+
+#[test]
+fn a_fork_behind_a_chain_too_long_to_walk_is_taken() {
+    let rig = begun_anew();
     let forked = |refusal: &Refusal| matches!(refusal, Refusal::Forked { number: 2, .. });
     let refusal = rig.follow().unwrap_err();
     assert!(forked(&refusal), "{refusal}");
     // Nor when the way back is not there any more.
-    fs::remove_file(rig.store().manifest(links + 10)).unwrap();
+    let on_the_way = MOST_LINKS as u64 + 10;
+    fs::remove_file(rig.store().manifest(on_the_way)).unwrap();
     let refusal = rig.follow().unwrap_err();
     assert!(forked(&refusal), "{refusal}");
     assert_eq!(rig.served(), 2);
-    // Rot proves nothing of a history.
-    flip(&rig.store().manifest(2), 40);
-    let Followed::Took(taken) = rig.follow().unwrap() else {
-        panic!("not taken")
-    };
-    assert!(matches!(taken.chain, Chain::Unproven { .. }), "{taken:?}");
+}
+
+#[test]
+fn rot_under_the_edges_own_number_is_taken_for_a_fork() {
+    let damages: [fn(&Path); 3] = [
+        |path| flip(path, 40),
+        |path| fs::remove_file(path).unwrap(),
+        |path| {
+            let file = fs::File::options().write(true).open(path).unwrap();
+            file.set_len(MAX_MANIFEST_OCTETS as u64 + 1).unwrap();
+        },
+    ];
+    for damage in damages {
+        let rig = begun_anew();
+        damage(&rig.store().manifest(2));
+        let Followed::Took(taken) = rig.follow().unwrap() else {
+            panic!("not taken")
+        };
+        assert!(matches!(taken.chain, Chain::Unproven { .. }), "{taken:?}");
+    }
 }
 
 #[test]

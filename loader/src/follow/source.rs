@@ -103,10 +103,16 @@ pub(super) fn read_sealed(
     number: u64,
     pins: &[PublicKey],
 ) -> Result<Option<TrustedManifest>, StoreError> {
-    let Some(octets) = read_if_there(source, number)? else {
-        return Ok(None);
+    let octets = match read_if_there(source, number) {
+        Err(StoreError::Unreadable { source, .. })
+            if source.kind() == io::ErrorKind::FileTooLarge =>
+        {
+            None
+        }
+        Err(StoreError::TooLong { .. }) => None,
+        octets => octets?,
     };
-    let sealed = Manifest::open(octets, pins).ok();
+    let sealed = octets.and_then(|octets| Manifest::open(octets, pins).ok());
     Ok(sealed.filter(|sealed| sealed.manifest().number == number))
 }
 
