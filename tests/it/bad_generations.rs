@@ -2,66 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use hufu_tests::http;
-use hufu_tests::office::{Office, Responder, serial_octets};
-use hufu_tests::pki::{Answer, Certificate, Hash, Parameters, Status, cert_id, request};
-use hufu_tests::process::{run, wait_until};
+use hufu_tests::office::Office;
+use hufu_tests::pki::Status;
+use hufu_tests::process::wait_until;
 
-/// Two generations of one office: in the second a certificate is revoked that was good in the first.
-struct Published {
-    office: Office,
-    issuer: Certificate,
-    serial: Vec<u8>,
-    first: PathBuf,
-    second: PathBuf,
-    folder: tempfile::TempDir,
-}
-
-impl Published {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let office = Office::found(&folder.path().join("data"));
-        let serial = office.enrol("p256", "device").swap_remove(0);
-        let issuer = office.certificate("p256", "issuer");
-        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
-        office.publish();
-        copy(&office.store(), &first);
-        office.revoke("p256", &serial);
-        office.publish();
-        copy(&office.store(), &second);
-        Self {
-            office,
-            issuer,
-            serial: serial_octets(&serial),
-            first,
-            second,
-            folder,
-        }
-    }
-
-    /// An edge that follows the first generation, and a responder over it.
-    fn edge(&self, name: &str) -> (PathBuf, Responder) {
-        let edge = self.folder.path().join(name);
-        let _ = self.office.follow(&self.first, &edge).ok();
-        let responder = self.office.responder(&edge);
-        assert_eq!(self.status(&responder), Status::Good);
-        (edge, responder)
-    }
-
-    fn status(&self, responder: &Responder) -> Status {
-        let id = cert_id(Hash::Sha1, Parameters::Null, &self.issuer, &self.serial);
-        let response = http::ask(responder.ocsp, &request(&[&id], None)).unwrap();
-        Answer::read(&response.body).single().status
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    let _ = run(Command::new("cp").arg("-r").arg(from).arg(to)).ok();
-}
+use crate::two_generations::{Published, copy, overwrite};
 
 /// Files of the second generation that the first has not, below a folder of the store.
 fn new_files(published: &Published, below: &str) -> Vec<PathBuf> {
@@ -86,17 +33,11 @@ fn flip(path: &Path, at: usize) {
     overwrite(path, &octets);
 }
 
-/// Published files are read-only for good reason.
-fn overwrite(path: &Path, octets: &[u8]) {
-    let _ = fs::remove_file(path);
-    fs::write(path, octets).unwrap();
-}
-
 #[test]
 fn a_flipped_or_torn_file_of_the_store_is_refused_when_fetched() {
     let published = Published::new();
     let (edge, responder) = published.edge("edge");
-    let [tampered, trial] = ["tampered", "trial"].map(|name| published.folder.path().join(name));
+    let [tampered, trial] = ["tampered", "trial"].map(|name| published.path(name));
     // What verified is kept when another file of the generation does not, so each attempt has an edge of its own.
     let refuses = |what: &str| {
         copy(&edge, &trial);
@@ -158,7 +99,7 @@ fn refused(published: &Published, store: &Path, edge: &Path, what: &str) {
 #[test]
 fn a_lower_number_is_refused_even_after_a_restart() {
     let published = Published::new();
-    let edge = published.folder.path().join("edge");
+    let edge = published.path("edge");
     let _ = published.office.follow(&published.second, &edge).ok();
     let responder = published.office.responder(&edge);
     assert!(matches!(published.status(&responder), Status::Revoked(..)));
@@ -246,7 +187,7 @@ fn point(edge: &Path, store: &Path) {
 fn a_generation_under_another_key_is_refused() {
     let published = Published::new();
     let (edge, responder) = published.edge("edge");
-    let stranger = Office::found(&published.folder.path().join("stranger"));
+    let stranger = Office::found(&published.path("stranger"));
     let _ = stranger.enrol("p256", "device");
     for _ in 0..3 {
         // Past the number that the edge has: only the seal is wrong.

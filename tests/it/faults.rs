@@ -5,64 +5,19 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hufu_tests::http;
-use hufu_tests::office::{Office, Responder, serial_octets};
-use hufu_tests::pki::{Answer, Certificate, Hash, Parameters, Status, cert_id, request};
-use hufu_tests::process::{Raises, free_address, run, wait_until};
+use hufu_tests::office::Responder;
+use hufu_tests::pki::{Answer, Status};
+use hufu_tests::process::{Raises, free_address, wait_until};
 use serde_json::Value;
 
-/// Two generations of one office; in the second a certificate is revoked that was good in the first.
-struct Published {
-    office: Office,
-    issuer: Certificate,
-    serial: Vec<u8>,
-    first: PathBuf,
-    second: PathBuf,
-    folder: tempfile::TempDir,
-}
+use crate::two_generations::{Published, copy, overwrite};
 
 impl Published {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let office = Office::found(&folder.path().join("data"));
-        let serial = office.enrol("p256", "device").swap_remove(0);
-        let _ = office.enrol("p256", "person");
-        let issuer = office.certificate("p256", "issuer");
-        let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
-        office.publish();
-        copy(&office.store(), &first);
-        office.revoke("p256", &serial);
-        office.publish();
-        copy(&office.store(), &second);
-        Self {
-            office,
-            issuer,
-            serial: serial_octets(&serial),
-            first,
-            second,
-            folder,
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn question(&self) -> Vec<u8> {
-        let id = cert_id(Hash::Sha1, Parameters::Null, &self.issuer, &self.serial);
-        request(&[&id], None)
-    }
-
-    fn status(&self, responder: &Responder) -> Status {
-        let response = http::ask(responder.ocsp, &self.question()).unwrap();
-        Answer::read(&response.body).single().status
-    }
-
     /// A file of each kind in the second generation, by its path in the store, with the kind's name.
     fn kinds(&self) -> Vec<(String, PathBuf)> {
         let manifest = newest(&self.second.join("manifests"));
@@ -98,17 +53,6 @@ fn newest(manifests: &Path) -> PathBuf {
     let names = fs::read_dir(manifests).unwrap().flatten();
     let newest = names.map(|entry| entry.file_name()).max().unwrap();
     Path::new("manifests").join(newest)
-}
-
-fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
-    let _ = run(Command::new("cp").arg("-r").arg(from).arg(to)).ok();
-}
-
-/// Published files are read-only for good reason.
-fn overwrite(path: &Path, octets: &[u8]) {
-    let _ = fs::remove_file(path);
-    fs::write(path, octets).unwrap();
 }
 
 /// What becomes of a file.

@@ -1,7 +1,7 @@
 //! Another authority's CRL, served as OCSP while the appliance runs; a CRL that is wrong is refused whole.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use hufu_tests::crl::Crl;
@@ -9,44 +9,18 @@ use hufu_tests::demo::Demo;
 use hufu_tests::http;
 use hufu_tests::judge::openssl;
 use hufu_tests::office::Office;
-use hufu_tests::pki::{Answer, Certificate, Hash, Parameters, Status, cert_id, request};
+use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
 use hufu_tests::process::{Ran, command, run, wait_until};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, IsCa, Issuer,
-    KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    CertificateRevocationListParams, KeyIdMethod, RevocationReason, RevokedCertParams,
+    SerialNumber, date_time_ymd,
 };
 
-/// A small authority that signs whatever list a test wants.
-struct Foreign {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
-    certificate: Certificate,
-}
+use crate::small_authority::Authority as Foreign;
 
 type Entry = (u64, i32, Option<RevocationReason>);
 
 impl Foreign {
-    fn new(name: &str) -> Self {
-        let mut parameters = CertificateParams::default();
-        parameters
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().unwrap();
-        let certificate = parameters.self_signed(&key).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("issuer.pem"), certificate.pem()).unwrap();
-        fs::write(folder.path().join("issuer.key"), key.serialize_pem()).unwrap();
-        let read = Certificate::read(certificate.der());
-        Self {
-            folder,
-            issuer: Issuer::new(parameters, key),
-            certificate: read,
-        }
-    }
-
     /// A list of these (serial, year of revocation, reason), dated the first day of a year and good for a hundred.
     fn list(&self, year: i32, number: u64, entries: &[Entry]) -> Vec<u8> {
         let revoked = entries
@@ -66,10 +40,6 @@ impl Foreign {
             key_identifier_method: KeyIdMethod::Sha256,
         };
         parameters.signed_by(&self.issuer).unwrap().der().to_vec()
-    }
-
-    fn issuer_file(&self) -> PathBuf {
-        self.folder.path().join("issuer.pem")
     }
 
     /// Hands these octets to `hufu-loader import`.

@@ -326,7 +326,7 @@ fn another_authoritys_good_certificate_has_no_answer_or_a_partial_list_calls_it_
             cert_id(
                 Hash::Sha1,
                 Parameters::Null,
-                &authority.certificate,
+                authority.certificate(),
                 &[serial],
             )
         };

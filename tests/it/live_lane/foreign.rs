@@ -5,40 +5,31 @@ use std::fs;
 use hufu_tests::office::Office;
 use hufu_tests::pki::Certificate;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
-    CrlIssuingDistributionPoint, CrlScope, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SerialNumber, date_time_ymd,
+    CertificateRevocationListParams, CrlDistributionPoint, CrlIssuingDistributionPoint, CrlScope,
+    KeyIdMethod, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 
+use crate::small_authority;
+
 pub(super) struct Authority {
-    folder: tempfile::TempDir,
-    issuer: Issuer<'static, KeyPair>,
+    own: small_authority::Authority,
     restricted: bool,
-    pub(super) certificate: Certificate,
     /// 1 January 2124.
     pub(super) next_update: u64,
 }
 
 impl Authority {
     pub(super) fn new(restricted: bool) -> Self {
-        let mut parameters = CertificateParams::default();
         let name = format!("Authority with a list, restricted: {restricted}");
-        parameters
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, name);
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let key = KeyPair::generate().unwrap();
-        let certificate = parameters.self_signed(&key).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("issuer.pem"), certificate.pem()).unwrap();
         Self {
-            folder,
-            certificate: Certificate::read(certificate.der()),
-            issuer: Issuer::new(parameters, key),
+            own: small_authority::Authority::new(&name),
             restricted,
             next_update: 4_859_740_800,
         }
+    }
+
+    pub(super) fn certificate(&self) -> &Certificate {
+        &self.own.certificate
     }
 
     /// Stages a list that revokes this serial.
@@ -62,9 +53,9 @@ impl Authority {
             }],
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        let file = self.folder.path().join("list.crl");
-        fs::write(&file, list.signed_by(&self.issuer).unwrap().der()).unwrap();
-        let issuer = self.folder.path().join("issuer.pem");
+        let file = self.own.folder.path().join("list.crl");
+        fs::write(&file, list.signed_by(&self.own.issuer).unwrap().der()).unwrap();
+        let issuer = self.own.issuer_file();
         let (file, issuer) = (file.to_str().unwrap(), issuer.to_str().unwrap());
         let _ = office
             .loader(&["import", "--crl", file, "--issuer", issuer])
