@@ -15,7 +15,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -62,8 +62,9 @@ async fn converse(
     time: Duration,
 ) {
     let mut http = http1::Builder::new();
-    http.keep_alive(false)
-        .header_read_timeout(None)
+    http.timer(TokioTimer::new())
+        .keep_alive(false)
+        .header_read_timeout(HEAD_TIME)
         .max_buf_size(8 * 1024);
     let service = service_fn(|request| {
         let response = respond(&request);
@@ -156,6 +157,9 @@ fn text(status: StatusCode, text: String) -> Response<Body> {
 
 /// Scrapers and probes are few; more is an accident.
 const MAX_CONNECTIONS: usize = 64;
+
+/// How long a question may take to come: who connects and says nothing must not keep probes away for longer.
+const HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// How long a connection may last, from the accept to the last octet read: longer than any scraper waits.
 const CONNECTION_TIME: Duration = Duration::from_secs(30);

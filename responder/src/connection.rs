@@ -110,9 +110,10 @@ impl Connection {
         self.is_stuck.get()
     }
 
-    /// True if no request has begun to come in. (Over HTTP/2 requests are streams, and hyper knows what is under way.)
-    pub(crate) fn is_between_requests(&self) -> bool {
-        self.streams.get() || self.watch.phase() == Phase::Idle
+    /// True if the client is done with what it asked, and has not begun to ask more. Of HTTP/2 hyper knows that itself.
+    pub(crate) fn rests(&self) -> bool {
+        let is_busy = self.is_stuck.get() || self.watch.phase() == Phase::Receiving;
+        self.streams.get() || !is_busy
     }
 
     /// From here on it is HTTP/2.

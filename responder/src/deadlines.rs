@@ -176,7 +176,11 @@ impl Connections {
     /// One that may open so many has closed.
     pub(crate) fn end_http2(&self, may_open: usize) {
         let (connections, streams) = self.http2.get();
-        self.http2.set((connections - 1, streams - may_open));
+        let less = (
+            connections.saturating_sub(1),
+            streams.saturating_sub(may_open),
+        );
+        self.http2.set(less);
     }
 
     /// A second has passed: closes what waits for too long. With the limit reached, resting connections make room

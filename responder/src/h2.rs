@@ -5,8 +5,8 @@
 //! What a client can make us hold or do is bounded by the constants at the foot: streams at once, octets of header fields,
 //! octets waiting to be sent for each stream, resets that we remember. Beyond them hyper answers with a reset or with
 //! GOAWAY (`ENHANCE_YOUR_CALM`). A stream may hold what an HTTP/1 connection can, so all that the connections of a worker may
-//! open are together no more than it may have connections: the first get [`MAX_STREAMS`], and once half are given away the
-//! others get [`FEW_STREAMS`]. One in [`ONE_IN`] of a worker's connections may speak HTTP/2.
+//! open are together no more than it may have connections: each gets half of what is left, [`MAX_STREAMS`] at most, beside
+//! [`FEW_STREAMS`] for each of those that may still come. One in [`ONE_IN`] of a worker's connections may speak HTTP/2.
 
 use std::io;
 use std::rc::Rc;
@@ -83,8 +83,7 @@ impl Drop for Share {
     }
 }
 
-/// How many streams one more connection may open, if there may be one more beside those that there are: as many as leave
-/// [`FEW_STREAMS`] for each that may still come.
+/// How many streams one more connection may open, if there may be one more beside those that there are.
 fn streams_for_one_more(
     max_connections: usize,
     (connections, streams): (usize, usize),
@@ -93,8 +92,8 @@ fn streams_for_one_more(
     let may_come = may_be.checked_sub(connections + 1)?;
     let kept = may_come * FEW_STREAMS as usize;
     let left = max_connections.saturating_sub(streams + kept);
-    let left = u32::try_from(left).unwrap_or(MAX_STREAMS);
-    Some(left.clamp(FEW_STREAMS, MAX_STREAMS))
+    let half = u32::try_from(left / 2).unwrap_or(MAX_STREAMS);
+    Some(half.clamp(FEW_STREAMS, MAX_STREAMS))
 }
 
 /// True if a connection ended by the client's fault, not by its leaving.
@@ -119,7 +118,8 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Streams at once on a connection. RFC 9113 §6.5.2: no fewer than 100 is recommended.
 const MAX_STREAMS: u32 = 100;
 
-/// The same where many connections speak HTTP/2: to open more is refused, and the client asks again after the others.
+/// The same where many connections speak HTTP/2: to open more is refused, and the client asks again after the others. (A
+/// worker that may have fewer connections than this allows one of them as many streams all the same.)
 const FEW_STREAMS: u32 = 4;
 
 /// Header fields of a request, as RFC 9113 §6.5.2 counts them: a target of 6 KiB and what belongs to it.
@@ -137,8 +137,9 @@ const MAX_SEND_OCTETS: usize = 8 * 1024;
 /// Streams that a client may have opened and reset before we looked at them (the flood of CVE-2023-44487).
 const MAX_RESETS_UNSEEN: usize = 20;
 
-/// Streams that we may have had to reset for errors of the client.
-const MAX_RESETS_OF_OURS: usize = 100;
+/// Streams of a connection that we may have had to reset: for errors of the client, and those it opened before it knew how many
+/// it may. (A client may begin with a hundred, and h2 never forgets one.)
+const MAX_RESETS_OF_OURS: usize = 1024;
 
 /// One in so many connections may speak HTTP/2: each holds tens of kilobytes even when it rests.
 const ONE_IN: usize = 8;

@@ -116,9 +116,8 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
                 if announced_too_long(&parts.headers) {
                     return at_once(framing.body_too_long(worker, &self.watch));
                 }
-                let mut headers = parts.headers;
                 // None of them counts any more, and a body may be long in coming.
-                headers.clear();
+                let headers = emptied(parts.headers);
                 // RFC 9112 §7.1: a recipient MUST be able to read the chunked coding.
                 Reply::Reading(Reading {
                     upload: Upload::begin(worker, &self.watch, framing),
@@ -293,14 +292,13 @@ fn respond(
     worker: &Worker,
     keep: Keep,
     octets: Bytes,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     conditions: Conditions,
 ) -> Response<Body> {
     let telling = Telling::of(worker, keep, |tag, date| {
         conditions == Conditions::Apply && unchanged(&headers, tag, date)
     });
-    headers.clear();
-    let mut into = Map(headers);
+    let mut into = Map(emptied(headers));
     put_fields(worker, keep, telling, &mut into);
     let mut response = Response::new(match telling {
         Telling::Whole => Body::from(octets),
@@ -309,6 +307,16 @@ fn respond(
     *response.status_mut() = telling.status();
     *response.headers_mut() = into.0;
     response
+}
+
+/// The same map without its fields; a new one if it has grown large, for it may wait with its answer for a client that does
+/// not read.
+fn emptied(mut headers: HeaderMap) -> HeaderMap {
+    if headers.capacity() > MAX_FIELDS_KEPT {
+        return HeaderMap::new();
+    }
+    headers.clear();
+    headers
 }
 
 /// The fields of an answer on hyper's way.
@@ -432,4 +440,27 @@ fn announced_too_long(headers: &HeaderMap) -> bool {
 
 fn is_too_long(target: &hyper::http::uri::PathAndQuery) -> bool {
     target.as_str().len() > MAX_TARGET_OCTETS
+}
+
+/// Room for fields that is handed on from a request to its answer: that of an ordinary request.
+const MAX_FIELDS_KEPT: usize = 48;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answer_holds_the_room_of_hundreds_of_fields() {
+        let filled = |fields: u32| {
+            let name = |number| HeaderName::try_from(format!("x{number}")).unwrap();
+            let value = || HeaderValue::from_static("y");
+            let filled = (0..fields).map(|number| (name(number), value()));
+            filled.collect::<HeaderMap>()
+        };
+        let few = filled(10);
+        let room = few.capacity();
+        assert_eq!(emptied(few).capacity(), room, "made anew for nothing");
+        let many = emptied(filled(240));
+        assert!(many.is_empty() && many.capacity() < 100);
+    }
 }

@@ -173,6 +173,10 @@ impl Unopened {
             Self::Defect => Reason::Unfit,
         }
     }
+
+    fn is_defect(&self) -> bool {
+        matches!(self, Self::Defect)
+    }
 }
 
 /// The watcher of the edge folder.
@@ -195,6 +199,8 @@ struct Refused {
     text: String,
     /// What named it; none if the pointer itself cannot be read.
     pointer: Option<Pointer>,
+    /// How often the same has been refused before.
+    times: u32,
     retry_at: Instant,
 }
 
@@ -289,7 +295,7 @@ impl Reload {
             Err(error) => {
                 let error = with_causes(&error);
                 tracing::error!(error, "what was repaired cannot be opened");
-                self.repairs_at = Some(now + RETRY_DEFECT_AFTER);
+                self.repairs_at = Some(now + RETRY_DEFECT_AT_LEAST_EVERY);
             }
         }
     }
@@ -341,28 +347,34 @@ impl Reload {
         }
     }
 
-    /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place. What
-    /// this program fails over it will fail over again, and a panic is no small thing to repeat.
+    /// Counts and tells a refusal once, and tries the same again only after a while: a store may be repaired in place.
     fn refuse(&mut self, error: &Unopened, pointer: Option<Pointer>, now: Instant) {
         let text = with_causes(error);
-        if self
-            .refused
-            .as_ref()
-            .is_none_or(|refused| refused.text != text)
-        {
+        // A defect has the same words for every generation.
+        let is_same = |refused: &&Refused| {
+            refused.text == text && (!error.is_defect() || refused.pointer == pointer)
+        };
+        let before = self.refused.as_ref().filter(is_same);
+        let times = before.map_or(0, |refused| refused.times.saturating_add(1));
+        if before.is_none() {
             let reason = error.reason();
             self.edge.refused[reason as usize].fetch_add(1, Ordering::Relaxed);
             tracing::error!(reason = reason.label(), error = text, "generation refused");
             self.edge.set_refusal(Some(text.clone()));
         }
+        // What this program fails over it will mostly fail over again, and a panic is no small thing to repeat each second. But
+        // with nothing to serve there is nothing better to do.
+        let pause = if error.is_defect() && self.edge.snapshot().is_some() {
+            let doubled = RETRY_AFTER.saturating_mul(1 << times.min(MAX_DOUBLINGS));
+            doubled.min(RETRY_DEFECT_AT_LEAST_EVERY)
+        } else {
+            RETRY_AFTER
+        };
         self.refused = Some(Refused {
             text,
             pointer,
-            retry_at: now
-                + match error {
-                    Unopened::Refused(_) => RETRY_AFTER,
-                    Unopened::Defect => RETRY_DEFECT_AFTER,
-                },
+            times,
+            retry_at: now + pause,
         });
     }
 }
@@ -401,7 +413,9 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
 /// Looking at the names of some thousand files costs some milliseconds.
 const REPAIRS_EVERY: Duration = Duration::from_secs(10);
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-const RETRY_DEFECT_AFTER: Duration = Duration::from_secs(300);
+const RETRY_DEFECT_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
+/// 2 to this power seconds are more than that.
+const MAX_DOUBLINGS: u32 = 9;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::net::{RecvFlags, recv};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -55,12 +56,20 @@ impl Drop for Open {
 pub(crate) trait Forgetful {
     /// Its closing is to leave nothing in the kernel, which would keep it for minutes.
     fn forget_unsent(&self);
+
+    /// True if the client has sent octets that nobody has read: to close now would reset the connection.
+    fn has_unread(&self) -> bool;
 }
 
 impl Forgetful for TlsStream<TcpStream> {
     fn forget_unsent(&self) {
         // Without it the kernel's own limits hold.
         let _ = SockRef::from(self.get_ref().0).set_linger(Some(Duration::ZERO));
+    }
+
+    fn has_unread(&self) -> bool {
+        let looked = recv(self.get_ref().0, &mut [0; 1], RecvFlags::PEEK);
+        looked.is_ok_and(|(_, octets)| octets > 0)
     }
 }
 
@@ -140,6 +149,9 @@ impl<S: AsyncRead + AsyncWrite + Forgetful + Unpin + 'static> Future for Session
             // hyper has said goodbye when this is ready.
             if let Some(offence) = ready!(this.serve(cx)) {
                 this.open.worker.counters.count(offence);
+                this.open.watch.linger();
+            } else if this.stream.borrow().has_unread() {
+                // RFC 9112 §9.6: a server that closes does so in stages, so that no reset loses its last answer.
                 this.open.watch.linger();
             }
             if !this.open.watch.lingers() {

@@ -137,6 +137,17 @@ impl Talk {
         .await;
     }
 
+    /// Whether the client has to read before it can be sent more.
+    async fn is_stuck_for_good(&mut self) -> bool {
+        if self.conversation.connection.is_stuck() {
+            // Longer than an acknowledgement is put off.
+            std::thread::sleep(Duration::from_millis(100));
+            let looked = Cell::new(false);
+            self.turns_until(|_| looked.replace(true)).await;
+        }
+        self.conversation.connection.is_stuck()
+    }
+
     fn begin_drain(&self) {
         self.worker.connections.begin_drain();
         self.worker.connections.finish_drain();
@@ -164,12 +175,15 @@ fn client_that_reads_slowly_is_cut_off_when_the_worker_drains() {
     for request in [GET, DOCUMENT] {
         runtime().block_on(async {
             let mut talk = Talk::begin();
-            // It asks and reads nothing, until the sockets hold no more.
+            // It asks and reads nothing, until the sockets hold no more, and not for a moment only.
             let some = request.repeat(100);
-            while !talk.conversation.connection.is_stuck() {
+            let mut asked = 0;
+            while !talk.is_stuck_for_good().await {
                 talk.hear(&some).await;
+                asked += 100;
             }
             talk.client.write_all(request.as_bytes()).unwrap();
+            asked += 1;
             talk.begin_drain();
             // The worker looks at it before it reads on.
             let looked = Cell::new(false);
@@ -177,6 +191,10 @@ fn client_that_reads_slowly_is_cut_off_when_the_worker_drains() {
 
             let said = talk.end().await;
 
+            // hyper has read some of them ahead, and drops those behind the one that it is told to answer last.
+            if request == GET {
+                assert_eq!(said.matches("HTTP/1.1 ").count(), asked);
+            }
             let (_, last) = said.rsplit_once("HTTP/1.1 ").unwrap();
             assert!(last.contains("connection: close"), "{last}");
         });

@@ -1,6 +1,5 @@
 //! One look after the other at an edge folder, by a clock of the test's.
 
-use std::cell::Cell;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,28 +63,37 @@ fn what_is_refused_is_never_tried_again_or_all_the_time() {
 }
 
 #[test]
-fn generation_that_trips_over_a_defect_is_tried_each_second() {
+fn generation_that_trips_over_a_defect_is_tried_each_second_or_given_up() {
     let mut folder = edge::Edge::filled();
     let (mut reload, left) = reload(&folder);
     let now = Instant::now();
-    let tried = Cell::new(0);
-    let look_after = |reload: &mut Reload, seconds| {
-        reload.look_by(now + Duration::from_secs(seconds), |_| {
-            tried.set(tried.get() + 1);
-            panic!("a defect")
-        });
-        tried.get()
+    let times_tried = |reload: &mut Reload, seconds: std::ops::Range<u64>| {
+        let mut tried = 0;
+        for second in seconds {
+            reload.look_by(now + Duration::from_secs(second), |_| {
+                tried += 1;
+                panic!("a defect")
+            });
+        }
+        tried
     };
-    assert_eq!(look_after(&mut reload, 0), 1);
-    assert!(left.refusal().is_some());
-    for seconds in [1, 10, 299] {
-        assert_eq!(look_after(&mut reload, seconds), 1, "{seconds}");
-    }
-    assert_eq!(look_after(&mut reload, 300), 2);
-    // The next one does not wait.
+    // With nothing to serve there is nothing better to do.
+    assert_eq!(times_tried(&mut reload, 0..10), 10);
+    reload.look(now + Duration::from_secs(10));
+    assert_eq!(number(&left), 1);
     folder.publish(&edge::Generation::default());
-    reload.look(now + Duration::from_secs(301));
-    assert_eq!((number(&left), left.refusal()), (2, None));
+    // At 20, 21, 23, 27, 35, 51, 83, 147, 275, 531, and every five minutes from then on.
+    assert_eq!(times_tried(&mut reload, 20..600), 10);
+    assert_eq!(times_tried(&mut reload, 600..1200), 2);
+    assert!(left.refusal().is_some());
+    let refused = || left.refused().map(|(_, times)| times).sum::<u64>();
+    assert_eq!(refused(), 2);
+    // Another one does not wait, and is told of.
+    folder.publish(&edge::Generation::default());
+    assert_eq!(times_tried(&mut reload, 1200..1201), 1);
+    assert_eq!(refused(), 3);
+    reload.look(now + Duration::from_secs(1201));
+    assert_eq!((number(&left), left.refusal()), (3, None));
 }
 
 #[test]

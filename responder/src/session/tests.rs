@@ -49,6 +49,10 @@ fn request_that_has_come_when_the_worker_drains_is_closed_unanswered() {
 
 impl Forgetful for DuplexStream {
     fn forget_unsent(&self) {}
+
+    fn has_unread(&self) -> bool {
+        false
+    }
 }
 
 /// One turn of a session; true if it has ended.
@@ -113,6 +117,10 @@ struct Stuck(Rc<Cell<bool>>);
 impl Forgetful for Stuck {
     fn forget_unsent(&self) {
         self.0.set(true);
+    }
+
+    fn has_unread(&self) -> bool {
+        true
     }
 }
 

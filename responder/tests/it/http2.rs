@@ -404,6 +404,22 @@ fn all_connections_speak_http_2_and_each_holds_a_hundred_streams() {
 }
 
 #[test]
+fn client_that_did_not_know_how_many_streams_it_may_open_is_an_offender() {
+    let edge = Edge::filled();
+    // Few for each.
+    let responder = Running::start_with(&edge, &["--workers", "1", "--max-connections", "16"]);
+    let mut frames = Frames::open(&responder);
+    for place in 0..300 {
+        frames.ask(1 + 2 * place, "POST", "/", 0);
+    }
+    frames.send(PING, 0, 0, b"are you?");
+    let said = frames.next_of(&[PING, GOAWAY]);
+    assert_eq!(said.kind, PING, "{said:?}");
+    frames.send(DATA, END_STREAM, 1, &request(1000));
+    assert!(!frames.body().is_empty());
+}
+
+#[test]
 fn drain_cuts_off_a_stream_in_progress() {
     let edge = Edge::filled();
     let mut responder = Running::start_with(&edge, &["--drain-secs", "60"]);

@@ -1,15 +1,16 @@
 //! Starting, refusing to start, and stopping without failing anyone.
 
 use std::fs;
+use std::net::TcpStream;
 use std::process::Output;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::edge::Edge;
+use crate::edge::{Edge, Generation};
 use crate::forms::{get, post};
-use crate::process::{Running, Says, command};
+use crate::process::{Running, Says, command, wait_for};
 
 fn text(output: &Output) -> String {
     format!(
@@ -72,6 +73,33 @@ fn restart_drops_the_request_in_progress() {
     assert!(halfway.is_closed());
     assert_eq!(responder.wait().code(), Some(0));
     assert_eq!(responder.logged("drained").len(), 1);
+}
+
+#[test]
+fn restart_drops_what_is_asked_behind_a_list_that_is_being_read() {
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        crl: vec![b'l'; 20_000_000],
+        ..Generation::default()
+    });
+    let mut responder = Running::start_with(&edge, &["--drain-secs", "60"]);
+    let mut reading = responder.connect();
+    reading.send("GET /crl/test.crl HTTP/1.1\r\nHost: x\r\n\r\n");
+    reading.read_some(1_000);
+
+    responder.terminate();
+    // Then the listener is closed, and what rests is told to end.
+    wait_for("the end of the grace", || {
+        TcpStream::connect(responder.ocsp).is_err().then_some(())
+    });
+    // The responder has a turn with it whenever some of the list has been taken.
+    reading.read_some(15_000_000);
+    reading.send(get(1007));
+    assert_eq!(reading.read().body.len(), 20_000_000);
+    let last = reading.read();
+    assert_eq!(last.says(), Says::Revoked);
+    assert_eq!(last.header("connection"), "close");
+    assert!(responder.wait().success());
 }
 
 #[test]
