@@ -29,6 +29,9 @@ pub fn found(data: &Path) -> Result<(), Box<dyn Error>> {
         &admin.to_string(),
         "--live",
         &live.to_string(),
+        // Nobody reads them here, and their default ports may be another demo's.
+        "--metrics",
+        "off",
     ]);
     let mut up = Killed(up.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
     let deadline = Instant::now() + Duration::from_secs(120);

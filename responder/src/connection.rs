@@ -4,6 +4,7 @@
 //! answers are one system call, and a CRL still goes out piece by piece. hyper reads and writes through [`Link`], whose
 //! first octets are those that the lane has read and not answered.
 //! (hyper's own `pipeline_flush` gathers too, but then buffers a body of any size whole: 45 MB of CRL for each client.)
+//! What is longer goes out in vectored writes: pieces of a list straight from their map, with no copy of ours between.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -103,6 +104,32 @@ impl Connection {
             self.is_stuck.set(sent < octets.len());
         }
         Ok(sent)
+    }
+
+    /// The same of several pieces, as many of their octets as one call sends.
+    fn send_pieces(&self, cx: &mut Context<'_>, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        match pieces {
+            [] => return Ok(0),
+            [one] => return self.send(cx, one),
+            _ => {}
+        }
+        let mut socket = self.socket.borrow_mut();
+        match Pin::new(&mut *socket).poll_write_vectored(cx, pieces) {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(sent)) => {
+                if !self.streams.get() || self.watch.phase() == Phase::Idle {
+                    self.watch.wait(Phase::Idle, self.worker.connections.tick());
+                }
+                let octets: usize = pieces.iter().map(|piece| piece.len()).sum();
+                self.is_stuck.set(sent < octets);
+                Ok(sent)
+            }
+            Poll::Ready(Err(error)) => Err(error),
+            Poll::Pending => {
+                self.is_stuck.set(true);
+                Ok(0)
+            }
+        }
     }
 
     /// True while the socket takes no more: its client has to read first.
@@ -228,20 +255,37 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         octets: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(octets)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let connection = &self.0;
-        if connection.backlog.borrow().is_empty() {
+        let octets: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // What a stuck socket does not take would be copied to the backlog, and stay there.
+        let has_room = connection.backlog.borrow().is_empty() && !connection.is_stuck();
+        if has_room && octets <= MAX_COPIED_OCTETS {
             let mut cork = connection.worker.cork.borrow_mut();
-            if cork.len() + octets.len() <= MAX_CORK_OCTETS {
-                cork.extend_from_slice(octets);
-                return Poll::Ready(Ok(octets.len()));
+            if cork.len() + octets <= MAX_CORK_OCTETS {
+                for piece in pieces {
+                    cork.extend_from_slice(piece);
+                }
+                return Poll::Ready(Ok(octets));
             }
         }
-        // Too much to gather: straight from hyper's buffer, after what came before.
+        // Too much to gather: straight from where it lies, after what came before.
         ready!(connection.push_out(cx))?;
-        match connection.send(cx, octets)? {
+        match connection.send_pieces(cx, pieces)? {
             0 => Poll::Pending,
             sent => Poll::Ready(Ok(sent)),
         }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     /// The end of the turn flushes.
@@ -257,6 +301,9 @@ impl AsyncWrite for Link {
 
 /// A request line of this length is refused unread: just below hyper's smallest buffer, 8 KiB.
 const MAX_LINE_OCTETS: usize = 8_000;
+
+/// A longer write of hyper's is a piece of a list: to copy it costs more than a call.
+const MAX_COPIED_OCTETS: usize = 4 * 1024;
 
 /// Octets of hyper's gathered in a turn before they are sent.
 const MAX_CORK_OCTETS: usize = 16 * 1024;

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::counting::{alone, held_by_others};
-use crate::edge::Edge;
+use crate::edge::{Edge, Generation};
 use crate::served::{Served, exchange, get, length_of_answer, path};
 
 #[test]
@@ -87,6 +87,29 @@ fn resting_connection_takes_a_buffer() {
     for (way, most, octets) in told {
         assert!((1.0..most).contains(&octets), "{way}: {octets}");
     }
+}
+
+#[test]
+fn list_is_copied_for_each_client_that_reads_it() {
+    let _alone = alone();
+    let mut edge = Edge::new();
+    edge.publish(&Generation {
+        crl: vec![b'l'; 20_000_000],
+        ..Generation::default()
+    });
+    let served = Served::start(&edge, 1_000);
+    let octets = each(60, || {
+        let mut stream = TcpStream::connect(served.ocsp).expect("it listens");
+        stream
+            .write_all(b"GET /crl/test.crl HTTP/1.1\r\nHost: x\r\n\r\n")
+            .expect("it reads");
+        // Some of it: the rest is more than the sockets hold.
+        stream.read_exact(&mut [0; 1_000]).expect("it answers");
+        stream
+    });
+    println!("{octets:.0} octets of memory for a connection that reads a list");
+    // What rests after hyper has had it, and no piece of the list.
+    assert!((1.0..24_576.0).contains(&octets), "{octets}");
 }
 
 /// Octets the responder holds for each of `connections` that `open` leaves open.
