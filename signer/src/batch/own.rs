@@ -8,7 +8,7 @@ use crate::ca::ocsp_signer::Responder;
 use crate::ca::{CaError, Issuer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
-use crate::registry::{BatchKind, BatchRecord, By, Rest, Revision, Store};
+use crate::registry::{BatchKind, BatchRecord, By, Revision, Store};
 use crate::settings::Terms;
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
@@ -107,12 +107,15 @@ pub fn documents<S: Store>(
     let Some(news) = papers.news(&sent.text) else {
         return Ok(written);
     };
-    while clerk.is_ahead(papers)? {
-        let piece = changes(office, issuer, spooler)?;
-        if piece.written.is_none() && piece.rest == Rest::Nothing || (spooler.stop)() {
-            return Ok(written);
+    for _ in 0..PIECES_BEFORE_PAPERS {
+        if !clerk.is_ahead(papers)? || (spooler.stop)() {
+            break;
         }
-        written.extend(piece.written);
+        written.extend(changes(office, issuer, spooler)?.written);
+    }
+    if clerk.is_ahead(papers)? {
+        // More than that, or what was refused is said again: others' papers do not wait for it, and these come next time.
+        return Ok(written);
     }
     let number = clerk.number()?;
     // As for changes: the files before, which these only add to, may have been voided meanwhile.
@@ -179,14 +182,12 @@ impl<S: Store> Clerk<'_, S> {
     /// What changes begin behind; none before there is anything to add them to.
     pub(super) fn known(&self) -> Result<Option<Known>, BatchError> {
         let (registry, id) = (&self.office.registry, self.issuer.issuer_id());
-        let refused = self.spooler.refused;
-        let last_full = registry.wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
-        let full = last_full.clone().filter(|record| !refused.voids(record));
+        // Void ones too: what they said may be said nowhere else yet, and where it began is behind them in any case.
+        let full = registry.wait(|store| store.latest_batch(&id, BatchKind::Full, 0))?;
+        let shards = registry.wait(|store| store.latest_shards(&id))?;
         let delta = latest(self.office, self.issuer, BatchKind::Delta, &self.spooler)?;
-        let mut shards = registry.wait(|store| store.latest_shards(&id))?;
-        shards.retain(|record| !refused.voids(record));
         let held = plan::held(full, shards);
-        let covered = plan::covered(&held, delta.as_ref(), last_full.as_ref());
+        let covered = plan::covered(&held, delta.as_ref());
         let newest = delta.map(|delta| delta.number);
         Ok(covered.map(|covered| self.spooler.pieces.known(&id, newest, covered)))
     }
@@ -209,9 +210,13 @@ impl<S: Store> Clerk<'_, S> {
             return Ok(false);
         };
         let (authority, turned) = (self.issuer.id(), known.turned());
+        if turned >= papers.revision() {
+            return Ok(false);
+        }
+        // Also one that came after the list: it may have taken the place, in the registry, of what the list says.
         let registry = &self.office.registry;
         let next = registry.wait(|store| store.next_turn(authority, turned))?;
-        Ok(next.is_some_and(|next| next <= papers.revision()))
+        Ok(next.is_some())
     }
 
     pub(super) fn put(
@@ -312,6 +317,10 @@ impl<S: Store> Clerk<'_, S> {
             .join(format!("documents-{}", self.issuer.alias()))
     }
 }
+
+/// Pieces of changes that are signed before an authority's papers, at most: with a thousand revocations in each, more than come
+/// between two rounds.
+const PIECES_BEFORE_PAPERS: usize = 4;
 
 /// The registry's word for a kind of batch.
 pub(crate) fn batch_kind(kind: Kind) -> BatchKind {

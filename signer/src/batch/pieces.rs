@@ -5,9 +5,10 @@
 //! is more repeats the one before it there. How far the pieces have come is known to this process only: one that is killed
 //! begins again behind what the registry remembers, and says some things twice.
 //!
-//! A piece is stamped with the revision up to which everything that turned is told. So the loader never goes back, a newer
-//! base pack hides nothing that it does not say itself, and a list finds in the packs what it revokes: papers of an
-//! authority go out behind what stands on them.
+//! A piece bears the registry's revision at which it was read, not that up to which all is told: what it says is true
+//! then. So no piece is below one that the loader holds, though it may begin far behind it, after a refusal or a restart; and
+//! a newer base pack hides nothing that it does not say itself. Papers of an authority go out behind what stands on them, so
+//! that a list finds in the packs what it revokes.
 
 use super::own::{Clerk, Piece, Written};
 use super::{BatchError, Row, Spooler, plan};
@@ -15,16 +16,16 @@ use crate::ca::Issuer;
 use crate::office::Office;
 use crate::registry::{Changes, IssuerId, Rest, Revision, StatusRow, Store, Told};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use wire::batch::Kind;
 
 /// How far the pieces of each issuer have come; shared by the signer's threads.
 #[derive(Debug, Default)]
 pub struct Pieces {
     known: Mutex<BTreeMap<IssuerId, Known>>,
-    /// Held by whoever makes one: two made at once would begin at the same place, and the later one would not know of the
-    /// earlier.
-    making: Mutex<()>,
+    /// Held by whoever makes one of an issuer: two made at once would begin at the same place, and the later one would not
+    /// know of the earlier.
+    making: Mutex<BTreeMap<IssuerId, Arc<Mutex<()>>>>,
 }
 
 /// What the next piece of an issuer begins behind.
@@ -59,10 +60,10 @@ impl Pieces {
         })
     }
 
-    /// One piece at a time.
-    fn making(&self) -> MutexGuard<'_, ()> {
-        // Nothing is behind it that a panic could have left half done.
-        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One piece of an issuer at a time.
+    fn making(&self, issuer: IssuerId) -> Arc<Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(making.entry(issuer).or_default())
     }
 
     /// Remembers how far they have come.
@@ -91,7 +92,9 @@ pub fn changes<S: Store>(
     issuer: &Issuer,
     spooler: Spooler<'_>,
 ) -> Result<Piecework, BatchError> {
-    let _alone = spooler.pieces.making();
+    let making = spooler.pieces.making(issuer.issuer_id());
+    // Nothing is behind it that a panic could have left half done.
+    let _alone = making.lock().unwrap_or_else(PoisonError::into_inner);
     let clerk = Clerk {
         office,
         issuer,
@@ -138,7 +141,7 @@ pub fn changes<S: Store>(
         number,
         shard: 0,
         shards: issuer.row.shards,
-        revision: told.turned,
+        revision: piece.revision,
         covers: covered,
     };
     let responder = clerk.responder()?;

@@ -8,24 +8,16 @@ use wire::batch::Window;
 use wire::time::UnixSeconds;
 
 /// The revision up to which all changes have left, if there is anything to add changes to. `delta` is the newest batch of
-/// changes that was not refused, `base` the batches that hold everything of their shard, `last_full` the newest full one,
-/// refused or not.
+/// changes that was not refused, `base` the batches that hold everything of their shard, refused or not.
 ///
 /// Each batch of changes begins where the one before it ended, whatever base batches said meanwhile: one of those may be
 /// refused after all, and what only it said would be said nowhere. Before there is any base there is nothing to add to;
 /// while a refused one is signed anew, changes go out all the same.
 #[must_use]
-pub fn covered(
-    base: &[Option<BatchRecord>],
-    delta: Option<&BatchRecord>,
-    last_full: Option<&BatchRecord>,
-) -> Option<Revision> {
-    // A shard that is not there yet will hold all that changed before it came.
+pub fn covered(base: &[Option<BatchRecord>], delta: Option<&BatchRecord>) -> Option<Revision> {
+    // A shard that was never there will hold all that changed before it came.
     let oldest = || base.iter().flatten().map(|record| record.revision).min();
-    delta
-        .map(|delta| delta.revision)
-        .or_else(oldest)
-        .or_else(|| last_full.map(|full| full.revision))
+    delta.map(|delta| delta.revision).or_else(oldest)
 }
 
 /// What the loader holds of an issuer, whatever it was signed for: of each shard its newest batch.
@@ -150,33 +142,31 @@ mod tests {
     fn a_change_is_neither_missed_nor_signed_twice() {
         let base = [Some(record(BatchKind::Full, 7, 43_200))];
         let delta = record(BatchKind::Delta, 9, 43_200);
-        assert_eq!(covered(&base, None, None), Some(7));
-        assert_eq!(covered(&base, Some(&delta), None), Some(9));
+        assert_eq!(covered(&base, None), Some(7));
+        assert_eq!(covered(&base, Some(&delta)), Some(9));
         let half = [None, Some(record(BatchKind::Shard, 7, 43_200))];
         assert_eq!(
-            covered(&half, None, None),
+            covered(&half, None),
             Some(7),
             "a shard is there to be added to"
         );
-        assert_eq!(covered(&[None, None], None, None), None);
+        assert_eq!(covered(&[None, None], None), None);
     }
 
     #[test]
     fn a_revocation_waits_for_a_base_that_was_refused_or_is_lost_with_it() {
         let delta = record(BatchKind::Delta, 9, 43_200);
-        assert_eq!(covered(&[None, None], Some(&delta), None), Some(9));
+        assert_eq!(covered(&[None, None], Some(&delta)), Some(9));
         // What the base says from 9 to 12 may be refused with it.
         let base = [Some(record(BatchKind::Full, 12, 43_200))];
-        assert_eq!(covered(&base, Some(&delta), None), Some(9));
-        let refused = record(BatchKind::Full, 7, 43_200);
-        assert_eq!(covered(&[None], None, Some(&refused)), Some(7));
+        assert_eq!(covered(&base, Some(&delta)), Some(9));
     }
 
     #[test]
     fn a_revocation_is_missed_because_one_shard_is_newer() {
         let shard = |shard, revision| Some(covering(BatchKind::Shard, 1, shard, revision));
         let both = [shard(0, 9), shard(1, 5)];
-        assert_eq!(covered(&both, None, None), Some(5));
+        assert_eq!(covered(&both, None), Some(5));
     }
 
     #[test]
@@ -200,7 +190,7 @@ mod tests {
         assert_eq!(base_of(vec![poorer.clone()], 2, 3), [Some(5), None]);
         // Whatever it was signed for, it is what changes are added to.
         let held = held(Some(full.clone()), vec![poorer]);
-        assert_eq!(covered(&held, None, None), Some(7));
+        assert_eq!(covered(&held, None), Some(7));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 
 mod aside;
 
+use crate::ca::CaError;
 use crate::durable::{self, Existing, Secrecy};
 use crate::registry::{Answer, BatchKind, BatchRecord, IssuerId};
 use crate::text::hex;
@@ -117,7 +118,7 @@ impl Refused {
     /// Looks at an issuer's `refused` folder. What must outlive this process is noted in `notes`.
     ///
     /// # Errors
-    /// The registry's; what was not judged then is judged at the next look.
+    /// [`CaError::Registry`], [`CaError::File`]; what was not judged then is judged at the next look.
     pub fn look(
         &self,
         issuer: IssuerId,
@@ -125,11 +126,11 @@ impl Refused {
         notes: &Path,
         numbers: &Numbers<'_>,
         now: UnixSeconds,
-    ) -> Answer<()> {
+    ) -> Result<(), CaError> {
         // Held while the registry is asked, so that nobody takes for good what is being voided.
         let mut known = self.lock();
         known.recall(issuer, notes, numbers)?;
-        for (part, refused) in known.aside.read(folder) {
+        for (part, refused) in known.aside.read(folder)? {
             let Some(void) = known.judge((issuer, part), &refused, numbers, now)? else {
                 continue;
             };
@@ -162,13 +163,24 @@ fn remember(note: &Path, void: u64) {
 
 impl Known {
     /// What an earlier process found void, whatever still lies in the folder.
-    fn recall(&mut self, issuer: IssuerId, notes: &Path, numbers: &Numbers<'_>) -> Answer<()> {
+    fn recall(
+        &mut self,
+        issuer: IssuerId,
+        notes: &Path,
+        numbers: &Numbers<'_>,
+    ) -> Result<(), CaError> {
         if self.recalled.contains(&issuer) {
             return Ok(());
         }
         for (part, word) in NOTED {
-            let text = std::fs::read_to_string(note(notes, &issuer, word)).ok();
-            let Some(noted) = text.and_then(|text| text.trim().parse().ok()) else {
+            let path = note(notes, &issuer, word);
+            let text = match std::fs::read_to_string(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(CaError::File { path, source });
+                }
+                other => other.unwrap_or_default(),
+            };
+            let Ok(noted) = text.trim().parse() else {
                 continue;
             };
             // An older copy of the registry may have been put back: what it numbers anew would be void for ever.
@@ -197,7 +209,12 @@ impl Known {
         let stands_alone = part.1.stands_alone();
         let newest = (numbers.newest)(part.1)?;
         let lost = newest.filter(|newest| *newest <= last || !stands_alone);
-        if lost.is_some_and(|newest| refused.contains(&newest))
+        // What makes up for changes comes in pieces: the newest of them was hardly ever judged yet.
+        let again = match stands_alone {
+            true => lost.is_some_and(|newest| refused.contains(&newest)),
+            false => before.is_some(),
+        };
+        if again
             && let Some(at) = self.answered.get(&part)
             && (*at..at.saturating_add(part.1.pause_secs())).contains(&now)
         {
@@ -208,7 +225,7 @@ impl Known {
             // Whatever is being made just now bears a lower number, or is made knowing.
             false => (numbers.next)()?.max(last),
         };
-        if lost.is_some() {
+        if lost.is_some() || !stands_alone {
             self.answered.insert(part, now);
         }
         self.void.insert(part, void);

@@ -25,7 +25,9 @@ pub struct Place {
 /// A piece of what changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changes {
-    /// The statuses at the revision to which all that turned is told now: `told.turned`.
+    /// The registry's revision when they were read: each status is true at it, though others may not be told yet.
+    pub revision: Revision,
+    /// The statuses.
     pub rows: Vec<StatusRow>,
     /// How far is told once these are.
     pub told: Told,

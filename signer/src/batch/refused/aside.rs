@@ -5,6 +5,7 @@
 //! left who took the batch away, or put it back into the spool.
 
 use super::Part;
+use crate::ca::CaError;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -43,13 +44,11 @@ enum Said {
 
 impl Aside {
     /// The refused numbers by part; those not seen before are told.
-    pub(super) fn read(&mut self, folder: &Path) -> BTreeMap<Part, BTreeSet<u64>> {
-        let mut found: BTreeSet<u64> = BTreeSet::new();
-        // No such folder: nothing was ever refused.
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            found.extend(name.to_str().and_then(number_of));
-        }
+    pub(super) fn read(&mut self, folder: &Path) -> Result<BTreeMap<Part, BTreeSet<u64>>, CaError> {
+        let found = numbers(folder).map_err(|source| CaError::File {
+            path: folder.to_owned(),
+            source,
+        })?;
         let mut parts: BTreeMap<Part, BTreeSet<u64>> = BTreeMap::new();
         for number in found {
             let path = folder.join(spool_name(number));
@@ -65,7 +64,7 @@ impl Aside {
             }
             seen.tell(folder, number);
         }
-        parts
+        Ok(parts)
     }
 }
 
@@ -104,6 +103,20 @@ impl Seen {
         let reason = reason.trim();
         tracing::error!(file = %file.display(), reason, "the loader refused a batch");
     }
+}
+
+/// The numbers of all that lies there.
+fn numbers(folder: &Path) -> io::Result<BTreeSet<u64>> {
+    let mut found = BTreeSet::new();
+    let entries = match std::fs::read_dir(folder) {
+        // Nothing was ever refused.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        other => other?,
+    };
+    for entry in entries {
+        found.extend(entry?.file_name().to_str().and_then(number_of));
+    }
+    Ok(found)
 }
 
 /// The number in a name: of a batch, or of a reason.

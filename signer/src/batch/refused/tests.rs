@@ -170,11 +170,15 @@ fn a_refused_change_counts_as_said_because_a_later_one_was_taken() {
         place.refuse(again, kind);
         place.look(&refused, again, 110);
         assert!(!refused.voids(&of_kind(stored, again)));
-        // Another came meanwhile, that begins where the refused one ended.
-        place.look(&refused, again + 1, 120);
+        // Others come meanwhile, that begin where the refused one ended: they count until the pause is over.
+        for at in 120..100 + SHORT_PAUSE_SECS {
+            place.look(&refused, again + 1, at);
+            assert!(!refused.voids(&of_kind(stored, again + 1)), "in a circle");
+        }
+        place.look(&refused, again + 1, 100 + SHORT_PAUSE_SECS);
         assert!(refused.voids(&of_kind(stored, again + 1)));
         let settled = place.taken.get();
-        place.look(&refused, settled + 1, 130);
+        place.look(&refused, settled + 1, 200);
         assert!(!refused.voids(&of_kind(stored, settled + 1)));
     }
 }
@@ -340,6 +344,28 @@ fn a_refusal_is_forgotten_because_the_registry_failed() {
     };
     let looked = refused.look(ISSUER, &place.aside(), place.notes.path(), &numbers, 100);
     assert!(looked.is_err());
+    place.look(&refused, 4, 101);
+    assert!(refused.voids(&delta(4)));
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_holds_nothing() {
+    let place = Place::new(4);
+    place.refuse(3, Kind::Delta);
+    // A file in its place: the system says something else than that it is not there.
+    let aside = place.aside();
+    let moved = place.spool.path().join("moved");
+    std::fs::rename(&aside, &moved).unwrap();
+    std::fs::write(&aside, "").unwrap();
+    let refused = Refused::default();
+    let numbers = Numbers {
+        newest: &|_| Ok(Some(4)),
+        next: &|| Ok(5),
+    };
+    let looked = refused.look(ISSUER, &aside, place.notes.path(), &numbers, 100);
+    assert!(matches!(looked, Err(CaError::File { .. })), "{looked:?}");
+    std::fs::remove_file(&aside).unwrap();
+    std::fs::rename(&moved, &aside).unwrap();
     place.look(&refused, 4, 101);
     assert!(refused.voids(&delta(4)));
 }

@@ -39,7 +39,12 @@ pub(super) async fn read(
             rest = Rest::Nothing;
         }
     }
-    Ok(Changes { rows, told, rest })
+    Ok(Changes {
+        revision: newest,
+        rows,
+        told,
+        rest,
+    })
 }
 
 /// The first revision after `since` that revoked, held or released a certificate of an authority.

@@ -262,3 +262,71 @@ fn two_threads_say_the_same_change() {
     all.sort_unstable();
     assert_eq!(all, Vec::from_iter(revoked), "each once");
 }
+
+#[test]
+fn pieces_that_begin_again_are_below_what_the_loader_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = piecemeal(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    issue_more(&office, "p256", 8);
+    let mut held = 0;
+    let mut takes = |report: &PassReport| {
+        let deltas = report.batches.iter().filter(|w| w.kind == Kind::Delta);
+        for delta in deltas {
+            let header = read(&office, delta).header;
+            assert!(header.revision >= held, "{} < {held}", header.revision);
+            held = header.revision;
+        }
+    };
+    let mut last = 0;
+    let mut revoked = BTreeSet::new();
+    for _ in 0..5 {
+        revoked.insert(revoke(&office, "p256", RevocationReason::KeyCompromise));
+        let report = shift.pass(&now, &|_| {}).unwrap();
+        takes(&report);
+        last = report.batches[0].number;
+    }
+    // All but the last are out; what makes up for it begins before the first.
+    refuse(&office, "p256", last);
+    let report = shift.pass(&now, &|_| {}).unwrap();
+    takes(&report);
+    let again: BTreeSet<_> = said(&office, &report.batches).into_iter().collect();
+    assert!(again.is_superset(&revoked));
+    // And after a kill between two pieces.
+    for _ in 0..3 {
+        revoked.insert(revoke(&office, "p256", RevocationReason::KeyCompromise));
+    }
+    let mut report = PassReport::default();
+    assert_eq!(
+        shift.rounds.changes(way(), &mut report).unwrap(),
+        Rest::More
+    );
+    takes(&report);
+    drop(shift);
+    let mut shift = Shift::begin(&office).unwrap();
+    let report = shift.pass(&now, &|_| {}).unwrap();
+    takes(&report);
+    assert_eq!(pass(&mut shift, now()), []);
+}
+
+#[test]
+fn revocations_are_lost_with_bases_that_an_operator_wanted_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut office = issued(folder.path());
+    office.settings = Settings::new(SettingsConfig {
+        shards: 4,
+        shard_records: 1,
+        ..SettingsConfig::default()
+    })
+    .unwrap();
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
+    shift.forget_all().unwrap();
+    let mut report = PassReport::default();
+    shift.rounds.refused_first(way(), &mut report).unwrap();
+    // Before any of the bases is signed again, and killed then.
+    let (first, _) = piece(&shift, way());
+    assert_eq!(said(&office, &first), [revoked]);
+}
