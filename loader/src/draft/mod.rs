@@ -239,10 +239,10 @@ impl Draft {
             .collect();
         self.add_documents(disk, issuer, documents)?;
         if header.kind == Kind::Full && matches!(header.source, Source::ForeignCrl { .. }) {
-            // They come whole with the batch that repeats them: a delta that says nothing any more, or a partition that
-            // nobody imports, must not be served on for ever.
+            // They come whole with the batch that repeats them: a delta that says nothing any more, a partition that
+            // nobody imports, or the certificate of who signs lists no longer, must not be served on for ever.
             self.drop_where(disk, issuer, |entry| {
-                is_crl(&entry.role) == Some(true) && !lists.contains(&entry.name)
+                is_crl(&entry.role).is_some() && !lists.contains(&entry.name)
             })?;
         }
         self.note(header, built.admitted.digest);

@@ -60,7 +60,7 @@ pub enum EntryFault {
         /// The entry's serial.
         serial: Serial,
     },
-    /// The entry names an issuer (certificateIssuer, RFC 5280 §5.3.3) without a directory name.
+    /// The entry names an issuer (certificateIssuer, RFC 5280 §5.3.3) without a directory name that can be compared.
     Nameless {
         /// Its number, from 1.
         number: usize,

@@ -220,16 +220,14 @@ fn beside(
         odd: vec![odd],
         ..Stays::default()
     };
-    let before = match staged::open(request.data, id) {
-        Ok(None) => {
-            return match request.company.retired.first() {
-                None => Ok(Stays::default()),
-                Some(wanted) => {
-                    let wanted = wanted.clone();
-                    Err(refused_at(request.crl, CrlRefusal::NotThere { wanted }))
-                }
-            };
-        }
+    let opened = staged::open(request.data, id);
+    let has_lists = matches!(&opened, Ok(Some(before)) if before.options.form.is_signed());
+    if let (false, Ok(_), Some(wanted)) = (has_lists, &opened, request.company.retired.first()) {
+        let wanted = wanted.clone();
+        return Err(refused_at(request.crl, CrlRefusal::NotThere { wanted }));
+    }
+    let before = match opened {
+        Ok(None) => return Ok(Stays::default()),
         Ok(Some(before)) if !before.options.form.is_signed() => {
             return Ok(nothing(
                 "what was staged of this issuer bore no signature and is replaced".to_owned(),

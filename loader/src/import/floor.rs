@@ -153,16 +153,21 @@ impl Floor {
     ) -> Result<Vec<Vec<u8>>, (usize, CrlRefusal)> {
         let mut scopes = Vec::with_capacity(wanted.len());
         for wanted in wanted {
-            let named = self.lists.iter().find_map(|(list, outline)| {
+            let named = self.lists.iter().filter_map(|(list, outline)| {
                 let crl = outline.read().ok()?;
                 let is_meant = point_of(&crl).as_ref() == Some(wanted)
                     || wanted.len() >= LEAST_DIGITS
                         && encode_hex(&list.blake3).starts_with(&wanted.to_lowercase());
                 is_meant.then(|| scope_of(&crl))
             });
-            let Some(scope) = named else {
-                let wanted = wanted.clone();
-                return Err((0, CrlRefusal::NotThere { wanted }));
+            let mut named: Vec<Vec<u8>> = named.collect();
+            named.sort();
+            named.dedup();
+            let wanted = wanted.clone();
+            let scope = match named.len() {
+                0 => return Err((0, CrlRefusal::NotThere { wanted })),
+                1 => named.swap_remove(0),
+                _ => return Err((0, CrlRefusal::Ambiguous { wanted })),
             };
             let comes = |comer: &Comer<'_>| scope_of(&comer.crl) == scope;
             if let Some(place) = comers.iter().position(comes) {

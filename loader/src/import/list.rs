@@ -206,7 +206,7 @@ impl ListReader<'_, '_> {
     ) -> Result<(), SortError> {
         tally.count(entry.reason, whose);
         match &mut self.hashes {
-            _ if whose == Whose::Others => Ok(()),
+            _ if whose != Whose::Ours => Ok(()),
             None => listed(&self.key, entry).push_to(&mut self.sorter),
             Some(hashes) => {
                 let hash = self.key.hash(entry.serial.content());
@@ -228,6 +228,9 @@ impl ListReader<'_, '_> {
         let Some(hashes) = &mut self.hashes else {
             return Ok(0);
         };
+        if whose == Whose::Unclear {
+            return Ok(0);
+        }
         let mut rest = octets;
         while let Some(plain) = plain_entry(rest, is_v2) {
             if whose == Whose::Ours {
@@ -295,7 +298,7 @@ impl Tally {
     fn count(&mut self, reason: Option<RevocationReason>, whose: Whose) {
         self.entries += 1;
         match whose {
-            Whose::Others => self.others += 1,
+            Whose::Others | Whose::Unclear => self.others += 1,
             Whose::Ours => {
                 self.removals += u64::from(reason == Some(RevocationReason::RemoveFromCrl));
             }

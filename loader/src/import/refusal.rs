@@ -123,6 +123,14 @@ pub enum CrlRefusal {
         /// What was asked for.
         wanted: String,
     },
+    /// Several staged partitions go by what was given for the one that shall be retired.
+    #[error(
+        "several staged partitions are known by “{wanted}”: give more digits of the BLAKE3 of its list"
+    )]
+    Ambiguous {
+        /// What was asked for.
+        wanted: String,
+    },
     /// A partition that shall be retired comes.
     #[error("it is of a partition that shall be retired")]
     Retired,
@@ -135,6 +143,11 @@ pub enum CrlRefusal {
     /// An indirect list where only those can be that a CA signs for its own certificates.
     #[error("it is an indirect list (entries of several issuers)")]
     Indirect,
+    /// Nothing of an indirect list is about the CA.
+    #[error(
+        "none of its entries is about this issuer's certificates, so that --complete would make all of them good; is it the right list, and the right --issuer?"
+    )]
+    Strange,
     /// Another issuer's list that is about that one's certificates only.
     #[error(
         "it was issued by another than the certificates (--crl-issuer), and is no indirect list: it speaks of its own issuer's certificates only (RFC 5280 §6.3.3 (b))"
@@ -194,7 +207,7 @@ pub(super) fn entry_sentence(fault: &EntryFault) -> String {
             format!("serial {serial} stands on two partitions that say different things of it")
         }
         EntryFault::Nameless { number, serial } => format!(
-            "entry {number} (serial {serial}) names its issuer (certificateIssuer) without a directory name, so that nobody knows whose certificate it is (RFC 5280 §5.3.3)"
+            "entry {number} (serial {serial}) does not say whose certificate it is: what names the issuer has no directory name, or one that cannot be read or compared (certificateIssuer, RFC 5280 §5.3.3)"
         ),
         EntryFault::OneNumber { serial } => format!(
             "serial {serial}: a delta and its complete list bear one number and say different things of it (RFC 5280 §5.2.3)"

@@ -220,6 +220,8 @@ impl Report {
         ];
         if let (Some(name), Some(sha256)) = (&self.crl_issuer, &self.crl_issuer_sha256) {
             rows.push(("CRL issuer", format!("{name}, SHA-256 {sha256}")));
+        }
+        if self.others > 0 || self.crl_issuer.is_some() {
             let word = "entries are about certificates of other issuers and left out";
             rows.push(("others", format!("{} {word}", self.others)));
         }

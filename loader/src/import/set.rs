@@ -13,7 +13,7 @@ use super::intake::{Bench, Came};
 use super::listed::SettleError;
 use super::refusal::CrlRefusal;
 use super::together::{Reading, TogetherError};
-use super::whose::Parties;
+use super::whose::{Parties, is_indirect};
 use crate::staged::{ListFile, OpenList, Pending, identity, rfc3339};
 
 /// What stands together.
@@ -82,8 +82,34 @@ impl Set {
         };
         // A list of all is complete by itself.
         set.complete = set.complete && set.crls().any(restricts);
+        set.doubt_strangers(request)?;
         set.note_stale(&request.judging);
         Ok(set)
+    }
+
+    /// An indirect list that names others only may be another CA's: nobody is good by it.
+    fn doubt_strangers(&mut self, request: &CrlImport<'_>) -> Result<(), ImportError> {
+        let is_strange = |came: &Came| {
+            let crl = came.crl();
+            is_indirect(&crl) && !crl.is_delta() && came.entries > 0 && came.others == came.entries
+        };
+        if !self.came.iter().any(is_strange) {
+            return Ok(());
+        }
+        if request.company.complete {
+            return Err(refused_at(request.crl, CrlRefusal::Strange));
+        }
+        if std::mem::take(&mut self.complete) {
+            self.odd.push(
+                "the word that these lists are all is no longer believed: it must be given anew"
+                    .to_owned(),
+            );
+        }
+        self.odd.push(
+            "none of its entries is about this issuer's certificates: is it the right list, and the right issuer?"
+                .to_owned(),
+        );
+        Ok(())
     }
 
     fn crls(&self) -> impl Iterator<Item = Crl<'_>> {

@@ -28,7 +28,7 @@ use super::delta::{fits, is_in_turn, is_of_one_number};
 use super::list::{ListError, ListReader, outline_of};
 use super::listed::{LISTED_OCTETS, Listed, SettleError, Settled, say_the_same};
 use super::refusal::CrlRefusal;
-use super::whose::Parties;
+use super::whose::{Parties, is_indirect};
 use crate::durable::Disk;
 use crate::sort::{SortError, Sorted, Sorter, Sorting};
 use crate::staged::{MOST_LISTS, OpenList, StagedError};
@@ -94,10 +94,16 @@ impl Part {
     }
 }
 
-/// What a list is about: its issuingDistributionPoint, encoded; empty if it has none.
+/// What a list is about: its issuingDistributionPoint, encoded; empty if it has none. Of an indirect list also who issued
+/// it: several may sign for one CA, each under the same bare point, and each counts its own lists.
+// RFC 5280 §5.2.3: numbers are those of one issuer's lists of one scope.
 pub fn scope_of(crl: &Crl<'_>) -> Vec<u8> {
     let point = crl.extensions.distribution_point;
-    point.map(|point| point.encode()).unwrap_or_default()
+    let mut scope = point.map(|point| point.encode()).unwrap_or_default();
+    if is_indirect(crl) {
+        scope.extend_from_slice(crl.issuer);
+    }
+    scope
 }
 
 /// Which of these lists belong together; with the place of the list that belongs nowhere.

@@ -5,10 +5,12 @@
 //! Which CA lets whom sign for it stands in the CA's certificates, which nobody has here: the operator says so by naming
 //! both, and is believed.
 
+use std::collections::VecDeque;
+
 use wire::crl::{Crl, CrlEntry, directory_names};
 use wire::serial::Serial;
 
-use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
+use super::certificate::{Authority, Certificate, CrlSigning, FoldedName, NameMatch};
 use super::check::EntryFault;
 use super::refusal::CrlRefusal;
 
@@ -97,14 +99,18 @@ pub(super) enum Whose {
     Ours,
     /// Another one's.
     Others,
+    /// Nobody can tell: to leave such an entry out might be to leave out a revocation.
+    Unclear,
 }
 
 /// Goes along the entries of a list from the first one on.
 pub(super) struct Attribution<'a> {
-    issuer: &'a Certificate,
+    issuer: &'a [u8],
+    /// The same, folded once; none if it cannot be.
+    folded: Option<FoldedName>,
     now: Whose,
-    /// The names that were judged last, and what became of it: lists repeat them.
-    last: Option<(Vec<u8>, Whose)>,
+    /// The names that were judged last, and what became of them: lists repeat them.
+    judged: VecDeque<(Vec<u8>, Whose)>,
     /// The first entry that names an issuer.
     named: Option<(usize, Serial)>,
 }
@@ -113,12 +119,15 @@ impl<'a> Attribution<'a> {
     /// Of a list that bears this issuer's Name.
     // RFC 5280 §5.3.3: until an entry names an issuer, the list's own is meant.
     pub(super) fn begin(parties: &Parties<'a>, list_issuer: &[u8]) -> Self {
-        Self {
-            issuer: parties.issuer,
-            now: whose(parties.issuer, list_issuer),
-            last: None,
+        let mut begun = Self {
+            issuer: &parties.issuer.subject,
+            folded: FoldedName::of(&parties.issuer.subject),
+            now: Whose::Unclear,
+            judged: VecDeque::with_capacity(MOST_JUDGED),
             named: None,
-        }
+        };
+        begun.now = begun.whose(list_issuer);
+        begun
     }
 
     /// Of entries that name nobody: whose the one before them is.
@@ -129,40 +138,55 @@ impl<'a> Attribution<'a> {
 
     /// Whose the next entry is; `number` is its number, from 1.
     // RFC 5280 §5.3.3: an entry that names no issuer is about the same one's certificates as the entry before it.
+    // RFC 5280 §5.3.3: a directory name is always there. Without one nobody knows whose certificate is revoked.
     pub(super) fn of(&mut self, entry: &CrlEntry<'_>, number: usize) -> Result<Whose, EntryFault> {
-        let Some(names) = entry.certificate_issuer else {
-            return Ok(self.now);
-        };
-        self.named.get_or_insert((number, entry.serial));
-        self.now = match &self.last {
-            Some((last, whose)) if last == names => *whose,
-            _ => {
-                let whose = self.judge(names, entry, number)?;
-                self.last = Some((names.to_vec(), whose));
-                whose
-            }
-        };
-        Ok(self.now)
+        let serial = entry.serial;
+        if let Some(names) = entry.certificate_issuer {
+            self.named.get_or_insert((number, serial));
+            self.now = self.judged_before(names);
+        }
+        match self.now {
+            Whose::Unclear => Err(EntryFault::Nameless { number, serial }),
+            clear => Ok(clear),
+        }
     }
 
-    fn judge(
-        &self,
-        names: &[u8],
-        entry: &CrlEntry<'_>,
-        number: usize,
-    ) -> Result<Whose, EntryFault> {
-        let serial = entry.serial;
-        // RFC 5280 §5.3.3: a directory name is always there. Without one nobody knows whose certificate is revoked.
-        let nameless = EntryFault::Nameless { number, serial };
-        let names = directory_names(names).map_err(|_| nameless.clone())?;
-        if names.is_empty() {
-            return Err(nameless);
+    fn judged_before(&mut self, names: &[u8]) -> Whose {
+        let known = self.judged.iter().find(|(judged, _)| judged == names);
+        if let Some((_, whose)) = known {
+            return *whose;
         }
-        let is_ours = |name: &&[u8]| whose(self.issuer, name) == Whose::Ours;
-        Ok(match names.iter().any(is_ours) {
-            true => Whose::Ours,
-            false => Whose::Others,
+        let whose = self.judge(names);
+        if self.judged.len() == MOST_JUDGED {
+            self.judged.pop_front();
+        }
+        self.judged.push_back((names.to_vec(), whose));
+        whose
+    }
+
+    fn judge(&self, names: &[u8]) -> Whose {
+        let names = directory_names(names).unwrap_or_default();
+        if names.is_empty() || names.len() > MOST_NAMES {
+            return Whose::Unclear;
+        }
+        let mut all = names.iter().map(|name| self.whose(name));
+        let first = all.next().unwrap_or(Whose::Unclear);
+        all.fold(first, |so_far, next| match (so_far, next) {
+            (Whose::Ours, _) | (_, Whose::Ours) => Whose::Ours,
+            (Whose::Others, Whose::Others) => Whose::Others,
+            _ => Whose::Unclear,
         })
+    }
+
+    fn whose(&self, name: &[u8]) -> Whose {
+        if name == self.issuer {
+            return Whose::Ours;
+        }
+        match (&self.folded, FoldedName::of(name)) {
+            (Some(ours), Some(name)) if *ours == name => Whose::Ours,
+            (Some(_), Some(_)) => Whose::Others,
+            _ => Whose::Unclear,
+        }
     }
 
     /// What is wrong with a list that is not indirect and whose entries name issuers.
@@ -172,9 +196,7 @@ impl<'a> Attribution<'a> {
     }
 }
 
-fn whose(issuer: &Certificate, name: &[u8]) -> Whose {
-    match issuer.subject_is(name) {
-        NameMatch::Identical | NameMatch::Equivalent => Whose::Ours,
-        NameMatch::Different => Whose::Others,
-    }
-}
+/// Lists are about a few CAs, and name them by turns.
+const MOST_JUDGED: usize = 8;
+/// Directory names of one issuer: its name, and a few that it is known by as well.
+const MOST_NAMES: usize = 16;

@@ -1,6 +1,7 @@
 //! What is served beside the answers: the lists, as their CA has signed them, and the issuer's certificate.
 
 use super::staged::{Form, Staged};
+use super::whose::scope_of;
 use aws_lc_rs::digest;
 use wire::batch::{Document, DocumentKind};
 use wire::cert_id::IssuerId;
@@ -46,9 +47,7 @@ pub(super) fn of(issuer: IssuerId, staged: &Staged, form: Form) -> Vec<Document>
 /// Scope, and whether it is a delta. What is judged can be read.
 fn told(octets: &Vec<u8>) -> Option<(Vec<u8>, bool, &Vec<u8>)> {
     let crl = Crl::parse(octets).ok()?;
-    let point = crl.extensions.distribution_point;
-    let scope = point.map(|point| point.encode()).unwrap_or_default();
-    Some((scope, crl.is_delta(), octets))
+    Some((scope_of(&crl), crl.is_delta(), octets))
 }
 
 fn digits(scope: &[u8]) -> String {

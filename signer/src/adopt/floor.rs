@@ -4,11 +4,12 @@
 //! each of the others could go back unnoticed. So a setting of the registry, `reached <issuer>`, has a line a scope:
 //!
 //! ```text
-//! SHA-256 of the issuingDistributionPoint, 32 digits │ thisUpdate │ CRLNumber, hexadecimal, or -
+//! SHA-256 of the scope, 32 digits │ thisUpdate │ CRLNumber, hexadecimal, or -
 //! ```
 //!
 //! It is written before the adoption it belongs to: whoever dies in between adopts the same lists next time. A scope that is
-//! retired keeps its line. Replays neither read nor write it.
+//! retired keeps its line. A replay sets no limit, so it takes the lines of its scopes away: the operator's way to let a
+//! scope begin anew.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,7 @@ use crate::office::Office;
 use crate::registry::{Adoption, By, Store};
 use crate::text::hex;
 
-/// A scope's issuingDistributionPoint, hashed.
+/// A scope (its issuingDistributionPoint, of an indirect list its issuer too), hashed.
 pub(super) type Scope = [u8; 16];
 
 /// What a scope's complete list and its delta have come to together.
@@ -39,9 +40,9 @@ pub(super) struct Reached {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Floor(BTreeMap<Scope, Reached>);
 
-/// Of an encoded issuingDistributionPoint; empty where there is none.
-pub(super) fn scope(point: &[u8]) -> Scope {
-    let hash = digest::digest(&digest::SHA256, point);
+/// Hashes one; that of a list of everything is empty.
+pub(super) fn scope(of: &[u8]) -> Scope {
+    let hash = digest::digest(&digest::SHA256, of);
     let mut scope = Scope::default();
     scope.copy_from_slice(hash.as_ref().get(..16).expect("SHA-256 has 32 octets"));
     scope
@@ -56,7 +57,7 @@ impl Floor {
     }
 
     /// Refuses lists of which one is behind. Where none of their scopes is known, all together are held against what was
-    /// adopted `before`.
+    /// adopted `before`, by date.
     pub(super) fn judge(&self, lists: &Judged, before: Option<&Adoption>) -> Result<(), Refusal> {
         let known = |(scope, now)| self.0.get(scope).map(|then| (then, now));
         let mut known = lists.reached.iter().filter_map(known).peekable();
@@ -64,10 +65,13 @@ impl Floor {
             (Some(_), _) => known
                 .find(|(then, now)| is_behind(now, then))
                 .map(|(then, now)| (now.this_update, then.this_update)),
-            (None, Some(before)) if goes_back(before, lists) => {
-                Some((lists.newest, before.this_update))
+            // Numbers are another scope's, unless nobody has noted of which: adoptions of before there were lines.
+            (None, Some(before)) => {
+                let is_older = before.as_of.is_none() && lists.newest < before.this_update;
+                let is_back = is_older || self.0.is_empty() && goes_back(before, lists);
+                is_back.then_some((lists.newest, before.this_update))
             }
-            (None, _) => None,
+            (None, None) => None,
         };
         match back {
             Some((this_update, adopted)) => Err(Refusal::Backwards {
@@ -78,7 +82,7 @@ impl Floor {
         }
     }
 
-    /// Takes up what these lists have reached. A list of everything needs no line: the row of its adoption says it all.
+    /// Takes up what these lists have reached.
     pub(super) fn raise<S: Store>(
         mut self,
         lists: &Judged,
@@ -87,18 +91,39 @@ impl Floor {
         by: By<'_>,
     ) -> Result<(), BatchError> {
         let before = self.text();
-        let whole = scope(&[]);
-        if before.is_empty() && lists.reached.keys().all(|scope| *scope == whole) {
-            return Ok(());
-        }
         self.0.extend(lists.reached.clone());
         while self.0.len() > MOST_SCOPES {
-            let oldest = self.0.iter().min_by_key(|(_, reached)| reached.this_update);
+            let gone = self.0.iter();
+            let gone = gone.filter(|(scope, _)| !lists.reached.contains_key(*scope));
+            let oldest = gone.min_by_key(|(_, reached)| reached.this_update);
             let Some(oldest) = oldest.map(|(scope, _)| *scope) else {
                 break;
             };
             self.0.remove(&oldest);
         }
+        self.write(&before, office, issuer, by)
+    }
+
+    /// Takes the limits of these lists away: they were replayed.
+    pub(super) fn forget<S: Store>(
+        mut self,
+        lists: &Judged,
+        office: &Office<S>,
+        issuer: IssuerId,
+        by: By<'_>,
+    ) -> Result<(), BatchError> {
+        let before = self.text();
+        self.0.retain(|scope, _| !lists.reached.contains_key(scope));
+        self.write(&before, office, issuer, by)
+    }
+
+    fn write<S: Store>(
+        &self,
+        before: &str,
+        office: &Office<S>,
+        issuer: IssuerId,
+        by: By<'_>,
+    ) -> Result<(), BatchError> {
         let after = self.text();
         if after != before {
             let name = setting(issuer);

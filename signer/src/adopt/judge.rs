@@ -6,7 +6,7 @@
 
 use super::floor::{self, Reached, Scope as Partition};
 use super::together::{self, Part};
-use super::whose::Parties;
+use super::whose::{Parties, is_indirect, scope_of};
 use super::{
     Refusal,
     staged::{Options, Staged},
@@ -51,6 +51,8 @@ pub struct Judged {
     pub number: Option<Vec<u8>>,
     /// Whether who is not revoked here is not revoked at all.
     pub names_all_revoked: bool,
+    /// Whether a list among them is indirect.
+    pub is_indirect: bool,
     /// What each scope has come to: neither does it go back.
     pub(super) reached: BTreeMap<Partition, Reached>,
 }
@@ -118,6 +120,7 @@ pub fn judge(
         },
         names_all_revoked: options.complete || names_all(&parts),
         reached: parts.iter().map(reached).collect(),
+        is_indirect: crls.iter().any(is_indirect),
     })
 }
 
@@ -131,13 +134,11 @@ fn names_all(parts: &[Part<'_, '_>]) -> bool {
 }
 
 fn reached(part: &Part<'_, '_>) -> (Partition, Reached) {
-    let point = part.full.extensions.distribution_point;
-    let point = point.map(|point| point.encode()).unwrap_or_default();
     let reached = Reached {
         this_update: part.this_update(),
         number: part.number(),
     };
-    (floor::scope(&point), reached)
+    (floor::scope(&scope_of(part.full)), reached)
 }
 
 /// A list that no CA has signed: the operator's word stands for the signature, from its import to the end he set.
@@ -175,6 +176,7 @@ fn judge_lines(
         // They name the good as well: who is not in them was never issued, as far as anybody here knows.
         names_all_revoked: false,
         reached: BTreeMap::new(),
+        is_indirect: false,
     })
 }
 

@@ -144,10 +144,13 @@ impl<S: Store> Adopter<'_, S> {
         before: Option<&Foreign>,
     ) -> Result<Outcome, Fault> {
         let by = By::signer(self.now);
-        if options.as_of.is_none() {
-            let floor = Floor::read(self.office, issuer)?;
-            floor.judge(&judged, before.map(|row| &row.adoption))?;
-            floor.raise(&judged, self.office, issuer, by)?;
+        let floor = Floor::read(self.office, issuer)?;
+        match options.as_of {
+            Some(_) => floor.forget(&judged, self.office, issuer, by)?,
+            None => {
+                floor.judge(&judged, before.map(|row| &row.adoption))?;
+                floor.raise(&judged, self.office, issuer, by)?;
+            }
         }
         let mut hash_key = [0; 16];
         match before {

@@ -87,7 +87,9 @@ pub enum Refusal {
     #[error("the list was issued by another than the certificates, and is not indirect")]
     NotIndirect,
     /// Nobody knows whose certificate it is.
-    #[error("the entry of {0} names its issuer (certificateIssuer) without a directory name")]
+    #[error(
+        "the entry of {0} does not say whose certificate it is: its certificateIssuer has no directory name, or one that cannot be compared"
+    )]
     Nameless(Serial),
     /// About attribute certificates.
     #[error("the list is about attribute certificates")]
@@ -100,7 +102,7 @@ pub enum Refusal {
     TooLate(Serial),
     /// A list older than the one adopted.
     #[error(
-        "the list (thisUpdate {this_update}) is older, by date or number, than the one adopted ({adopted}); lists never go backwards"
+        "the list (thisUpdate {this_update}) is older, by date or number, than the one adopted ({adopted}); lists never go backwards (if its authority began to count anew, import and adopt it once with --as-of)"
     )]
     Backwards {
         /// thisUpdate.

@@ -5,6 +5,7 @@
 //! serial, none is adopted.
 
 use super::entries::{Settled, plain, settle};
+use super::whose::scope_of;
 use super::{Refusal, magnitude};
 use crate::batch::Row;
 use std::collections::BTreeMap;
@@ -38,9 +39,7 @@ pub(super) struct Word {
 pub(super) fn parts<'c, 'a>(lists: &'c [Crl<'a>]) -> Result<Vec<Part<'c, 'a>>, Refusal> {
     let mut scopes: BTreeMap<Vec<u8>, [Option<&Crl<'a>>; 2]> = BTreeMap::new();
     for list in lists {
-        let point = list.extensions.distribution_point;
-        let scope = point.map(|point| point.encode()).unwrap_or_default();
-        let [full, delta] = scopes.entry(scope).or_default();
+        let [full, delta] = scopes.entry(scope_of(list)).or_default();
         let place = if list.is_delta() { delta } else { full };
         if place.replace(list).is_some() {
             return Err(Refusal::ScopeTwice);

@@ -5,10 +5,11 @@
 //! both certificates when he imported the list.
 
 use super::Refusal;
+use std::collections::VecDeque;
 use wire::crl::{Crl, directory_names};
+use wire::der::{Reader, tag};
 use wire::serial::Serial;
 use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 /// The authority, and who signs indirect lists about its certificates, if somebody does.
@@ -80,49 +81,75 @@ fn rights(certificate: &X509Certificate<'_>) -> Result<(Option<bool>, Option<boo
 
 /// Goes along the entries of one list.
 pub(super) struct Attribution<'n> {
-    authority: &'n X509Name<'n>,
+    authority: &'n [u8],
+    /// The same, folded once; none if it cannot be.
+    folded: Option<Folded>,
     may_name: bool,
-    /// Whether the entry at hand is about a certificate of the authority.
-    is_ours: bool,
-    /// What named the issuer last, and whether that was the authority.
-    last: (Vec<u8>, bool),
+    /// Whose certificate the entry at hand is; none where nobody can tell.
+    is_ours: Option<bool>,
+    /// What named issuers lately, and what became of it.
+    judged: VecDeque<(Vec<u8>, Option<bool>)>,
 }
 
 impl<'n> Attribution<'n> {
     // RFC 5280 §5.3.3: until an entry names an issuer, the list's own is meant.
-    pub(super) fn begin(crl: &Crl<'_>, authority: &'n X509Name<'n>) -> Self {
-        Self {
-            authority,
+    pub(super) fn begin(crl: &Crl<'_>, authority: &'n X509Name<'_>) -> Self {
+        let mut begun = Self {
+            authority: authority.as_raw(),
+            folded: fold(authority.as_raw()),
             may_name: is_indirect(crl),
-            is_ours: is_name_of(crl.issuer, authority),
-            last: (Vec::new(), false),
-        }
+            is_ours: None,
+            judged: VecDeque::with_capacity(MOST_JUDGED),
+        };
+        begun.is_ours = begun.tell(crl.issuer);
+        begun
     }
 
     /// Whether the next entry is about a certificate of the authority; `names` are those in its certificateIssuer.
     // RFC 5280 §5.3.3: an entry that names no issuer is about the same one's certificates as the entry before it.
+    // RFC 5280 §5.3.3: a directory name is always there. Without one nobody knows whose certificate is revoked.
     pub(super) fn is_ours(
         &mut self,
         serial: Serial,
         names: Option<&[u8]>,
     ) -> Result<bool, Refusal> {
-        let Some(names) = names else {
-            return Ok(self.is_ours);
-        };
-        if !self.may_name {
-            return Err(Refusal::Indirect);
-        }
-        if self.last.0 != names {
-            // RFC 5280 §5.3.3: a directory name is always there. Without one nobody knows whose certificate is revoked.
-            let found = directory_names(names).unwrap_or_default();
-            if found.is_empty() {
-                return Err(Refusal::Nameless(serial));
+        if let Some(names) = names {
+            if !self.may_name {
+                return Err(Refusal::Indirect);
             }
-            let is_ours = found.iter().any(|name| is_name_of(name, self.authority));
-            self.last = (names.to_vec(), is_ours);
+            self.is_ours = self.judge(names);
         }
-        self.is_ours = self.last.1;
-        Ok(self.is_ours)
+        // To leave out what nobody can tell might be to leave out a revocation.
+        self.is_ours.ok_or(Refusal::Nameless(serial))
+    }
+
+    fn judge(&mut self, names: &[u8]) -> Option<bool> {
+        if let Some((_, told)) = self.judged.iter().find(|(judged, _)| judged == names) {
+            return *told;
+        }
+        let found = directory_names(names).unwrap_or_default();
+        let told = if found.is_empty() || found.len() > MOST_NAMES {
+            None
+        } else {
+            let told: Vec<_> = found.iter().map(|name| self.tell(name)).collect();
+            match told.contains(&Some(true)) {
+                true => Some(true),
+                false if told.contains(&None) => None,
+                false => Some(false),
+            }
+        };
+        if self.judged.len() == MOST_JUDGED {
+            self.judged.pop_front();
+        }
+        self.judged.push_back((names.to_vec(), told));
+        told
+    }
+
+    fn tell(&self, name: &[u8]) -> Option<bool> {
+        if name == self.authority {
+            return Some(true);
+        }
+        Some(self.folded.as_ref()? == &fold(name)?)
     }
 }
 
@@ -131,30 +158,95 @@ pub(super) fn is_indirect(crl: &Crl<'_>) -> bool {
     point.is_some_and(|point| point.is_indirect)
 }
 
-/// Octet for octet, else by RFC 5280 §7.1: same attributes in the same order, string type, case and runs of spaces aside.
-pub(super) fn is_name_of(in_list: &[u8], in_certificate: &X509Name<'_>) -> bool {
+/// What a list is about: its issuingDistributionPoint, and of an indirect one who issued it. Several may sign for one
+/// authority under the same bare point, and each counts its own lists.
+// RFC 5280 §5.2.3: numbers are those of one issuer's lists of one scope.
+pub(super) fn scope_of(crl: &Crl<'_>) -> Vec<u8> {
+    let point = crl.extensions.distribution_point;
+    let mut scope = point.map(|point| point.encode()).unwrap_or_default();
+    if is_indirect(crl) {
+        scope.extend_from_slice(crl.issuer);
+    }
+    scope
+}
+
+/// Octet for octet, else by RFC 5280 §7.1. A name that cannot be compared is not this one.
+fn is_name_of(in_list: &[u8], in_certificate: &X509Name<'_>) -> bool {
     if in_list == in_certificate.as_raw() {
         return true;
     }
-    let Ok(([], in_list)) = X509Name::from_der(in_list) else {
-        return false;
-    };
-    let folded = |name: &X509Name<'_>| {
-        name.iter()
-            .map(|rdn| {
-                rdn.iter()
-                    .map(|attribute| {
-                        let text = attribute.as_str().ok()?;
-                        let words: Vec<_> =
-                            text.split_whitespace().map(str::to_lowercase).collect();
-                        Some((attribute.attr_type().to_id_string(), words.join(" ")))
-                    })
-                    .collect::<Option<Vec<_>>>()
-            })
-            .collect::<Option<Vec<_>>>()
-    };
-    match (folded(&in_list), folded(in_certificate)) {
-        (Some(one), Some(other)) => one == other,
-        _ => false,
-    }
+    let (one, other) = (fold(in_list), fold(in_certificate.as_raw()));
+    one.is_some() && one == other
 }
+
+/// A Name as RFC 5280 §7.1 compares it: the attributes of each part in one order, string types, case and runs of spaces
+/// aside.
+type Folded = Vec<Vec<(Vec<u8>, Vec<u8>)>>;
+
+/// None of what is no Name from end to end, or has text that is none of its kind.
+fn fold(name: &[u8]) -> Option<Folded> {
+    let mut input = Reader::new(name);
+    let mut parts = input.sequence().ok()?;
+    input.finish().ok()?;
+    let mut folded = Vec::new();
+    while !parts.is_empty() {
+        let mut part = parts.read(tag::SET).ok()?.reader();
+        let mut attributes = Vec::new();
+        while !part.is_empty() {
+            let mut attribute = part.sequence().ok()?;
+            let kind = attribute.read(tag::OID).ok()?.content.to_vec();
+            let value = attribute.any().ok()?;
+            attribute.finish().ok()?;
+            let said = match text(value.tag, value.content)? {
+                Some(text) => {
+                    let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
+                    words.join(" ").into_bytes()
+                }
+                // No text: octet for octet.
+                None => value.raw.to_vec(),
+            };
+            attributes.push((kind, said));
+        }
+        attributes.sort();
+        folded.push(attributes);
+    }
+    Some(folded)
+}
+
+/// The text of a string; nothing in it if it is another kind of value, none at all if it is broken.
+#[expect(
+    clippy::option_option,
+    reason = "a value that is no text and one that is broken are told apart"
+)]
+fn text(tag: u8, data: &[u8]) -> Option<Option<String>> {
+    let text = match tag {
+        // UTF8String, NumericString, PrintableString, IA5String, VisibleString.
+        12 | 18 | 19 | 22 | 26 => str::from_utf8(data).ok()?.to_owned(),
+        // T.61 as the world uses it: Latin-1.
+        20 => data.iter().map(|octet| char::from(*octet)).collect(),
+        // BMPString.
+        30 => {
+            let (pairs, rest) = data.as_chunks::<2>();
+            let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
+            String::from_utf16(&units)
+                .ok()
+                .filter(|_| rest.is_empty())?
+        }
+        // UniversalString.
+        28 => {
+            let (fours, rest) = data.as_chunks::<4>();
+            let text = fours
+                .iter()
+                .map(|four| char::from_u32(u32::from_be_bytes(*four)));
+            text.collect::<Option<String>>()
+                .filter(|_| rest.is_empty())?
+        }
+        _ => return Some(None),
+    };
+    Some(Some(text))
+}
+
+/// Lists are about a few authorities, and name them by turns.
+const MOST_JUDGED: usize = 8;
+/// Directory names of one issuer: its name, and a few that it is known by as well.
+const MOST_NAMES: usize = 16;

@@ -54,8 +54,13 @@ impl List {
             until: judged.next_update.filter(|_| options.as_of.is_none()),
             is_replayed: options.as_of.is_some(),
             // RFC 5280 §5.2.5: a list whose IDP restricts it says nothing of what lies outside of its scope.
+            // The setting is a word about lists that the authority signs for itself, one of a kind: of several, and of
+            // lists signed for it, the operator says it when he imports them.
             names_all_revoked: judged.names_all_revoked
-                || partitions_complete && options.form == Form::Crl,
+                || partitions_complete
+                    && options.form == Form::Crl
+                    && options.lists.is_empty()
+                    && !judged.is_indirect,
             name_der: judged.name_der,
             key_bits: judged.key_bits,
             options,

@@ -56,7 +56,8 @@ pub struct IssuerConfig {
     /// In place of the general one.
     pub never_issued: Option<NeverIssued>,
     /// The operator's word that what is staged of another authority is every partition of its CRL: who is not on it is good,
-    /// though the list itself says that it is only a part.
+    /// though the list itself says that it is only a part. Of one list that its CA signs; of several, and of indirect ones,
+    /// the word is `--complete` when they are imported.
     pub partitions_complete: bool,
 }
 

@@ -240,7 +240,7 @@ fn an_entry_names_an_issuer_where_none_may_be_named_or_no_name_at_all() {
     nameless[at.unwrap()] = 0x86;
     let nameless = place.authority.sign_crl(&nameless);
     let why = come(&place, None, &[nameless], ALONE).unwrap_err();
-    assert!(why.contains("without a directory name"), "{why}");
+    assert!(why.contains("does not say whose"), "{why}");
 }
 
 // RFC 5280 §5.2.4: the complete list and its delta together say what is revoked.
@@ -306,4 +306,160 @@ fn repeated_anyway(place: &Place, number: u64, rows: &[Row], signer: &Authority)
     std::fs::write(folder.join("crl-issuer.der"), meddled).unwrap();
     let why = place.refused(NOW);
     assert!(why.contains("crl-issuer.der"), "{why}");
+}
+
+/// An element of fewer than 128 octets.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+fn attribute(oid: u8, tag: u8, text: &[u8]) -> Vec<u8> {
+    let kind = element(0x06, &[0x55, 0x04, oid]);
+    element(0x30, &[kind, element(tag, text)].concat())
+}
+
+fn name(parts: &[&[Vec<u8>]]) -> Vec<u8> {
+    let parts = parts.iter().map(|part| element(0x31, &part.concat()));
+    element(0x30, &parts.collect::<Vec<_>>().concat())
+}
+
+/// What an indirect list says whose only entry names its issuer so.
+fn judged_by(place: &Place, signer: &Authority, issuer: &[u8]) -> Result<Report, String> {
+    let mut writer = CrlWriter::new();
+    writer.push_of(issuer, serial(1).content(), NOW - 500, KEY);
+    let tbs = writer.finish(&CrlHeader {
+        algorithm: wire::algorithm::SignatureAlgorithm::EcdsaP256Sha256,
+        issuer: &signer.certificate.subject,
+        this_update: NOW - 300,
+        next_update: NOW + 86_400,
+        number: 5,
+        key_identifier: &signer.certificate.key_sha1,
+        base_number: None,
+        distribution_point: Some(IssuingDistributionPoint {
+            is_indirect: true,
+            ..IssuingDistributionPoint::default()
+        }),
+        freshest_uri: None,
+    });
+    come(place, Some(signer), &[signer.sign_crl(&tbs)], ALONE)
+}
+
+#[test]
+fn a_name_that_is_spelt_otherwise_or_cannot_be_compared_is_somebody_elses() {
+    let (place, signer) = (Place::new(), list_signer());
+    let cn = |tag: u8, text: &[u8]| name(&[&[attribute(3, tag, text)]]);
+    let wide: Vec<u8> = "Workshop CA".bytes().flat_map(|octet| [0, octet]).collect();
+    let wider: Vec<u8> = "Workshop CA"
+        .bytes()
+        .flat_map(|octet| [0, 0, 0, octet])
+        .collect();
+    for ours in [
+        cn(0x0c, b"Workshop CA"),
+        cn(0x13, b"workshop  ca "),
+        cn(0x14, b"Workshop CA"),
+        cn(0x16, b"WORKSHOP CA"),
+        cn(0x1e, &wide),
+        cn(0x1c, &wider),
+    ] {
+        let report = judged_by(&place, &signer, &ours).unwrap();
+        assert_eq!((report.revoked, report.others), (1, 0), "{ours:x?}");
+    }
+    let both = [
+        attribute(3, 0x0c, b"Workshop CA"),
+        attribute(10, 0x0c, b"X"),
+    ];
+    for others in [cn(0x0c, b"Workshop C"), name(&[&both]), name(&[])] {
+        let report = judged_by(&place, &signer, &others).unwrap();
+        assert_eq!((report.revoked, report.others), (0, 1), "{others:x?}");
+        let doubt = "is it the right list";
+        assert!(report.odd.iter().any(|odd| odd.contains(doubt)));
+    }
+    // No Name; text that is none of its kind.
+    for unclear in [
+        element(0x30, &element(0x30, &[])),
+        cn(0x0c, b"Workshop \xff"),
+        cn(0x1e, b"odd"),
+        cn(0x1c, b"odd"),
+    ] {
+        let why = judged_by(&place, &signer, &unclear).unwrap_err();
+        assert!(why.contains("does not say whose certificate"), "{why}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_name_of_several_attributes_are_compared_in_the_order_they_are_written() {
+    let signer = list_signer();
+    let (one, two) = (
+        attribute(3, 0x0c, b"Workshop CA"),
+        attribute(10, 0x13, b"Works"),
+    );
+    let place = Place::new();
+    let written = name(&[&[one.clone(), two.clone()]]);
+    let turned = name(&[&[two, one]]);
+    let folded = |name: &[u8]| crate::import::certificate::FoldedName::of(name);
+    assert!(folded(&written).is_some());
+    assert_eq!(folded(&written), folded(&turned));
+    assert_eq!(judged_by(&place, &signer, &turned).unwrap().others, 1);
+}
+
+#[test]
+fn the_word_for_one_signers_lists_is_taken_for_anothers_or_for_a_list_about_others() {
+    let all = How {
+        complete: true,
+        ..ALONE
+    };
+    let (place, signer) = (Place::new(), list_signer());
+    let ours = Some(&place.authority);
+    let other = Authority::found("Other CA");
+    let of = |signer: &Authority, number, this_update, entries: &[Of<'_>]| {
+        octets(signer, &full(number, this_update, &[]), entries)
+    };
+    // Nothing of ours: everybody would be good.
+    let strange = of(&signer, 4, NOW - 400, &[(Some(&other), key(1))]);
+    let why = come(&place, Some(&signer), &[strange], all).unwrap_err();
+    assert!(
+        why.contains("--complete would make all of them good"),
+        "{why}"
+    );
+    let list = of(&signer, 5, NOW - 300, &[(ours, key(1))]);
+    assert!(come(&place, Some(&signer), &[list], all).unwrap().complete);
+    // The next one of another signer under the same bare point.
+    let second = Authority::with("Second signer", |params| {
+        params.key_usages = vec![KeyUsagePurpose::CrlSign];
+    });
+    let list = of(&second, 9, NOW - 100, &[(Some(&other), key(1))]);
+    let why = come(&place, Some(&second), &[list], ALONE).unwrap_err();
+    assert!(why.contains("another scope"), "{why}");
+    // The next one of the same signer, which speaks of us no longer.
+    let list = of(&signer, 6, NOW - 200, &[(ours, key(1))]);
+    assert!(
+        come(&place, Some(&signer), &[list], ALONE)
+            .unwrap()
+            .complete
+    );
+    let list = of(&signer, 7, NOW - 100, &[(Some(&other), key(1))]);
+    let report = come(&place, Some(&signer), &[list], ALONE).unwrap();
+    assert!(!report.complete, "{report:?}");
+}
+
+#[test]
+fn the_certificate_of_who_signs_lists_no_longer_is_served_for_ever() {
+    let (place, signer) = (Place::new(), list_signer());
+    let ours = Some(&place.authority);
+    let list = octets(&signer, &full(5, NOW - 300, &[]), &[(ours, key(1))]);
+    come(&place, Some(&signer), &[list], ALONE).unwrap();
+    repeated(&place, 1, &[row(1)], &signer);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    let folder = place.data.path().join("staged");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let own = full(1, NOW - 200, &[key(1), key(2)]).sign(&place.authority);
+    come(&place, None, &[own], ALONE).unwrap();
+    repeat(&place, 2, &[row(1), row(2)]);
+    assert_eq!(place.pass(NOW).taken.len(), 1);
+    let store = crate::store::Store::at(place.data.path().join("store"));
+    let pins = crate::seal::read_pins(&place.data.path().join("loader/seal.pub")).unwrap();
+    let current = store.read_current(&pins).unwrap().unwrap();
+    let mut names = current.manifest().objects.iter().map(|entry| &entry.name);
+    assert!(names.all(|name| name != "crl-issuer.cer"));
+    assert!(verify(place.data.path(), NOW).unwrap().holds());
 }

@@ -211,4 +211,116 @@ fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
     );
 }
 
+// RFC 5280 §5.2.3: numbers are those of one issuer's lists of one scope.
+#[test]
+fn one_signers_numbers_keep_another_out_or_nothing_ever_lets_a_scope_begin_anew() {
+    let mut authority = Elsewhere::called("sm2");
+    let signer = Elsewhere::called("p256");
+    let today = signer.today;
+    authority.today = today;
+    let here = tempfile::tempdir().unwrap();
+    let office = founded(here.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let entries = [(Some(&authority), 1, KEY)];
+    let list =
+        |signer: &Elsewhere, number| signer.sign(&tbs(signer, (number, None), INDIRECT, &entries));
+    stage(here.path(), &authority, Some(&signer), &[list(&signer, 5)]);
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    // The authority's own list under the same bare point counts for itself.
+    stage(here.path(), &authority, None, &[list(&authority, 1)]);
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    stage(here.path(), &authority, Some(&signer), &[list(&signer, 6)]);
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    stage(here.path(), &authority, Some(&signer), &[list(&signer, 1)]);
+    let refusal = refused(adopt(&mut shift, today));
+    assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
+    // Once as a replay: from then on it counts from there.
+    let id = stage(here.path(), &authority, Some(&signer), &[list(&signer, 1)]);
+    let file = here
+        .path()
+        .join("staged")
+        .join(id.to_string())
+        .join("options.toml");
+    let plain = std::fs::read_to_string(&file).unwrap();
+    let moment = jiff::Timestamp::from_second(today.cast_signed()).unwrap();
+    std::fs::write(&file, format!("as_of = \"{moment}\"\n{plain}")).unwrap();
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    stage(here.path(), &authority, Some(&signer), &[list(&signer, 2)]);
+    assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+}
+
+/// An element of fewer than 128 octets.
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+}
+
+/// The Name of the SM2 authority with its last attribute, the commonName, written anew.
+fn renamed(authority: &Elsewhere, tag: u8, text: &[u8]) -> Vec<u8> {
+    let name = &authority.issuer.name_der;
+    let kind = element(0x06, &[0x55, 0x04, 0x03]);
+    let at = name.windows(kind.len()).position(|part| part == kind);
+    // Behind SET and SEQUENCE, two octets each.
+    let before = &name[2..at.unwrap() - 4];
+    let attribute = element(0x30, &[kind, element(tag, text)].concat());
+    element(0x30, &[before, &element(0x31, &attribute)].concat())
+}
+
+#[test]
+fn a_name_that_is_spelt_otherwise_or_cannot_be_compared_is_somebody_elses() {
+    let authority = Elsewhere::called("sm2");
+    let signer = Elsewhere::called("p256");
+    let today = signer.today;
+    let here = tempfile::tempdir().unwrap();
+    let office = founded(here.path());
+    let judged = |name: &[u8]| {
+        let mut writer = CrlWriter::new();
+        writer.push_of(name, &[1], AT, KEY);
+        let tbs = writer.finish(&CrlHeader {
+            algorithm: signer.issuer.algorithm,
+            issuer: &signer.issuer.name_der,
+            this_update: today - 300,
+            next_update: today + 86_400,
+            number: 5,
+            key_identifier: &signer.issuer.key_identifier,
+            base_number: None,
+            distribution_point: INDIRECT,
+            freshest_uri: None,
+        });
+        let mut shift = Shift::begin(&office).unwrap();
+        stage(here.path(), &authority, Some(&signer), &[signer.sign(&tbs)]);
+        adopt(&mut shift, today)
+    };
+    let wide: Vec<u8> = CN.bytes().flat_map(|octet| [0, octet]).collect();
+    let wider: Vec<u8> = CN
+        .bytes()
+        .take(12)
+        .flat_map(|octet| [0, 0, 0, octet])
+        .collect();
+    for (tag, text, others) in [
+        (0x0c, CN.as_bytes(), 0),
+        (0x13, b"hufu  demo issuing ca sm2 ", 0),
+        (0x14, CN.as_bytes(), 0),
+        (0x16, CN.as_bytes(), 0),
+        (0x1e, &wide, 0),
+        (0x0c, b"Hufu Demo Issuing CA", 1),
+        (0x1c, &wider, 1),
+    ] {
+        let outcome = judged(&renamed(&authority, tag, text));
+        let Outcome::Adopted { others: found, .. } = outcome else {
+            panic!("{tag:x}: {outcome:?}");
+        };
+        assert_eq!(found, others, "{tag:x} {text:x?}");
+    }
+    for unclear in [
+        element(0x30, &element(0x30, &[])),
+        renamed(&authority, 0x0c, b"\xff"),
+        renamed(&authority, 0x1e, b"odd"),
+        renamed(&authority, 0x1c, b"odd"),
+    ] {
+        let refusal = refused(judged(&unclear));
+        assert!(matches!(refusal, Refusal::Nameless(_)), "{refusal}");
+    }
+}
+
+const CN: &str = "Hufu Demo Issuing CA SM2";
 const AT: u64 = 1_700_000_000;
