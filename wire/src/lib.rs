@@ -19,6 +19,7 @@
 //! | [`record`] | one certificate's status and signatures, fixed width: the same in batch and pack | |
 //! | [`crl`] | certificate revocation lists, read and written as streams | RFC 5280 §5 |
 //! | [`listing`] | lists without a signature: OpenSSL's `index.txt`, CSV | |
+//! | [`name`] | whether two Names are one, or nobody can tell | RFC 5280 §7.1 |
 //! | [`batch`] | the signer → loader file: header, trailer, names in the spool | |
 #![no_std]
 #![forbid(unsafe_code)]
@@ -48,6 +49,7 @@ pub mod crl;
 pub mod der;
 mod error;
 pub mod listing;
+pub mod name;
 pub mod oid;
 pub mod record;
 pub mod request;

@@ -11,7 +11,7 @@ use crate::build::Built;
 use crate::durable::{Disk, DiskError};
 use crate::home::Home;
 use crate::import::batch::BatchRefusal;
-use crate::import::certificate::{Certificate, NameMatch};
+use crate::import::certificate::Certificate;
 use crate::manifest::{ObjectEntry, Role};
 use crate::object::Sealed;
 use crate::pack::Pack;
@@ -178,7 +178,7 @@ fn published(
     };
     let octets = std::fs::read(path).map_err(|_| Unreadable)?;
     let crl = Crl::parse(&octets).map_err(|_| Unreadable)?;
-    let is_own = certificate.subject_is(crl.issuer) != NameMatch::Different;
+    let is_own = certificate.subject_is(crl.issuer).is_same();
     Ok(is_own.then(|| Published {
         name: entry.name.clone(),
         mark: note.list.as_deref().cloned(),

@@ -7,6 +7,7 @@ use ring::digest;
 use wire::cert_id::IssuerId;
 use wire::crl::{PemLabel, pem_or_der};
 use wire::der::{Reader, tag};
+pub use wire::name::{NameMatch, compare_names};
 use wire::time::UnixSeconds;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::X509Certificate;
@@ -197,137 +198,9 @@ impl Certificate {
     }
 }
 
-/// How two Names stand to one another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameMatch {
-    /// Octet for octet.
-    Identical,
-    /// Alike by RFC 5280 §7.1: string types, case and runs of spaces apart.
-    Equivalent,
-    /// Not the same name.
-    Different,
-}
-
-/// Compares two DER Names as RFC 5280 §7.1 asks: attribute by attribute, text without regard to string type, case and
-/// repeated spaces. Real CAs change `PrintableString` to `UTF8String` between certificate and CRL.
-pub fn compare_names(one: &[u8], other: &[u8]) -> NameMatch {
-    if one == other {
-        return NameMatch::Identical;
-    }
-    match (comparable(one), comparable(other)) {
-        (Some(one), Some(other)) if one == other => NameMatch::Equivalent,
-        _ => NameMatch::Different,
-    }
-}
-
 /// A Name for people; its hexadecimal octets if it is not one.
 pub fn name_text(name: &[u8]) -> String {
     X509Name::from_der(name).map_or_else(|_| encode_hex(name), |(_, name)| format!("“{name}”"))
-}
-
-/// A Name as [`compare_names`] compares it, to be compared with many: the attributes of each part, in one order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoldedName(Vec<Vec<(Vec<u8>, Vec<u8>)>>);
-
-impl FoldedName {
-    /// None of what is no Name from end to end, and of one with text that is none of its kind: nobody can say that such a
-    /// name is not another's.
-    pub fn of(name: &[u8]) -> Option<Self> {
-        let mut input = Reader::new(name);
-        let mut parts = input.sequence().ok()?;
-        input.finish().ok()?;
-        let mut folded = Vec::new();
-        while !parts.is_empty() {
-            let mut part = parts.read(tag::SET).ok()?.reader();
-            let mut attributes = Vec::new();
-            while !part.is_empty() {
-                let mut attribute = part.sequence().ok()?;
-                let kind = attribute.read(tag::OID).ok()?.content.to_vec();
-                let value = attribute.any().ok()?;
-                attribute.finish().ok()?;
-                let tag = u32::from(value.tag);
-                if is_text_tag(tag) && text_of(tag, value.content).is_none() {
-                    return None;
-                }
-                attributes.push((kind, prepared_text(tag, value.content)));
-            }
-            attributes.sort();
-            folded.push(attributes);
-        }
-        Some(Self(folded))
-    }
-}
-
-/// One relative distinguished name: its attributes as (type, prepared value), in one order.
-type ComparableRdn = Vec<(String, Vec<u8>)>;
-
-fn comparable(name: &[u8]) -> Option<Vec<ComparableRdn>> {
-    let (rest, name) = X509Name::from_der(name).ok()?;
-    if !rest.is_empty() {
-        return None;
-    }
-    let rdns = name.iter_rdn().map(|rdn| {
-        let mut attributes: ComparableRdn = rdn
-            .iter()
-            .map(|attribute| {
-                let value = attribute.attr_value();
-                let prepared = prepared_text(value.header.tag().0, value.data);
-                (attribute.attr_type().to_id_string(), prepared)
-            })
-            .collect();
-        attributes.sort();
-        attributes
-    });
-    Some(rdns.collect())
-}
-
-/// Text in lower case with single spaces; anything that is no text stays as it is, behind its tag.
-fn prepared_text(tag: u32, data: &[u8]) -> Vec<u8> {
-    match text_of(tag, data) {
-        Some(text) => text
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .to_lowercase()
-            .into_bytes(),
-        None => [&tag.to_be_bytes(), data].concat(),
-    }
-}
-
-fn text_of(tag: u32, data: &[u8]) -> Option<String> {
-    match tag {
-        UTF8_STRING | NUMERIC_STRING | PRINTABLE_STRING | IA5_STRING | VISIBLE_STRING => {
-            core::str::from_utf8(data).ok().map(str::to_owned)
-        }
-        // T.61 as the world uses it: Latin-1.
-        T61_STRING => Some(data.iter().map(|&octet| char::from(octet)).collect()),
-        BMP_STRING if data.len().is_multiple_of(2) => {
-            let units: Vec<u16> = data
-                .chunks_exact(2)
-                .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-                .collect();
-            String::from_utf16(&units).ok()
-        }
-        UNIVERSAL_STRING if data.len().is_multiple_of(4) => data
-            .chunks_exact(4)
-            .map(|four| char::from_u32(u32::from_be_bytes([four[0], four[1], four[2], four[3]])))
-            .collect(),
-        _ => None,
-    }
-}
-
-fn is_text_tag(tag: u32) -> bool {
-    matches!(
-        tag,
-        UTF8_STRING
-            | NUMERIC_STRING
-            | PRINTABLE_STRING
-            | IA5_STRING
-            | VISIBLE_STRING
-            | T61_STRING
-            | BMP_STRING
-            | UNIVERSAL_STRING
-    )
 }
 
 /// The outer signatureAlgorithm of a certificate, as a TLV; empty when the framing is not strict DER, which no
@@ -349,12 +222,3 @@ fn sha1(octets: &[u8]) -> [u8; 20] {
     let digest = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, octets);
     digest.as_ref().try_into().expect("SHA-1 has 20 octets")
 }
-
-const UTF8_STRING: u32 = 12;
-const NUMERIC_STRING: u32 = 18;
-const PRINTABLE_STRING: u32 = 19;
-const T61_STRING: u32 = 20;
-const IA5_STRING: u32 = 22;
-const VISIBLE_STRING: u32 = 26;
-const UNIVERSAL_STRING: u32 = 28;
-const BMP_STRING: u32 = 30;

@@ -188,7 +188,7 @@ pub(super) fn check_issuer(
         NameMatch::Equivalent => {
             odd.push("the issuer's name is spelt otherwise than in its certificate".to_owned());
         }
-        NameMatch::Different => {
+        NameMatch::Different | NameMatch::Unknown => {
             return Err(CrlRefusal::WrongIssuer {
                 certificate: issuer.subject_text.clone(),
                 crl: super::certificate::name_text(crl.issuer),

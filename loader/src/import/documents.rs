@@ -4,7 +4,7 @@ use wire::batch::{Document, DocumentKind};
 use wire::crl::Crl;
 
 use super::batch::BatchRefusal;
-use super::certificate::{Authority, Certificate, CrlSigning, NameMatch};
+use super::certificate::{Authority, Certificate, CrlSigning};
 use super::trust::{WeakPolicy, recognise};
 use super::whose::is_indirect;
 use crate::expired;
@@ -89,7 +89,7 @@ fn check_crl<'a>(
     let algorithm = recognise(crl.algorithm).map_err(|error| error.to_string())?;
     let mut why = "no certificate of its issuer that may sign lists came with the batch".to_owned();
     for certificate in certificates
-        .filter(|certificate| certificate.subject_is(crl.issuer) != NameMatch::Different)
+        .filter(|certificate| certificate.subject_is(crl.issuer).is_same())
         .filter(
             |certificate| match (certificate.authority, certificate.crl_signing) {
                 (_, CrlSigning::Forbidden) => false,

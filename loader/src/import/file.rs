@@ -164,7 +164,7 @@ pub fn import_crl_with(
         }
         came.push(bench.take(path, &mut pending, means.progress)?);
     }
-    let stays = beside(request, &id, &came, &paths)?;
+    let stays = beside(request, &bench.parties, &came, &paths)?;
     let mut set = Set::gather(came, stays, request, &mut pending)?;
     if let Some(named) = &crl_issuer {
         set.crl_issuer = Some(named.clone());
@@ -212,7 +212,7 @@ pub(super) fn refused_at(path: &Path, source: CrlRefusal) -> ImportError {
 /// What stays of what is staged, beside what came.
 fn beside(
     request: &CrlImport<'_>,
-    id: &str,
+    parties: &Parties<'_>,
     came: &[Came],
     paths: &[&Path],
 ) -> Result<Stays, ImportError> {
@@ -220,7 +220,7 @@ fn beside(
         odd: vec![odd],
         ..Stays::default()
     };
-    let opened = staged::open(request.data, id);
+    let opened = staged::open(request.data, &parties.issuer.id().to_string());
     let has_lists = matches!(&opened, Ok(Some(before)) if before.options.form.is_signed());
     if let (false, Ok(_), Some(wanted)) = (has_lists, &opened, request.company.retired.first()) {
         let wanted = wanted.clone();
@@ -257,7 +257,7 @@ fn beside(
             blake3: came.blake3,
         })
         .collect();
-    let judged = floor.judge(&comers, &request.company);
+    let judged = floor.judge(&comers, &request.company, parties);
     judged.map_err(|(place, source)| refused_at(paths[place], source))
 }
 

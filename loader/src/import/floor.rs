@@ -16,6 +16,7 @@ use super::file::{Company, Keeping, unsigned};
 use super::list::{ListError, outline_of};
 use super::refusal::CrlRefusal;
 use super::together::scope_of;
+use super::whose::Parties;
 use crate::digest::encode_hex;
 use crate::staged::{OpenList, Opened, StagedError};
 
@@ -89,12 +90,22 @@ impl Floor {
         })
     }
 
-    /// Judges comers, which all passed for themselves, against what is staged. A refusal names its comer's place.
+    /// Judges comers, which all passed for themselves as lists of these parties, against what is staged. A refusal names its
+    /// comer's place.
     pub fn judge(
         self,
         comers: &[Comer<'_>],
         company: &Company<'_>,
+        parties: &Parties<'_>,
     ) -> Result<Stays, (usize, CrlRefusal)> {
+        let then = Parties {
+            crl_issuer: self.crl_issuer.as_ref(),
+            ..*parties
+        };
+        let beside = Parties {
+            crl_issuer: parties.crl_issuer.or(then.crl_issuer),
+            ..*parties
+        };
         let retired = self.retired(comers, company.retired)?;
         let mut stays = Stays {
             complete: self.complete,
@@ -107,7 +118,14 @@ impl Floor {
                 is_alike(&crl, &comer.crl).then_some((list, crl))
             });
             for (list, old) in peers {
-                never_back(&comer.crl, &old).map_err(|refusal| (place, refusal))?;
+                let is_rekeyed = is_of_another_key(&old, &then, parties);
+                never_back(&comer.crl, &old, is_rekeyed).map_err(|refusal| (place, refusal))?;
+                if is_rekeyed && std::mem::take(&mut stays.complete) {
+                    stays.odd.push(
+                        "it is signed by another key than the staged list: the word that these lists are all is no longer believed, it must be given anew"
+                            .to_owned(),
+                    );
+                }
                 if comer.crl.this_update == old.this_update && comer.blake3 != list.blake3 {
                     stays.odd.push(
                         "the staged list bears the same thisUpdate and is another; the new one replaces it"
@@ -134,6 +152,19 @@ impl Floor {
             let keeping = company.keeping;
             let stay = decide(&old, comers, keeping, &self.folder, &mut stays.odd)?;
             if stay {
+                // One certificate is kept for all that stand together.
+                if is_of_another_key(&old, &then, &beside) {
+                    let signer = then.signer_of(old.issuer);
+                    let list = point_of(&old).unwrap_or_else(|| encode_hex(&list.blake3));
+                    return Err((
+                        0,
+                        CrlRefusal::OtherSigner {
+                            list,
+                            signer: signer.subject_text.clone(),
+                            fingerprint: signer.fingerprint(),
+                        },
+                    ));
+                }
                 stays.lists.push((list, outline));
             }
         }
@@ -238,14 +269,21 @@ fn number<'a>(crl: &Crl<'a>) -> Option<(usize, &'a [u8])> {
     crl.extensions.number.map(unsigned)
 }
 
-fn never_back(new: &Crl<'_>, old: &Crl<'_>) -> Result<(), CrlRefusal> {
+/// Whether a staged list's issuer has another key among these parties than among those of then.
+fn is_of_another_key(old: &Crl<'_>, then: &Parties<'_>, now: &Parties<'_>) -> bool {
+    then.signer_of(old.issuer).spki != now.signer_of(old.issuer).spki
+}
+
+/// Whoever takes over a name with another key may count anew, but not date his lists before those that were there.
+fn never_back(new: &Crl<'_>, old: &Crl<'_>, is_rekeyed: bool) -> Result<(), CrlRefusal> {
     if new.this_update < old.this_update {
         return Err(CrlRefusal::Older {
             this_update: new.this_update,
             staged: old.this_update,
         });
     }
-    if let (Some(number), Some(staged)) = (new.extensions.number, old.extensions.number)
+    if !is_rekeyed
+        && let (Some(number), Some(staged)) = (new.extensions.number, old.extensions.number)
         && unsigned(number) < unsigned(staged)
     {
         return Err(CrlRefusal::LowerNumber {

@@ -149,7 +149,7 @@ impl<'a, 'd> ListReader<'a, 'd> {
         window: &mut Window<impl Read>,
         places: &Places,
         tally: &mut Tally,
-        whose: &mut Attribution<'_>,
+        whose: &mut Attribution,
     ) -> Result<(), ListError> {
         while window.offset < places.entries.end && tally.fault.is_none() {
             let octets = window.octets();

@@ -131,6 +131,18 @@ pub enum CrlRefusal {
         /// What was asked for.
         wanted: String,
     },
+    /// A list that stays is signed by another key than the one that is named now.
+    #[error(
+        "{list}, which is staged and would stay, is signed by another key, of {signer} (certificate SHA-256 {fingerprint}), and one --crl-issuer is kept for all: give that partition anew with this one (--crl twice), give it up (--retire), or name its signer's certificate again until then"
+    )]
+    OtherSigner {
+        /// Its distribution point, or BLAKE3.
+        list: String,
+        /// Subject of who signed it.
+        signer: String,
+        /// SHA-256 of that certificate.
+        fingerprint: String,
+    },
     /// A partition that shall be retired comes.
     #[error("it is of a partition that shall be retired")]
     Retired,

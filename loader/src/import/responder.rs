@@ -10,7 +10,7 @@ use wire::batch::{Header, Source};
 use wire::cert_id::{CertIdHash, cert_id_prefix};
 use wire::time::UnixSeconds;
 
-use super::certificate::{Certificate, CertificateError, NameMatch};
+use super::certificate::{Certificate, CertificateError};
 use super::trust::{PublicKey, TrustError, WeakPolicy, recognise};
 
 /// The responders of a batch, each with its key; group by group.
@@ -190,7 +190,7 @@ fn judge_one(
         Source::Registry => ("the issuer", issuer),
         Source::ForeignCrl { .. } => ("itself", &certificate),
     };
-    if signer.subject_is(&certificate.issuer) == NameMatch::Different {
+    if !signer.subject_is(&certificate.issuer).is_same() {
         return Err(ResponderFault::OtherName { number, by });
     }
     let (tbs, algorithm, signature) = certificate.signed_parts();

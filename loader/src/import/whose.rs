@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 
 use wire::crl::{Crl, CrlEntry, directory_names};
+use wire::name::{NameMatch, PreparedName};
 use wire::serial::Serial;
 
-use super::certificate::{Authority, Certificate, CrlSigning, FoldedName, NameMatch};
+use super::certificate::{Authority, Certificate, CrlSigning};
 use super::check::EntryFault;
 use super::refusal::CrlRefusal;
 
@@ -40,7 +41,7 @@ impl<'a> Parties<'a> {
     /// The other one, if it is that one's list.
     fn delegate(&self, name: &[u8]) -> Option<&'a Certificate> {
         self.crl_issuer
-            .filter(|other| other.subject_is(name) != NameMatch::Different)
+            .filter(|other| other.subject_is(name).is_same())
     }
 
     /// Judges whether a list's issuer may sign it; the issuer of a list of the CA's own is judged where its name is.
@@ -60,7 +61,7 @@ impl<'a> Parties<'a> {
             return Ok(());
         };
         // RFC 5280 §6.3.3: (b)(1), a list of another issuer than the certificate's counts if it is indirect.
-        if !is_indirect && self.issuer.subject_is(&delegate.subject) == NameMatch::Different {
+        if !is_indirect && !self.issuer.subject_is(&delegate.subject).is_same() {
             return Err(CrlRefusal::NotIndirect);
         }
         // RFC 5280 §6.3.3: (f), it need not be a CA; who is none must have been given the right by name.
@@ -104,10 +105,8 @@ pub(super) enum Whose {
 }
 
 /// Goes along the entries of a list from the first one on.
-pub(super) struct Attribution<'a> {
-    issuer: &'a [u8],
-    /// The same, folded once; none if it cannot be.
-    folded: Option<FoldedName>,
+pub(super) struct Attribution {
+    issuer: PreparedName,
     now: Whose,
     /// The names that were judged last, and what became of them: lists repeat them.
     judged: VecDeque<(Vec<u8>, Whose)>,
@@ -115,13 +114,12 @@ pub(super) struct Attribution<'a> {
     named: Option<(usize, Serial)>,
 }
 
-impl<'a> Attribution<'a> {
+impl Attribution {
     /// Of a list that bears this issuer's Name.
     // RFC 5280 §5.3.3: until an entry names an issuer, the list's own is meant.
-    pub(super) fn begin(parties: &Parties<'a>, list_issuer: &[u8]) -> Self {
+    pub(super) fn begin(parties: &Parties<'_>, list_issuer: &[u8]) -> Self {
         let mut begun = Self {
-            issuer: &parties.issuer.subject,
-            folded: FoldedName::of(&parties.issuer.subject),
+            issuer: PreparedName::of(&parties.issuer.subject),
             now: Whose::Unclear,
             judged: VecDeque::with_capacity(MOST_JUDGED),
             named: None,
@@ -179,13 +177,10 @@ impl<'a> Attribution<'a> {
     }
 
     fn whose(&self, name: &[u8]) -> Whose {
-        if name == self.issuer {
-            return Whose::Ours;
-        }
-        match (&self.folded, FoldedName::of(name)) {
-            (Some(ours), Some(name)) if *ours == name => Whose::Ours,
-            (Some(_), Some(_)) => Whose::Others,
-            _ => Whose::Unclear,
+        match self.issuer.compare(name) {
+            NameMatch::Identical | NameMatch::Equivalent => Whose::Ours,
+            NameMatch::Different => Whose::Others,
+            NameMatch::Unknown => Whose::Unclear,
         }
     }
 

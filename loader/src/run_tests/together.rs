@@ -1,6 +1,7 @@
 //! Several lists of another CA: a delta on top of its complete list, partitions; staged, repeated by a batch, proved.
 
 mod indirect;
+mod rekeyed;
 mod retired;
 
 use std::path::PathBuf;

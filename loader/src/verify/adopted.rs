@@ -13,7 +13,7 @@ use super::answers::{Answers, same, status_text};
 use super::{IssuerProof, Proof, Shelf};
 use crate::durable::FsDisk;
 use crate::error::sentence;
-use crate::import::certificate::{Certificate, NameMatch};
+use crate::import::certificate::Certificate;
 use crate::import::crl::Judging;
 use crate::import::lines::settle_staged;
 use crate::import::list::outline_of;
@@ -135,7 +135,7 @@ impl Shelf<'_> {
             .collect();
         let signs_one = |certificate: &Certificate| {
             let mut crls = outlines.iter().filter_map(|outline| outline.read().ok());
-            crls.any(|crl| certificate.subject_is(crl.issuer) != NameMatch::Different)
+            crls.any(|crl| certificate.subject_is(crl.issuer).is_same())
         };
         for entry in &self.manifest.objects {
             if entry.issuer.0 != issuer || !matches!(entry.role, Role::Certificate(_)) {

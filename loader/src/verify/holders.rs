@@ -16,7 +16,7 @@ use x509_parser::prelude::FromDer as _;
 use super::answers::{Answers, may_follow, same, status_text};
 use super::view::View;
 use super::{IssuerProof, Proof};
-use crate::import::certificate::{Certificate, NameMatch};
+use crate::import::certificate::Certificate;
 use crate::import::trust::{WeakPolicy, recognise};
 
 /// A certificate that was handed in.
@@ -68,7 +68,7 @@ impl Holder {
     /// Whether this issuer signed it.
     pub(super) fn is_of(&self, issuer: &Certificate) -> bool {
         let (tbs, algorithm, signature) = self.certificate.signed_parts();
-        issuer.subject_is(&self.certificate.issuer) != NameMatch::Different
+        issuer.subject_is(&self.certificate.issuer).is_same()
             && recognise(algorithm)
                 .and_then(|algorithm| {
                     issuer

@@ -12,7 +12,7 @@ use super::view::{Published, Scopes, View};
 use super::{IssuerProof, ListProof, Proof};
 use crate::expired;
 use crate::home::Home;
-use crate::import::certificate::{Certificate, NameMatch};
+use crate::import::certificate::Certificate;
 use crate::manifest::{Manifest, Role};
 use crate::staged::rfc3339;
 use crate::store::Store;
@@ -44,8 +44,8 @@ pub(super) fn lists(
         }
         let octets = std::fs::read(store.object(entry.blake3))
             .map_err(|error| format!("{}: {error}", entry.name))?;
-        let is_own = Crl::parse(&octets)
-            .is_ok_and(|crl| certificate.subject_is(crl.issuer) != NameMatch::Different);
+        let is_own =
+            Crl::parse(&octets).is_ok_and(|crl| certificate.subject_is(crl.issuer).is_same());
         if is_own {
             lists.push(Published {
                 name: entry.name.clone(),

@@ -24,7 +24,7 @@ use crate::office::Office;
 use crate::registry::{Adoption, By, Store};
 use crate::text::hex;
 
-/// A scope (its issuingDistributionPoint, of an indirect list its issuer too), hashed.
+/// A scope (its issuingDistributionPoint, of an indirect list its issuer too) and the key that signs its lists, hashed.
 pub(super) type Scope = [u8; 16];
 
 /// What a scope's complete list and its delta have come to together.
@@ -40,7 +40,7 @@ pub(super) struct Reached {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Floor(BTreeMap<Scope, Reached>);
 
-/// Hashes one; that of a list of everything is empty.
+/// Hashes one.
 pub(super) fn scope(of: &[u8]) -> Scope {
     let hash = digest::digest(&digest::SHA256, of);
     let mut scope = Scope::default();

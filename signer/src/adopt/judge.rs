@@ -119,7 +119,10 @@ pub fn judge(
             _ => None,
         },
         names_all_revoked: options.complete || names_all(&parts),
-        reached: parts.iter().map(reached).collect(),
+        reached: parts
+            .iter()
+            .map(|part| reached(part, &parties))
+            .collect::<Result<_, _>>()?,
         is_indirect: crls.iter().any(is_indirect),
     })
 }
@@ -133,12 +136,18 @@ fn names_all(parts: &[Part<'_, '_>]) -> bool {
     !parts.iter().any(restricts)
 }
 
-fn reached(part: &Part<'_, '_>) -> (Partition, Reached) {
+fn reached(
+    part: &Part<'_, '_>,
+    parties: &Parties<'_, '_>,
+) -> Result<(Partition, Reached), Refusal> {
     let reached = Reached {
         this_update: part.this_update(),
         number: part.number(),
     };
-    (floor::scope(&scope_of(part.full)), reached)
+    let mut scope = scope_of(part.full);
+    // Whoever takes over a name with another key may count anew.
+    scope.extend_from_slice(parties.signer_of(part.full)?.public_key().raw);
+    Ok((floor::scope(&scope), reached))
 }
 
 /// A list that no CA has signed: the operator's word stands for the signature, from its import to the end he set.

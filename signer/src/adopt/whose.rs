@@ -7,7 +7,7 @@
 use super::Refusal;
 use std::collections::VecDeque;
 use wire::crl::{Crl, directory_names};
-use wire::der::{Reader, tag};
+use wire::name::{NameMatch, PreparedName, compare_names};
 use wire::serial::Serial;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::x509::X509Name;
@@ -80,10 +80,8 @@ fn rights(certificate: &X509Certificate<'_>) -> Result<(Option<bool>, Option<boo
 }
 
 /// Goes along the entries of one list.
-pub(super) struct Attribution<'n> {
-    authority: &'n [u8],
-    /// The same, folded once; none if it cannot be.
-    folded: Option<Folded>,
+pub(super) struct Attribution {
+    authority: PreparedName,
     may_name: bool,
     /// Whose certificate the entry at hand is; none where nobody can tell.
     is_ours: Option<bool>,
@@ -91,12 +89,11 @@ pub(super) struct Attribution<'n> {
     judged: VecDeque<(Vec<u8>, Option<bool>)>,
 }
 
-impl<'n> Attribution<'n> {
+impl Attribution {
     // RFC 5280 §5.3.3: until an entry names an issuer, the list's own is meant.
-    pub(super) fn begin(crl: &Crl<'_>, authority: &'n X509Name<'_>) -> Self {
+    pub(super) fn begin(crl: &Crl<'_>, authority: &X509Name<'_>) -> Self {
         let mut begun = Self {
-            authority: authority.as_raw(),
-            folded: fold(authority.as_raw()),
+            authority: PreparedName::of(authority.as_raw()),
             may_name: is_indirect(crl),
             is_ours: None,
             judged: VecDeque::with_capacity(MOST_JUDGED),
@@ -146,10 +143,11 @@ impl<'n> Attribution<'n> {
     }
 
     fn tell(&self, name: &[u8]) -> Option<bool> {
-        if name == self.authority {
-            return Some(true);
+        match self.authority.compare(name) {
+            NameMatch::Identical | NameMatch::Equivalent => Some(true),
+            NameMatch::Different => Some(false),
+            NameMatch::Unknown => None,
         }
-        Some(self.folded.as_ref()? == &fold(name)?)
     }
 }
 
@@ -170,80 +168,9 @@ pub(super) fn scope_of(crl: &Crl<'_>) -> Vec<u8> {
     scope
 }
 
-/// Octet for octet, else by RFC 5280 §7.1. A name that cannot be compared is not this one.
+/// A name that cannot be compared is not this one.
 fn is_name_of(in_list: &[u8], in_certificate: &X509Name<'_>) -> bool {
-    if in_list == in_certificate.as_raw() {
-        return true;
-    }
-    let (one, other) = (fold(in_list), fold(in_certificate.as_raw()));
-    one.is_some() && one == other
-}
-
-/// A Name as RFC 5280 §7.1 compares it: the attributes of each part in one order, string types, case and runs of spaces
-/// aside.
-type Folded = Vec<Vec<(Vec<u8>, Vec<u8>)>>;
-
-/// None of what is no Name from end to end, or has text that is none of its kind.
-fn fold(name: &[u8]) -> Option<Folded> {
-    let mut input = Reader::new(name);
-    let mut parts = input.sequence().ok()?;
-    input.finish().ok()?;
-    let mut folded = Vec::new();
-    while !parts.is_empty() {
-        let mut part = parts.read(tag::SET).ok()?.reader();
-        let mut attributes = Vec::new();
-        while !part.is_empty() {
-            let mut attribute = part.sequence().ok()?;
-            let kind = attribute.read(tag::OID).ok()?.content.to_vec();
-            let value = attribute.any().ok()?;
-            attribute.finish().ok()?;
-            let said = match text(value.tag, value.content)? {
-                Some(text) => {
-                    let words: Vec<_> = text.split_whitespace().map(str::to_lowercase).collect();
-                    words.join(" ").into_bytes()
-                }
-                // No text: octet for octet.
-                None => value.raw.to_vec(),
-            };
-            attributes.push((kind, said));
-        }
-        attributes.sort();
-        folded.push(attributes);
-    }
-    Some(folded)
-}
-
-/// The text of a string; nothing in it if it is another kind of value, none at all if it is broken.
-#[expect(
-    clippy::option_option,
-    reason = "a value that is no text and one that is broken are told apart"
-)]
-fn text(tag: u8, data: &[u8]) -> Option<Option<String>> {
-    let text = match tag {
-        // UTF8String, NumericString, PrintableString, IA5String, VisibleString.
-        12 | 18 | 19 | 22 | 26 => str::from_utf8(data).ok()?.to_owned(),
-        // T.61 as the world uses it: Latin-1.
-        20 => data.iter().map(|octet| char::from(*octet)).collect(),
-        // BMPString.
-        30 => {
-            let (pairs, rest) = data.as_chunks::<2>();
-            let units: Vec<u16> = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).collect();
-            String::from_utf16(&units)
-                .ok()
-                .filter(|_| rest.is_empty())?
-        }
-        // UniversalString.
-        28 => {
-            let (fours, rest) = data.as_chunks::<4>();
-            let text = fours
-                .iter()
-                .map(|four| char::from_u32(u32::from_be_bytes(*four)));
-            text.collect::<Option<String>>()
-                .filter(|_| rest.is_empty())?
-        }
-        _ => return Some(None),
-    };
-    Some(Some(text))
+    compare_names(in_certificate.as_raw(), in_list).is_same()
 }
 
 /// Lists are about a few authorities, and name them by turns.

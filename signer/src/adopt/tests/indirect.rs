@@ -247,6 +247,16 @@ fn one_signers_numbers_keep_another_out_or_nothing_ever_lets_a_scope_begin_anew(
     assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
     stage(here.path(), &authority, Some(&signer), &[list(&signer, 2)]);
     assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    // Another key under one name counts for itself.
+    let rekeyed = Elsewhere::called("p256");
+    stage(
+        here.path(),
+        &authority,
+        Some(&rekeyed),
+        &[list(&rekeyed, 1)],
+    );
+    let outcome = adopt(&mut shift, today);
+    assert!(matches!(outcome, Outcome::Adopted { .. }), "{outcome:?}");
 }
 
 /// An element of fewer than 128 octets.
@@ -316,6 +326,10 @@ fn a_name_that_is_spelt_otherwise_or_cannot_be_compared_is_somebody_elses() {
         renamed(&authority, 0x0c, b"\xff"),
         renamed(&authority, 0x1e, b"odd"),
         renamed(&authority, 0x1c, b"odd"),
+        // No text at all; letters of a set that we only guess; letters that are written in another way too.
+        renamed(&authority, 0x04, CN.as_bytes()),
+        renamed(&authority, 0x14, b"Hufu \xc8Demo"),
+        renamed(&authority, 0x0c, "Hufu\u{200b} Demo".as_bytes()),
     ] {
         let refusal = refused(judged(&unclear));
         assert!(matches!(refusal, Refusal::Nameless(_)), "{refusal}");
