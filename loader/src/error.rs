@@ -1,7 +1,7 @@
 //! What can be wrong with a store and with a generation in it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::digest::Digest;
 use crate::manifest::ManifestError;
@@ -125,6 +125,19 @@ pub enum OpenError {
         /// In what.
         misfit: Misfit,
     },
+}
+
+impl OpenError {
+    /// The file that is to blame, if it is a single one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Pack(PackError::Unreadable { path, .. } | PackError::Flawed { path, .. })
+            | Self::Object { path, .. }
+            | Self::Damaged { path, .. }
+            | Self::OtherPack { path } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// In what the packs of one issuer, or two issuers, contradict one another.

@@ -1,14 +1,16 @@
 //! The scrub: published files are read again, slowly, and held against their names.
 //!
 //! A file was hashed when it was fetched; bits flip later. The scrubber reads a bounded number of octets at each step, so
-//! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day. Deltas come first:
-//! a responder that starts refuses a damaged one, and waits for it to be fetched anew.
+//! that its owner decides how much of the disk it takes: one mebibyte a second goes through 86 GB a day. Deltas come first,
+//! and again a minute after they were done, whatever else is being read: a responder that starts refuses a damaged one, and
+//! waits for it to be fetched anew.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use crate::digest::Digest;
 use crate::error::StoreError;
@@ -20,10 +22,27 @@ use crate::store::Store;
 pub struct Scrubber {
     store: Store,
     pins: Vec<PublicKey>,
-    waiting: VecDeque<ObjectEntry>,
-    reading: Option<Box<Reading>>,
+    deltas: Lane,
+    others: Lane,
+    /// Whether nothing but deltas is read.
+    deltas_only: bool,
+    /// When deltas are read again though the round goes on; none while they are being read.
+    deltas_again_at: Option<Instant>,
     /// The last file of the round was damaged: said first, the end of the round at the next step.
     round_ends: bool,
+}
+
+/// Files that are read one after the other.
+#[derive(Default)]
+struct Lane {
+    waiting: VecDeque<ObjectEntry>,
+    reading: Option<Box<Reading>>,
+}
+
+impl Lane {
+    fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.reading.is_none()
+    }
 }
 
 struct Reading {
@@ -84,20 +103,58 @@ impl Scrubber {
         Scrubber {
             store,
             pins,
-            waiting: VecDeque::new(),
-            reading: None,
+            deltas: Lane::default(),
+            others: Lane::default(),
+            deltas_only: false,
+            deltas_again_at: None,
             round_ends: false,
         }
     }
 
+    /// The same, of deltas alone: a round is one reading of them.
+    #[must_use]
+    pub fn of_deltas(mut self) -> Scrubber {
+        self.deltas_only = true;
+        self
+    }
+
     /// Reads at most about `budget` octets more. Files that were collected meanwhile are passed over.
-    pub fn step(&mut self, budget: u64) -> Result<Scrubbed, StoreError> {
+    pub fn step(&mut self, now: Instant, budget: u64) -> Result<Scrubbed, StoreError> {
         if std::mem::take(&mut self.round_ends) {
             return Ok(Scrubbed::RoundDone);
         }
+        self.begin(now)?;
         let found = self.read_on(budget)?;
-        self.round_ends = matches!(found, Scrubbed::Damaged { .. }) && self.waiting.is_empty();
+        if self.deltas.is_done() {
+            self.deltas_again_at.get_or_insert(now + DELTAS_EVERY);
+        }
+        self.round_ends = matches!(found, Scrubbed::Damaged { .. }) && self.is_done();
         Ok(found)
+    }
+
+    fn is_done(&self) -> bool {
+        self.deltas.is_done() && self.others.is_done()
+    }
+
+    /// Begins a round if the one before is over; goes through the deltas of the newest generation in between if they are
+    /// due.
+    fn begin(&mut self, now: Instant) -> Result<(), StoreError> {
+        let round_begins = self.is_done();
+        let deltas_are_due = self.deltas_again_at.is_some_and(|at| now >= at);
+        if !round_begins && !deltas_are_due {
+            return Ok(());
+        }
+        let Some(current) = self.store.read_current(&self.pins)? else {
+            return Ok(());
+        };
+        let files = current.manifest().files().map(Cow::into_owned);
+        let (deltas, others) = files.partition(|entry| matches!(entry.role, Role::Delta(_)));
+        self.deltas.waiting = deltas;
+        self.deltas_again_at = None;
+        if round_begins && !self.deltas_only {
+            self.others.waiting = others;
+        }
+        Ok(())
     }
 
     fn read_on(&mut self, budget: u64) -> Result<Scrubbed, StoreError> {
@@ -112,7 +169,7 @@ impl Scrubber {
             let read = match reading.file.read(&mut buffer) {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                    self.reading = Some(reading);
+                    self.put_back(reading);
                     continue;
                 }
                 Err(error) => {
@@ -124,7 +181,7 @@ impl Scrubber {
             reading.octets += read as u64;
             left = left.saturating_sub(read as u64);
             if read > 0 && reading.octets <= reading.entry.octets {
-                self.reading = Some(reading);
+                self.put_back(reading);
                 continue;
             }
             let found = Digest::from(reading.hasher.finalize());
@@ -137,28 +194,37 @@ impl Scrubber {
                     damage,
                 });
             }
-            if self.waiting.is_empty() {
+            if self.is_done() {
                 return Ok(Scrubbed::RoundDone);
             }
         }
         Ok(Scrubbed::Sound)
     }
 
-    /// The file in hand, or the next that is still there.
+    fn put_back(&mut self, reading: Box<Reading>) {
+        let is_delta = matches!(reading.entry.role, Role::Delta(_));
+        let lane = if is_delta {
+            &mut self.deltas
+        } else {
+            &mut self.others
+        };
+        lane.reading = Some(reading);
+    }
+
+    /// The file in hand, or the next that is still there; deltas before all others.
     fn next_reading(&mut self) -> Result<Next, StoreError> {
-        if let Some(reading) = self.reading.take() {
-            return Ok(Next::Open(reading));
-        }
-        if self.waiting.is_empty()
-            && let Some(current) = self.store.read_current(&self.pins)?
-        {
-            let files = current.manifest().files().map(Cow::into_owned);
-            let (mut deltas, others): (VecDeque<_>, VecDeque<_>) =
-                files.partition(|entry| matches!(entry.role, Role::Delta(_)));
-            deltas.extend(others);
-            self.waiting = deltas;
-        }
-        while let Some(entry) = self.waiting.pop_front() {
+        loop {
+            let lane = if self.deltas.is_done() {
+                &mut self.others
+            } else {
+                &mut self.deltas
+            };
+            if let Some(reading) = lane.reading.take() {
+                return Ok(Next::Open(reading));
+            }
+            let Some(entry) = lane.waiting.pop_front() else {
+                return Ok(Next::Nothing);
+            };
             let path = self.store.object(entry.blake3);
             match File::open(&path) {
                 Ok(file) => {
@@ -183,7 +249,6 @@ impl Scrubber {
                 Err(error) => return Ok(Next::Damaged(unreadable(entry, path, &error))),
             }
         }
-        Ok(Next::Nothing)
     }
 
     /// Whether the newest manifest still names it; one that does not may have been collected.
@@ -212,6 +277,8 @@ fn unreadable(entry: ObjectEntry, path: PathBuf, error: &io::Error) -> Scrubbed 
     }
 }
 
+/// After they were read, deltas are left alone for so long.
+pub const DELTAS_EVERY: Duration = Duration::from_secs(60);
 /// Read at a time.
 const READ_OCTETS: usize = 256 << 10;
 
@@ -267,7 +334,7 @@ mod tests {
             let mut steps = 0;
             loop {
                 steps += 1;
-                match scrubber.step(100_000).unwrap() {
+                match scrubber.step(Instant::now(), 100_000).unwrap() {
                     Scrubbed::Sound => {}
                     other => return (steps, other),
                 }
@@ -291,33 +358,74 @@ mod tests {
         assert_eq!(round(&mut scrubber).1, Scrubbed::RoundDone);
     }
 
-    #[test]
-    fn a_damaged_delta_waits_for_all_base_packs_to_be_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let key = published(folder.path());
+    /// The same with a delta, and the file of that.
+    fn published_with_a_delta(root: &Path) -> (Vec<PublicKey>, PathBuf) {
+        let key = published(root);
         let pins = vec![key.public()];
-        let store = Store::at(folder.path());
+        let store = Store::at(root);
         let mut publisher = Publisher::open(&FsDisk, store.clone(), key, &[]).unwrap();
         let spec = spec(1, Scope::Delta, 2, shared(1, &[EcdsaP256Sha256], 1));
         let rows = Rows::from([(serial(1), (CertStatus::Good, 0))]);
         let sealed = write(&store.temp().join("delta"), &spec, &rows).unwrap();
-        let delta = sealed.entry().blake3;
+        let delta = store.object(sealed.entry().blake3);
         let edition = Edition {
             added: vec![sealed],
             ..publisher.same_again(NOW)
         };
         publisher.publish(&edition).unwrap();
-        let path = store.object(delta);
-        let mut octets = std::fs::read(&path).unwrap();
+        (pins, delta)
+    }
+
+    fn rot(path: &Path) {
+        let mut octets = std::fs::read(path).unwrap();
         *octets.last_mut().unwrap() ^= 1;
-        std::fs::write(&path, octets).unwrap();
-        let mut scrubber = Scrubber::new(store, pins);
+        std::fs::write(path, octets).unwrap();
+    }
+
+    fn is_damage_of(found: &Scrubbed, file: &Path) -> bool {
+        matches!(found, Scrubbed::Damaged { path, .. } if path == file)
+    }
+
+    #[test]
+    fn a_damaged_delta_waits_for_all_base_packs_to_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pins, delta) = published_with_a_delta(folder.path());
+        rot(&delta);
+        let now = Instant::now();
+        let mut scrubber = Scrubber::new(Store::at(folder.path()), pins);
         // One reading, and the one that finds its end.
-        let found = [(); 2].map(|()| scrubber.step(1).unwrap());
-        assert!(
-            matches!(&found[1], Scrubbed::Damaged { entry, .. } if entry.blake3 == delta),
-            "{found:?}"
-        );
+        let found = [(); 2].map(|()| scrubber.step(now, 1).unwrap());
+        assert!(is_damage_of(&found[1], &delta), "{found:?}");
+    }
+
+    #[test]
+    fn a_delta_that_rots_behind_the_scrubber_waits_for_the_next_round() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pins, delta) = published_with_a_delta(folder.path());
+        let now = Instant::now();
+        let store = Store::at(folder.path());
+        let mut scrubber = Scrubber::new(store.clone(), pins.clone());
+        // In the first of three base packs.
+        for _ in 0..2 {
+            assert_eq!(scrubber.step(now, 1).unwrap(), Scrubbed::Sound);
+        }
+        rot(&delta);
+        assert_eq!(scrubber.step(now, 1).unwrap(), Scrubbed::Sound);
+        let later = now + DELTAS_EVERY;
+        let found = [(); 2].map(|()| scrubber.step(later, 1).unwrap());
+        assert!(is_damage_of(&found[1], &delta), "{found:?}");
+        // The round goes on where it was, and ends: deltas are not read for ever.
+        let mut steps = 0;
+        while scrubber.step(later, 1).unwrap() == Scrubbed::Sound {
+            steps += 1;
+        }
+        assert!(steps <= 4, "{steps}");
+        // Deltas alone, each minute.
+        let mut scrubber = Scrubber::new(store, pins).of_deltas();
+        let found = [(); 3].map(|()| scrubber.step(now, u64::MAX).unwrap());
+        assert!(is_damage_of(&found[0], &delta), "{found:?}");
+        assert_eq!(found[1], Scrubbed::RoundDone);
+        assert!(is_damage_of(&found[2], &delta), "{found:?}");
     }
 
     #[test]
@@ -326,17 +434,24 @@ mod tests {
         let store = Store::at(folder.path());
         let pins = vec![published(folder.path()).public()];
         let path = store.object(store.object_digests().unwrap()[1]);
-        let damage = |scrubber: &mut Scrubber| match scrubber.step(u64::MAX).unwrap() {
-            Scrubbed::Damaged { damage, .. } => damage,
-            other => panic!("{other:?}"),
-        };
+        let damage =
+            |scrubber: &mut Scrubber| match scrubber.step(Instant::now(), u64::MAX).unwrap() {
+                Scrubbed::Damaged { damage, .. } => damage,
+                other => panic!("{other:?}"),
+            };
         let mut scrubber = Scrubber::new(store, pins);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(damage(&mut scrubber), Damage::Missing);
-        assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
+        assert_eq!(
+            scrubber.step(Instant::now(), u64::MAX).unwrap(),
+            Scrubbed::RoundDone
+        );
         // A folder opens and cannot be read, like a file on a failing disk.
         std::fs::create_dir(&path).unwrap();
         assert!(matches!(damage(&mut scrubber), Damage::Unreadable { .. }));
-        assert_eq!(scrubber.step(u64::MAX).unwrap(), Scrubbed::RoundDone);
+        assert_eq!(
+            scrubber.step(Instant::now(), u64::MAX).unwrap(),
+            Scrubbed::RoundDone
+        );
     }
 }

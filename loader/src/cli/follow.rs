@@ -16,7 +16,7 @@ use crate::follow::nudge::Nudges;
 use crate::follow::{Followed, Follower, Limits};
 use crate::metrics::FollowMetrics;
 use crate::nudge::FolderWatch;
-use crate::scrub::{Scrubbed, Scrubber};
+use crate::scrub::{DELTAS_EVERY, Scrubbed, Scrubber};
 use crate::seal::{PublicKey, read_pins};
 use crate::store::Store;
 
@@ -49,7 +49,7 @@ pub(super) struct FollowArgs {
     /// What stays free on the disk whatever comes
     #[arg(long, value_name = "MEBIBYTES", default_value_t = 64, value_parser = mebibytes())]
     keep_free: u64,
-    /// How much of the copy is read again each second to find damage; 0 for none
+    /// How much of the copy is read again each second to find damage; 0 for its deltas alone, each minute
     #[arg(long, value_name = "MEBIBYTES", default_value_t = 4, value_parser = mebibytes())]
     scrub: u64,
     /// Tell metrics at this address, /metrics and /healthz: 127.0.0.1:2566 [default: nowhere]
@@ -237,6 +237,10 @@ struct Scrub {
     octets_a_second: u64,
     due: Instant,
     round_began: Instant,
+    /// No round begins sooner than this after the one before.
+    round: Duration,
+    /// When it is tried next whether all that is in place can be opened.
+    heal_due: Instant,
     /// Why the last step was put off: said once.
     put_off: Option<String>,
 }
@@ -244,19 +248,30 @@ struct Scrub {
 impl Scrub {
     fn new(scrubber: Scrubber, octets_a_second: u64) -> Self {
         let now = Instant::now();
+        // A responder that starts refuses a damaged delta, and serves nothing until somebody fetches it anew.
+        let (scrubber, octets_a_second, round) = match octets_a_second {
+            0 => (scrubber.of_deltas(), DELTAS_OCTETS, DELTAS_EVERY),
+            octets => (scrubber, octets, ROUND),
+        };
         Self {
             scrubber,
             octets_a_second,
             // At once: a responder may be waiting for what rotted while nobody looked.
             due: now,
             round_began: now,
+            round,
+            heal_due: now,
             put_off: None,
         }
     }
 
     fn go_on(&mut self, follower: &Follower<'_>, metrics: &FollowMetrics) {
         let now = Instant::now();
-        if now < self.due || self.octets_a_second == 0 {
+        if now >= self.heal_due {
+            self.heal_due = now + DELTAS_EVERY;
+            heal(follower, metrics);
+        }
+        if now < self.due {
             return;
         }
         // A poll that comes seldom reads for the seconds that have passed.
@@ -266,7 +281,7 @@ impl Scrub {
             .min(MAX_SECONDS_A_STEP)
             + 1;
         self.due = now + Duration::from_secs(1);
-        let step = self.scrubber.step(self.octets_a_second * seconds);
+        let step = self.scrubber.step(now, self.octets_a_second * seconds);
         if step.is_ok() {
             self.put_off = None;
         }
@@ -276,7 +291,7 @@ impl Scrub {
                 metrics.scrubbed("round_done");
                 mend_own(follower, metrics);
                 // A small edge is not read without end.
-                self.due = self.due.max(self.round_began + ROUND);
+                self.due = self.due.max(self.round_began + self.round);
                 self.round_began = self.due;
             }
             Ok(Scrubbed::Damaged {
@@ -305,6 +320,23 @@ impl Scrub {
                     self.put_off = Some(reason);
                 }
             }
+        }
+    }
+}
+
+/// Fetches what keeps a responder from opening what is in place.
+fn heal(follower: &Follower<'_>, metrics: &FollowMetrics) {
+    match follower.heal() {
+        Ok(healed) => {
+            for name in &healed {
+                metrics.scrubbed("damaged");
+                metrics.scrubbed("fetched_anew");
+                tracing::info!(name, "scrub: fetched anew");
+            }
+        }
+        Err(refusal) => {
+            metrics.scrubbed("not_fetched");
+            tracing::error!(reason = %sentence(&refusal), "scrub: the generation in place cannot be opened");
         }
     }
 }
@@ -339,8 +371,10 @@ const BUCKET_EVERY_MS: u64 = 2000;
 const AFTER_A_REFUSAL: Duration = Duration::from_millis(500);
 /// However long it has been wrong, it is asked this often.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
-/// No round of the scrub begins sooner than this after the one before.
+/// No round of the whole scrub begins sooner than this after the one before.
 const ROUND: Duration = Duration::from_secs(10);
+/// Read a second where nothing but deltas is read.
+const DELTAS_OCTETS: u64 = 4 << 20;
 /// Seconds' worth that one step of the scrub reads at most.
 const MAX_SECONDS_A_STEP: u64 = 60;
 

@@ -127,7 +127,7 @@ fn forms_are_left_behind_on_the_way_to_the_edge_or_stay_for_ever() {
     std::fs::write(&flipped, octets).unwrap();
     let mut scrubber = Scrubber::new(Store::at(&edge), pins);
     let found = loop {
-        match scrubber.step(1 << 20).unwrap() {
+        match scrubber.step(std::time::Instant::now(), 1 << 20).unwrap() {
             Scrubbed::Sound => {}
             other => break other,
         }

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! What an earlier attempt left is hashed again before it is written on: a power cut may have left anything in it. If the
-//! whole then has another hash, the object is fetched once more from its first octet before it is refused; and once more
-//! past the caches that may lie before the store, which keep an altered one when the store has the right one again.
+//! whole then has another hash, the object is fetched once more from its first octet before it is refused: past the caches
+//! that may lie before the store, which keep an altered one when the store has the right one again. From then on nobody
+//! asks these any more until a generation is taken: what is cut short goes on where it was, and nothing comes twice.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -98,14 +99,20 @@ impl Follower<'_> {
         let begun = self.begun(entry, &partial);
         let went_on = begun.is_some();
         let source = self.source.as_ref();
-        let mut outcome = self.download(source, entry, &partial, begun);
-        if went_on && matches!(outcome, Err(Refusal::ObjectDiffers { .. })) {
-            outcome = self.download(source, entry, &partial, None);
-        }
-        if let Some(past) = source.past_caches()
-            && outcome.as_ref().is_err_and(Refusal::is_altered)
-        {
-            outcome = self.download(past, entry, &partial, None);
+        let past = source.past_caches();
+        let first = past
+            .filter(|_| self.past_caches.load(Ordering::Relaxed))
+            .unwrap_or(source);
+        let mut outcome = self.download(first, entry, &partial, begun);
+        if outcome.as_ref().is_err_and(Refusal::is_altered) {
+            let news = past.is_some() && !self.past_caches.swap(true, Ordering::Relaxed);
+            if news {
+                let path = source.object_path(entry.blake3);
+                tracing::warn!(path = %path.display(), "follow: it came damaged, and is asked for past the caches before the store; if it comes right then, purge them");
+            }
+            if news || went_on {
+                outcome = self.download(past.unwrap_or(source), entry, &partial, None);
+            }
         }
         if let Err(Refusal::ObjectDiffers { .. }) = outcome {
             self.disk.remove(&partial).at("remove", &partial)?;

@@ -1,14 +1,21 @@
 //! What a follower makes of a store's history, and of its own files once they rot.
 
 use std::fs;
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::collect::{KEEP_FOR, KEEP_GENERATIONS};
 use super::tests::{Rig, flip};
-use super::{Chain, Followed, Follower, MOST_LINKS, Refusal};
+use super::{Chain, Followed, Follower, MOST_LINKS, Opened, Refusal, Source};
 use crate::durable::FsDisk;
-use crate::manifest::MAX_MANIFEST_OCTETS;
+use crate::error::StoreError;
+use crate::manifest::{MAX_MANIFEST_OCTETS, ObjectEntry};
+use crate::publish::Publisher;
 use crate::snapshot::Snapshot;
+use crate::specimen::NOW;
+use crate::store::{Pointer, Store};
 
 /// An edge at generation 2, and a store begun anew that is further than anybody walks.
 fn begun_anew() -> Rig {
@@ -38,6 +45,108 @@ fn a_fork_behind_a_chain_too_long_to_walk_is_taken() {
 }
 
 #[test]
+fn a_store_restored_from_a_backup_of_before_is_taken() {
+    let rig = Rig::new();
+    rig.publish(1);
+    let backup = fs::read(rig.store().pointer()).unwrap();
+    rig.publish(2);
+    rig.follow().unwrap();
+    let manifest = rig.store().manifest(2);
+    let ours = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    fs::write(rig.store().pointer(), backup).unwrap();
+    let mut publisher = Publisher::open(&FsDisk, rig.store(), rig.key(), &[]).unwrap();
+    publisher.number_above(2);
+    publisher.publish(&publisher.same_again(NOW)).unwrap();
+    drop(publisher);
+    // A bucket that was taken over has it still.
+    fs::write(&manifest, ours).unwrap();
+    for revision in 7..MOST_LINKS as u64 + 20 {
+        rig.publish(revision);
+    }
+    let refusal = rig.follow().unwrap_err();
+    assert!(
+        matches!(refusal, Refusal::Forked { number: 2, .. }),
+        "{refusal}"
+    );
+    assert_eq!(rig.served(), 2);
+}
+
+/// A store that counts how often a manifest is asked for.
+struct Counted {
+    store: Store,
+    manifests: Arc<AtomicUsize>,
+}
+
+impl Source for Counted {
+    fn root(&self) -> &Path {
+        self.store.root()
+    }
+
+    fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
+        Source::pointer(&self.store)
+    }
+
+    fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        self.manifests.fetch_add(1, Ordering::Relaxed);
+        Source::manifest(&self.store, number)
+    }
+
+    fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
+        Source::open(&self.store, entry, from)
+    }
+}
+
+#[test]
+fn a_forked_store_is_walked_from_end_to_end_at_each_poll() {
+    let rig = begun_anew();
+    let manifests = Arc::new(AtomicUsize::new(0));
+    let source = Counted {
+        store: rig.store(),
+        manifests: Arc::clone(&manifests),
+    };
+    let mut follower = Follower::open(&FsDisk, source, rig.edge(), rig.pins()).unwrap();
+    let refusal = follower.poll().unwrap_err();
+    assert!(matches!(refusal, Refusal::Forked { .. }), "{refusal}");
+    // The newest, the one under our number, and the next.
+    assert_eq!(manifests.load(Ordering::Relaxed), 3);
+}
+
+/// Publishes the newest generation once more under the next number.
+fn seal_again(rig: &Rig) {
+    let mut publisher = Publisher::open(&FsDisk, rig.store(), rig.key(), &[]).unwrap();
+    let edition = publisher.same_again(NOW);
+    publisher.publish(&edition).unwrap();
+}
+
+#[test]
+fn a_header_that_rotted_keeps_every_generation_out() {
+    let rig = Rig::new();
+    rig.publish(1);
+    let mut follower = rig.follower(&FsDisk);
+    follower.poll().unwrap();
+    assert!(follower.heal().unwrap().is_empty());
+    let object = rig.edge().object(rig.edge().object_digests().unwrap()[0]);
+    let sound = fs::read(&object).unwrap();
+    // The next generation has the same pack: it is carried over, and not fetched.
+    flip(&object, 0);
+    seal_again(&rig);
+    assert!(matches!(follower.poll().unwrap(), Followed::Took(_)));
+    assert_eq!(fs::read(&object).unwrap(), sound);
+    // Without a new generation too: a responder that is started now would find nothing to serve.
+    flip(&object, 0);
+    assert_eq!(follower.heal().unwrap().len(), 1);
+    assert_eq!(fs::read(&object).unwrap(), sound);
+    fs::remove_file(&object).unwrap();
+    assert_eq!(follower.heal().unwrap().len(), 1);
+    assert_eq!(rig.served(), 1);
+    // What is as bad in the store is not put in place of anything.
+    flip(&rig.newest_object(), 0);
+    flip(&object, 0);
+    assert_eq!(follower.heal().unwrap_err().kind(), "altered");
+}
+
+#[test]
 fn rot_under_the_edges_own_number_is_taken_for_a_fork() {
     let damages: [fn(&Path); 3] = [
         |path| flip(path, 40),
@@ -49,6 +158,8 @@ fn rot_under_the_edges_own_number_is_taken_for_a_fork() {
     ];
     for damage in damages {
         let rig = begun_anew();
+        // The next one tells of another history as well.
+        fs::remove_file(rig.store().manifest(3)).unwrap();
         damage(&rig.store().manifest(2));
         let Followed::Took(taken) = rig.follow().unwrap() else {
             panic!("not taken")

@@ -6,10 +6,11 @@
 //! 1 read the store's pointer; the same as ours: done
 //! 2 read the manifest it names: hash, seal by a pinned key, number
 //! 3 the number is above the highest ever accepted (the file `highest`, which survives restarts)
-//! 4 its chain of previous manifests leads to that one; where it is too long to walk, the store's own one has that number
+//! 4 its chain of previous manifests leads to that one; before it is walked, the store is asked what it has under that
+//!   number and the next: another history shows there
 //! 5 there is room for what we lack (room.rs)
 //! 6 fetch the objects we lack, hashing each: partial, fsync, rename (fetch.rs); then fsync of objects/
-//! 7 open the generation as the responder will
+//! 7 open the generation as the responder will; what has rotted since it was fetched is fetched anew (heal.rs)
 //! 8 write the manifest, then `highest`, then the pointer, each tmp, fsync, rename, fsync of the folder
 //! 9 unlink objects that no manifest of the last minute names (collect.rs)
 //! ```
@@ -20,6 +21,7 @@
 
 mod collect;
 mod fetch;
+mod heal;
 pub mod nudge;
 mod own;
 mod refusal;
@@ -29,6 +31,7 @@ mod status;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::sync::atomic::AtomicBool;
 
 use collect::Kept;
 pub use refusal::Refusal;
@@ -42,7 +45,6 @@ use crate::manifest::{Previous, TrustedManifest};
 use crate::ownership::warn_of_folder;
 use crate::publish::{PublishError, lock, prepare_folders, remove_leftovers};
 use crate::seal::PublicKey;
-use crate::snapshot::Snapshot;
 use crate::store::{Pointer, Store};
 
 /// The newest generation's manifest in a store, believed by a pinned key; none in an empty store. Nothing is kept.
@@ -69,6 +71,8 @@ pub struct Follower<'d> {
     accepted_fork: Option<u64>,
     /// Manifests here, by number: read once.
     kept: BTreeMap<u64, Kept>,
+    /// Something came damaged since a generation was taken: the caches before the store are not asked any more.
+    past_caches: AtomicBool,
     /// What was offered and refused last.
     refused: Option<Pointer>,
     tally: Tally,
@@ -109,7 +113,8 @@ pub enum Chain {
     /// It does not lead to ours, and the operator said that it may be taken: [`Follower::accept_fork`].
     Accepted,
     /// The link is longer than the store keeps manifests, or than [`MOST_LINKS`]: it was followed down to this one. The
-    /// seal holds nevertheless, and the store has no other generation under the number of ours.
+    /// seal holds nevertheless, and the store has no other generation under the number of ours, nor one under the next that
+    /// names another before it.
     Unproven {
         /// Its number.
         missing: u64,
@@ -148,6 +153,7 @@ impl<'d> Follower<'d> {
             highest,
             accepted_fork: None,
             kept: BTreeMap::new(),
+            past_caches: AtomicBool::new(false),
             refused: None,
             tally: Tally::default(),
             _lock: lock,
@@ -223,8 +229,9 @@ impl<'d> Follower<'d> {
         let lacking = self.lacking(&next);
         self.make_room(&next, &lacking)?;
         let fetched = self.fetch_objects(&lacking)?;
-        Snapshot::assemble(&self.edge, next.clone(), None)?;
+        self.open_or_heal(&next, &lacking)?;
         self.accept(&next, pointer)?;
+        *self.past_caches.get_mut() = false;
         self.collect();
         Ok(Taken {
             number: pointer.number,
@@ -277,43 +284,52 @@ impl<'d> Follower<'d> {
             blake3: highest.manifest,
         };
         let mut link = next.manifest().previous;
+        if link == Some(ours) {
+            return Ok(Chain::Proven);
+        }
+        // Two questions in place of thousands, at every generation of a store that is another.
+        self.check_own_number(next, ours)?;
         for _ in 0..MOST_LINKS {
             match link {
                 Some(previous) if previous == ours => return Ok(Chain::Proven),
                 Some(previous) if previous.number > ours.number => {
                     match source::read_linked(self.source.as_ref(), previous)? {
                         Some(manifest) => link = manifest.previous,
-                        None => return self.check_own_number(next, ours, previous.number),
+                        None => {
+                            let missing = previous.number;
+                            return Ok(Chain::Unproven { missing });
+                        }
                     }
                 }
-                _ => {
-                    return Err(Refusal::Forked {
-                        number: ours.number,
-                        offered: next.manifest().number,
-                    });
-                }
+                _ => return Err(forked(next, ours)),
             }
         }
         let missing = link.map_or(0, |previous| previous.number);
-        self.check_own_number(next, ours, missing)
+        Ok(Chain::Unproven { missing })
     }
 
-    /// The way back could not be walked to its end. But a store whose history is another has, under the number of ours,
-    /// another manifest, unless it has none any more.
-    fn check_own_number(
-        &self,
-        next: &TrustedManifest,
-        ours: Previous,
-        missing: u64,
-    ) -> Result<Chain, Refusal> {
-        let there = source::read_sealed(self.source.as_ref(), ours.number, &self.pins)?;
-        if there.is_some_and(|there| there.blake3() != ours.blake3) {
-            return Err(Refusal::Forked {
-                number: ours.number,
-                offered: next.manifest().number,
-            });
+    /// The way back may be too long to be walked to its end, or have gaps. But a store whose history is another has, under
+    /// the number of ours, another manifest; or, if it was restored from before that and went on above it, one under the
+    /// next number that names another before it. Unless it has neither any more. A cache may have kept both from when they
+    /// were ours, and no hash would tell: it is not asked.
+    fn check_own_number(&self, next: &TrustedManifest, ours: Previous) -> Result<(), Refusal> {
+        let source = self.source.as_ref();
+        let source = source.past_caches().unwrap_or(source);
+        let own = source::read_sealed(source, ours.number, &self.pins)?;
+        let after = source::read_sealed(source, ours.number.saturating_add(1), &self.pins)?;
+        let is_other = own.is_some_and(|own| own.blake3() != ours.blake3)
+            || after.is_some_and(|after| after.manifest().previous != Some(ours));
+        if is_other {
+            return Err(forked(next, ours));
         }
-        Ok(Chain::Unproven { missing })
+        Ok(())
+    }
+}
+
+fn forked(next: &TrustedManifest, ours: Previous) -> Refusal {
+    Refusal::Forked {
+        number: ours.number,
+        offered: next.manifest().number,
     }
 }
 
@@ -321,6 +337,8 @@ impl<'d> Follower<'d> {
 /// after the other, and while an edge that was away for days reads on it hears of no revocation. Tests have fewer.
 pub const MOST_LINKS: usize = if cfg!(test) { 8 } else { 4_096 };
 
+#[cfg(test)]
+mod caches;
 #[cfg(test)]
 mod history;
 #[cfg(test)]

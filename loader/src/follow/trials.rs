@@ -1,4 +1,4 @@
-//! What a follower does when a download is cut short, comes damaged or by a cache, or finds no room.
+//! What a follower does when a download is cut short, comes damaged, or finds no room.
 
 use std::fs;
 use std::io::{self, Read};
@@ -20,13 +20,13 @@ use crate::specimen::{NOW, Rows, serial, shared, spec, write};
 use crate::store::{Pointer, Store};
 
 /// A store whose objects are read by way of something that goes wrong.
-struct By<W> {
-    store: Store,
-    way: W,
+pub(super) struct By<W> {
+    pub(super) store: Store,
+    pub(super) way: W,
 }
 
 /// What may go wrong on the way to an object.
-trait Way: Send + Sync {
+pub(super) trait Way: Send + Sync {
     /// Opens it.
     fn open<'s>(&self, store: &'s Store, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'s>>;
 }
@@ -50,9 +50,9 @@ impl<W: Way> Source for By<W> {
 }
 
 /// Breaks off, and remembers from where objects were read.
-struct Breaking {
-    after: u64,
-    asked: Arc<Mutex<Vec<u64>>>,
+pub(super) struct Breaking {
+    pub(super) after: u64,
+    pub(super) asked: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Way for Breaking {
@@ -330,109 +330,4 @@ fn one_bad_file_among_several_is_overlooked() {
         fs::write(&path, sound).unwrap();
         assert!(matches!(rig.follow().unwrap(), Followed::Took(_)));
     }
-}
-
-/// A cache before a store, which gives out what it was once given unless it is passed by.
-struct Cached {
-    kept: Store,
-    store: Store,
-}
-
-impl Source for Cached {
-    fn root(&self) -> &Path {
-        self.store.root()
-    }
-
-    fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
-        Source::pointer(&self.store)
-    }
-
-    fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
-        Source::manifest(&self.kept, number)
-    }
-
-    fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
-        Source::open(&self.kept, entry, from)
-    }
-
-    fn past_caches(&self) -> Option<&dyn Source> {
-        Some(&self.store)
-    }
-}
-
-impl Rig {
-    /// A cache that holds what the store holds now.
-    fn cache(&self) -> Store {
-        let kept = Store::at(self.store().root().with_file_name("cache"));
-        let store = self.store();
-        let folders = [
-            (store.objects(), kept.objects()),
-            (store.manifests(), kept.manifests()),
-        ];
-        for (from, to) in folders {
-            fs::create_dir_all(&to).unwrap();
-            for entry in fs::read_dir(from).unwrap().flatten() {
-                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-            }
-        }
-        kept
-    }
-
-    fn follow_by(&self, kept: Store) -> Result<Followed, Refusal> {
-        let store = self.store();
-        let cached = Cached { kept, store };
-        let follower = Follower::open(&FsDisk, cached, self.edge(), self.pins());
-        follower.unwrap().poll()
-    }
-}
-
-#[test]
-fn what_a_cache_keeps_damaged_is_refused_though_the_store_has_it_right() {
-    let damages: [fn(&Path); 3] = [
-        |path| flip(path, 40),
-        |path| {
-            let half = fs::read(path).unwrap().len() / 2;
-            let file = fs::File::options().write(true).open(path).unwrap();
-            file.set_len(half as u64).unwrap();
-        },
-        |path| {
-            let longer = [fs::read(path).unwrap(), vec![0; 9]].concat();
-            fs::write(path, longer).unwrap();
-        },
-    ];
-    for damage in damages {
-        let rig = Rig::new();
-        rig.publish(1);
-        let kept = rig.cache();
-        damage(&kept.manifest(1));
-        damage(&kept.object(rig.store().object_digests().unwrap()[0]));
-        assert!(matches!(rig.follow_by(kept).unwrap(), Followed::Took(_)));
-        assert_eq!(rig.served(), 1);
-        // A manifest on the way back as well.
-        rig.publish(2);
-        rig.publish(3);
-        let kept = rig.cache();
-        damage(&kept.manifest(2));
-        let Followed::Took(taken) = rig.follow_by(kept).unwrap() else {
-            panic!("not taken")
-        };
-        assert_eq!(taken.chain, Chain::Proven);
-        assert_eq!(rig.served(), 3);
-    }
-}
-
-#[test]
-fn what_is_damaged_behind_the_cache_too_is_taken() {
-    let rig = Rig::new();
-    rig.publish(1);
-    let object = rig.newest_object();
-    let sound = fs::read(&object).unwrap();
-    flip(&object, 300);
-    let kept = rig.cache();
-    assert_eq!(rig.follow_by(kept.clone()).unwrap_err().kind(), "altered");
-    assert!(rig.edge().partial_digests().unwrap().is_empty());
-    // `push --again`: the cache still has the damaged one.
-    fs::write(&object, sound).unwrap();
-    assert!(matches!(rig.follow_by(kept).unwrap(), Followed::Took(_)));
-    assert_eq!(rig.served(), 1);
 }
