@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use wire::record::RecordRef;
 use wire::serial::{Serial, shard};
 
+use crate::digest::Digest;
 use crate::durable::Disk;
 use crate::manifest::PackNote;
 use crate::object::Sealed;
@@ -27,7 +28,45 @@ pub struct Behind<'p> {
     by_shard: HashMap<u32, Base>,
     shards: u32,
     /// Deltas older than the ones being joined.
-    pub older: &'p [Pack],
+    pub older: &'p [Standing],
+}
+
+/// A delta where it stands: hashed once, and only when somebody goes by what it says, or does not say.
+pub struct Standing {
+    pack: Option<Pack>,
+    name: Digest,
+    is_sound: OnceCell<bool>,
+}
+
+impl Standing {
+    /// The delta of this name at `path`, also if it cannot be opened.
+    pub fn open(path: &Path, name: Digest) -> Self {
+        Self {
+            pack: Pack::open(path).ok(),
+            name,
+            is_sound: OnceCell::new(),
+        }
+    }
+
+    /// The pack, unless it cannot be opened.
+    pub fn pack(&self) -> Option<&Pack> {
+        self.pack.as_ref()
+    }
+
+    /// The pack, if its octets are those that its name says.
+    pub fn sound(&self) -> Option<&Pack> {
+        let is_sound = |pack: &&Pack| {
+            let hashed = || Digest::of(pack.octets()) == self.name;
+            *self.is_sound.get_or_init(hashed)
+        };
+        self.pack().filter(is_sound)
+    }
+
+    /// Whether it says nothing of a serial, as far as can be relied on: elsewhere it is whole, and may say something.
+    fn lacks(&self, needle: &Needle) -> bool {
+        let lacks = |pack: &Pack| matches!(pack.find(needle), Find::NotHere);
+        self.pack().is_some_and(lacks) && self.sound().is_some()
+    }
 }
 
 /// A base pack, known by what the manifest says of it, and opened only when a record asks for it: an issuer may have
@@ -103,10 +142,7 @@ impl Behind<'_> {
         lasts_as_long
             && same_status(&found, record)
             && same_variants(base, delta)
-            && self
-                .older
-                .iter()
-                .all(|older| matches!(older.find(&needle), Find::NotHere))
+            && self.older.iter().all(|older| older.lacks(&needle))
     }
 }
 

@@ -33,7 +33,7 @@ use report::refused;
 use workplace::{Prepared, Workplace};
 
 use crate::digest::Digest;
-use crate::draft::{Draft, TierError};
+use crate::draft::{DamagedDeltas, Draft, TierError};
 use crate::durable::{Disk, DiskError};
 use crate::error::sentence;
 use crate::expired;
@@ -80,6 +80,7 @@ pub struct Line<'d> {
     terms: Terms,
     sorting: Sorting,
     changes_in_a_row: u32,
+    damaged: DamagedDeltas,
     pub(crate) portion: Portion,
 }
 
@@ -115,6 +116,7 @@ impl<'d> Line<'d> {
             signer,
             terms,
             changes_in_a_row: 0,
+            damaged: DamagedDeltas::default(),
             portion: Portion::default(),
         }
     }
@@ -129,6 +131,11 @@ impl<'d> Line<'d> {
     /// The publisher, to ask what is published.
     pub fn publisher(&self) -> &Publisher<'d> {
         &self.publisher
+    }
+
+    /// Deltas that were found damaged when they were to be joined.
+    pub fn damaged_deltas(&self) -> usize {
+        self.damaged.count()
     }
 
     /// Where batches come to lie: the spool and its issuers' folders.
@@ -381,7 +388,8 @@ impl<'d> Line<'d> {
 
     fn publish(&mut self, mut draft: Draft, now: UnixSeconds) -> Result<u64, RunError> {
         draft.drop_ended_deltas(self.publisher.store(), now);
-        draft.join_deltas(self.publisher.disk(), self.publisher.store())?;
+        let (disk, store) = (self.publisher.disk(), self.publisher.store());
+        draft.join_deltas(disk, store, &mut self.damaged)?;
         let edition = draft.into_edition(now, self.terms.valid_for_secs);
         Ok(self.publisher.publish(&edition)?.number)
     }

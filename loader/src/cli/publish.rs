@@ -97,6 +97,7 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
             Ok(report) => {
                 bar.end();
                 metrics.passed(&report, line.publisher().current(), SystemTime::now());
+                metrics.damaged_deltas(line.damaged_deltas());
                 match report.put_off.first() {
                     None => failure.over(),
                     Some(batch) => failure.tell(&format!(

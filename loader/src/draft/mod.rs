@@ -11,7 +11,7 @@ mod tiers;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-pub use tiers::{MOST_DELTAS, TierError};
+pub use tiers::{DamagedDeltas, MOST_DELTAS, TierError};
 use wire::batch::{DocumentKind, Header, Kind, Source};
 use wire::cert_id::IssuerId;
 use wire::crl::Crl;

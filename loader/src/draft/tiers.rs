@@ -1,5 +1,6 @@
 //! Deltas beside a base: few, and none that only repeats the base.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use wire::cert_id::IssuerId;
@@ -8,17 +9,14 @@ use super::{Draft, Rebased, remove_temp};
 use crate::digest::Digest;
 use crate::durable::{Disk, DiskError};
 use crate::manifest::{PackNote, Role};
-use crate::merge::{Behind, Merged, merge};
+use crate::merge::{Behind, Merged, Standing, merge};
 use crate::object::Sealed;
-use crate::pack::{Pack, PackError, WriteError};
+use crate::pack::{Pack, WriteError};
 use crate::store::Store;
 
 /// Why deltas could not be joined.
 #[derive(Debug, thiserror::Error)]
 pub enum TierError {
-    /// A pack of the current generation cannot be opened.
-    #[error(transparent)]
-    Pack(#[from] PackError),
     /// The joined pack cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -30,13 +28,22 @@ pub enum TierError {
 impl Draft {
     /// Takes out of deltas what a new base says as well, and joins neighbouring deltas of every issuer that changed until
     /// at most [`MOST_DELTAS`] are left.
-    pub fn join_deltas(&mut self, disk: &dyn Disk, store: &Store) -> Result<(), TierError> {
+    ///
+    /// One that is damaged, or cannot be opened, stays as it is: edges have it sound.
+    pub fn join_deltas(
+        &mut self,
+        disk: &dyn Disk,
+        store: &Store,
+        damaged: &mut DamagedDeltas,
+    ) -> Result<(), TierError> {
         for (issuer, rebased) in self.rebased.clone() {
-            self.sweep(disk, store, issuer, rebased)?;
+            self.sweep(disk, store, issuer, rebased, damaged)?;
         }
         for issuer in self.touched.clone() {
-            while self.join_two(disk, store, issuer)? {}
+            while self.join_two(disk, store, issuer, damaged)? {}
         }
+        let named: BTreeSet<Digest> = self.all().map(|entry| entry.blake3).collect();
+        damaged.told.retain(|name| named.contains(name));
         Ok(())
     }
 
@@ -51,26 +58,27 @@ impl Draft {
         store: &Store,
         issuer: IssuerId,
         rebased: Rebased,
+        damaged: &mut DamagedDeltas,
     ) -> Result<(), TierError> {
         let deltas = self.deltas(store, issuer);
         if deltas.is_empty() {
             return Ok(());
         }
-        let packs = open_all(&deltas)?;
+        let packs = open_all(&deltas);
         let mut behind = Behind::new(self.bases(store, issuer));
         for (place, delta) in deltas.iter().enumerate() {
             let temp = store
                 .temp()
                 .join(format!("swept-{issuer}-{}", delta.note.batch));
-            let outlived = behind.outlives(&packs[place]);
+            let Some(pack) = damaged.tell_unless_sound(delta, &packs[place]) else {
+                continue;
+            };
+            let outlived = behind.outlives(pack);
             if rebased == Rebased::InPart && (outlived == 0 || outlived * 4 < delta.note.records) {
                 continue;
             }
             behind.older = &packs[..place];
-            if !delta.is_sound(&packs[place]) {
-                continue;
-            }
-            match merge(disk, &temp, &[&packs[place]], &behind)? {
+            match merge(disk, &temp, &[pack], &behind)? {
                 Merged::Unlike => {}
                 Merged::Nothing => self.replace(disk, &[delta.blake3], None)?,
                 Merged::Pack(sealed) if records_of(&sealed) == delta.note.records => {
@@ -88,6 +96,7 @@ impl Draft {
         disk: &dyn Disk,
         store: &Store,
         issuer: IssuerId,
+        damaged: &mut DamagedDeltas,
     ) -> Result<bool, TierError> {
         let deltas = self.deltas(store, issuer);
         if deltas.len() <= MOST_DELTAS {
@@ -95,7 +104,7 @@ impl Draft {
         }
         let sizes: Vec<u64> = deltas.iter().map(|delta| delta.note.records).collect();
         let pairs = smallest_first(&sizes);
-        let packs = open_all(&deltas)?;
+        let packs = open_all(&deltas);
         let mut behind = Behind::new(self.bases(store, issuer));
         for place in pairs {
             // Named by both: what came of an earlier join in this pass bears the number of its newer part, and must not
@@ -105,10 +114,11 @@ impl Draft {
                 .temp()
                 .join(format!("joined-{issuer}-{}-{}", one.batch, other.batch));
             behind.older = &packs[..place];
-            if !(place..place + 2).all(|place| deltas[place].is_sound(&packs[place])) {
+            let mut sound = |place: usize| damaged.tell_unless_sound(&deltas[place], &packs[place]);
+            let (Some(one), Some(other)) = (sound(place), sound(place + 1)) else {
                 continue;
-            }
-            let joined = match merge(disk, &temp, &[&packs[place], &packs[place + 1]], &behind)? {
+            };
+            let joined = match merge(disk, &temp, &[one, other], &behind)? {
                 Merged::Unlike => continue,
                 Merged::Nothing => None,
                 Merged::Pack(sealed) => Some(sealed),
@@ -186,20 +196,36 @@ struct Delta {
     path: PathBuf,
 }
 
-impl Delta {
-    /// Whether the file is still what its name says. One that is not must not be written anew: its damage would get a name
-    /// of its own, and a seal. It stays as it is, until a new base says what it said.
-    fn is_sound(&self, pack: &Pack) -> bool {
-        let found = Digest::of(pack.octets());
-        if found != self.blake3 {
-            tracing::error!(path = %self.path.display(), %found, "a delta is damaged, and is not joined with others");
+/// Deltas of the current generation that are not what their names say any more: each is said once. One must not be written
+/// anew: its damage would get a name of its own, and a seal.
+#[derive(Debug, Default)]
+pub struct DamagedDeltas {
+    told: BTreeSet<Digest>,
+}
+
+impl DamagedDeltas {
+    /// How many are known.
+    pub fn count(&self) -> usize {
+        self.told.len()
+    }
+
+    fn tell_unless_sound<'p>(&mut self, delta: &Delta, standing: &'p Standing) -> Option<&'p Pack> {
+        let sound = standing.sound();
+        if sound.is_some() {
+            self.told.remove(&delta.blake3);
+        } else if self.told.insert(delta.blake3) {
+            tracing::error!(
+                path = %delta.path.display(),
+                "a delta of the store is damaged, and is not joined with others: copy the file back from the bucket or from an edge's objects/, or have all of its issuer signed anew (hufu signer sign --all)"
+            );
         }
-        found == self.blake3
+        sound
     }
 }
 
-fn open_all(deltas: &[Delta]) -> Result<Vec<Pack>, PackError> {
-    deltas.iter().map(|delta| Pack::open(&delta.path)).collect()
+fn open_all(deltas: &[Delta]) -> Vec<Standing> {
+    let open = |delta: &Delta| Standing::open(&delta.path, delta.blake3);
+    deltas.iter().map(open).collect()
 }
 
 fn records_of(pack: &Sealed) -> u64 {
@@ -279,15 +305,18 @@ mod tests {
             draft.added.push(delta(&store, revision, from, size));
             from += size;
         }
-        draft.join_deltas(&FsDisk, &store).unwrap();
+        draft
+            .join_deltas(&FsDisk, &store, &mut DamagedDeltas::default())
+            .unwrap();
         let deltas = draft.deltas(&store, IssuerId([1; 16]));
         assert_eq!(deltas.len(), MOST_DELTAS);
         let records: u64 = deltas.iter().map(|delta| delta.note.records).sum();
         assert_eq!(records, 80_008);
-        let packs = open_all(&deltas).unwrap();
+        let packs = open_all(&deltas);
         for number in (1..from).step_by(997).chain(80_001..from) {
             let needle = Needle::new(&KEY, serial(number).content()).unwrap();
-            let found = packs.iter().find_map(|pack| match pack.find(&needle) {
+            let mut sound = packs.iter().filter_map(Standing::sound);
+            let found = sound.find_map(|pack| match pack.find(&needle) {
                 Find::Here(record) => pack.window(record.window()),
                 _ => None,
             });
@@ -318,7 +347,9 @@ mod tests {
         octets[place + record.len() - 1] ^= 1;
         std::fs::remove_file(&damaged.path).unwrap();
         std::fs::write(&damaged.path, octets).unwrap();
-        draft.join_deltas(&FsDisk, &store).unwrap();
+        let mut known = DamagedDeltas::default();
+        draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
+        assert_eq!(known.count(), 1);
         let deltas = draft.deltas(&store, issuer);
         assert_eq!(deltas.len(), MOST_DELTAS);
         assert_eq!(deltas[0].blake3, damaged.blake3);
@@ -326,8 +357,86 @@ mod tests {
         assert_eq!(records, 20);
         // After a new base too.
         draft.rebased.push((issuer, Rebased::Whole));
-        draft.join_deltas(&FsDisk, &store).unwrap();
+        draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
+        assert_eq!(known.count(), 1);
         assert_eq!(draft.deltas(&store, issuer)[0].blake3, damaged.blake3);
+    }
+
+    #[test]
+    fn a_delta_that_cannot_be_opened_stops_every_revocation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+        let mut draft = Draft::of(None);
+        let issuer = IssuerId([1; 16]);
+        draft.touched.push(issuer);
+        for revision in 1..=20 {
+            draft.added.push(delta(&store, revision, revision, 1));
+        }
+        let torn = draft.deltas(&store, issuer).swap_remove(4);
+        let sound = std::fs::read(&torn.path).unwrap();
+        std::fs::write(&torn.path, b"torn").unwrap();
+        let mut known = DamagedDeltas::default();
+        draft.rebased.push((issuer, Rebased::Whole));
+        draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
+        let deltas = draft.deltas(&store, issuer);
+        assert_eq!(deltas.len(), MOST_DELTAS);
+        assert!(deltas.iter().any(|delta| delta.blake3 == torn.blake3));
+        let records: u64 = deltas.iter().map(|delta| delta.note.records).sum();
+        assert_eq!((records, known.count()), (20, 1));
+        // Copied back.
+        std::fs::write(&torn.path, sound).unwrap();
+        draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
+        assert_eq!(known.count(), 0);
+    }
+
+    #[test]
+    fn what_a_damaged_delta_does_not_say_is_taken_for_unsaid() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+        let mut draft = Draft::of(None);
+        let issuer = IssuerId([1; 16]);
+        let algorithms = [SignatureAlgorithm::EcdsaP256Sha256];
+        let scope = Scope::Base {
+            shards: 1,
+            shard: 0,
+        };
+        // The base says of 3 what the newest delta says, and for as long; the oldest delta speaks of 9.
+        let mut lasting = shared(1, &algorithms, 4);
+        for window in &mut lasting.windows {
+            window.next_update += 1_000;
+        }
+        let rows: HashMap<_, _> = HashMap::from([(serial(3), (CertStatus::Good, 0))]);
+        let base = spec(1, scope, 1, lasting);
+        let path = store.temp().join("base");
+        draft
+            .added
+            .push(specimen::write(&path, &base, &rows).unwrap());
+        draft.added.push(delta(&store, 2, 9, 1));
+        draft.added.push(delta(&store, 3, 3, 1));
+        let oldest = draft.deltas(&store, issuer).swap_remove(0);
+        let mut octets = std::fs::read(&oldest.path).unwrap();
+        *octets.last_mut().unwrap() ^= 1;
+        let left = |octets: &[u8]| {
+            std::fs::write(&oldest.path, octets).unwrap();
+            let deltas = draft.deltas(&store, issuer);
+            let packs = open_all(&deltas);
+            assert!(packs[0].pack().is_some());
+            let mut behind = Behind::new(draft.bases(&store, issuer));
+            behind.older = &packs[..1];
+            let path = store.temp().join("joined");
+            let newest = packs[1].sound().unwrap();
+            match merge(&FsDisk, &path, &[newest], &behind).unwrap() {
+                Merged::Nothing => 0,
+                Merged::Pack(sealed) => records_of(&sealed),
+                Merged::Unlike => panic!("alike"),
+            }
+        };
+        let damaged = octets.clone();
+        *octets.last_mut().unwrap() ^= 1;
+        assert_eq!(left(&octets), 0);
+        assert_eq!(left(&damaged), 1);
     }
 
     #[test]
@@ -353,11 +462,11 @@ mod tests {
         draft.added.push(delta(&store, 2, 1, 1));
         draft.added.push(delta(&store, 3, 2, 1));
         let deltas = draft.deltas(&store, IssuerId([1; 16]));
-        let packs = open_all(&deltas).unwrap();
+        let packs = open_all(&deltas);
         let behind = Behind::new(draft.bases(&store, IssuerId([1; 16])));
         let path = store.temp().join("joined");
-        let Merged::Pack(joined) = merge(&FsDisk, &path, &[&packs[0], &packs[1]], &behind).unwrap()
-        else {
+        let both = [0, 1].map(|place| packs[place].sound().unwrap());
+        let Merged::Pack(joined) = merge(&FsDisk, &path, &both, &behind).unwrap() else {
             panic!("no base has them")
         };
         assert_eq!(records_of(&joined), 2);

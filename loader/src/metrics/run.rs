@@ -26,6 +26,7 @@ pub struct RunMetrics {
     spool: IntGauge,
     spool_oldest: IntGauge,
     set_aside: IntGauge,
+    damaged_deltas: IntGauge,
     outward: OutwardMetrics,
 }
 
@@ -89,6 +90,11 @@ impl RunMetrics {
                 "hufu_loader_spool_refused_batches",
                 "Refused batches that lie aside",
             )?,
+            damaged_deltas: gauge(
+                &registry,
+                "hufu_loader_damaged_deltas",
+                "Deltas of the store that are not what their names say any more",
+            )?,
             outward: OutwardMetrics::new(&registry)?,
             registry,
             home,
@@ -125,6 +131,11 @@ impl RunMetrics {
                 self.delay.observe(delay.as_secs_f64());
             }
         }
+    }
+
+    /// So many deltas of the store are known to be damaged.
+    pub fn damaged_deltas(&self, count: usize) {
+        self.damaged_deltas.set(level(count as u64));
     }
 
     /// A pass ended in an error.
