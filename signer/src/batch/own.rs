@@ -187,7 +187,11 @@ impl<S: Store> Clerk<'_, S> {
         let shards = registry.wait(|store| store.latest_shards(&id))?;
         let delta = latest(self.office, self.issuer, BatchKind::Delta, &self.spooler)?;
         let held = plan::held(full, shards);
-        let covered = plan::covered(&held, delta.as_ref());
+        let mut covered = plan::covered(&held, delta.as_ref());
+        if let (None, Some(base)) = (&delta, &mut covered) {
+            let behind = self.spooler.pieces.behind_void(&id);
+            *base = behind.unwrap_or(*base).min(*base);
+        }
         let newest = delta.map(|delta| delta.number);
         Ok(covered.map(|covered| self.spooler.pieces.known(&id, newest, covered)))
     }

@@ -23,6 +23,8 @@ use wire::batch::Kind;
 #[derive(Debug, Default)]
 pub struct Pieces {
     known: Mutex<BTreeMap<IssuerId, Known>>,
+    /// Of each issuer's newest pieces, by number, what all up to was told before they were written.
+    behind: Mutex<BTreeMap<IssuerId, BTreeMap<u64, Revision>>>,
     /// Held by whoever makes one of an issuer: two made at once would begin at the same place, and the later one would not
     /// know of the earlier.
     making: Mutex<BTreeMap<IssuerId, Arc<Mutex<()>>>>,
@@ -58,6 +60,23 @@ impl Pieces {
             covered,
             told: Told::all(covered),
         })
+    }
+
+    /// Where what makes up for void pieces begins, if those of this process tell: a base that came since may say what was
+    /// lost, and may be refused itself, or stand behind a pack that the loader joined of older pieces.
+    pub(super) fn behind_void(&self, issuer: &IssuerId) -> Option<Revision> {
+        let behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.get(issuer)?.values().min().copied()
+    }
+
+    /// Remembers what a piece was put behind.
+    fn put_behind(&self, issuer: IssuerId, number: u64, covered: Revision) {
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        let pieces = behind.entry(issuer).or_default();
+        pieces.insert(number, covered);
+        while pieces.len() > MOST_REMEMBERED {
+            pieces.pop_first();
+        }
     }
 
     /// One piece of an issuer at a time.
@@ -144,6 +163,8 @@ pub fn changes<S: Store>(
         revision: piece.revision,
         covers: covered,
     };
+    let pieces = spooler.pieces;
+    pieces.put_behind(issuer.issuer_id(), number, known.covered);
     let responder = clerk.responder()?;
     let threads = office.settings.threads();
     let written = clerk.put(order, rows, Vec::new(), &responder, threads)?;
@@ -184,3 +205,6 @@ fn next_piece<S: Store>(
         told = piece.told;
     }
 }
+
+/// Pieces of which it is remembered what they were put behind: the loader has judged those before.
+const MOST_REMEMBERED: usize = 256;

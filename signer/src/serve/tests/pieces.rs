@@ -330,3 +330,27 @@ fn revocations_are_lost_with_bases_that_an_operator_wanted_anew() {
     let (first, _) = piece(&shift, way());
     assert_eq!(said(&office, &first), [revoked]);
 }
+
+#[test]
+fn a_base_that_came_since_ends_what_a_refused_change_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = piecemeal(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now() - 20 * 3_600);
+    let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
+    let (lost, _) = piece(&shift, way());
+    // The base is due. It says so too, but may be refused, or hidden behind what was joined.
+    let bases = pass(&mut shift, now());
+    assert!(
+        bases
+            .iter()
+            .any(|(alias, kind, _)| alias == "p256" && *kind == Kind::Full)
+    );
+    refuse(&office, "p256", lost[0].number);
+    let mut report = PassReport::default();
+    shift.rounds.refused_first(way(), &mut report).unwrap();
+    let (again, _) = piece(&shift, way());
+    assert_eq!(said(&office, &again), [revoked]);
+    let (nothing, _) = piece(&shift, way());
+    assert_eq!(nothing, [], "once a refusal");
+}
