@@ -5,9 +5,10 @@
 //! is more repeats the one before it there. How far the pieces have come is known to this process only: one that is killed
 //! begins again behind what the registry remembers, and says some things twice.
 //!
-//! A piece bears the registry's revision at which it was read, not that up to which all is told: what it says is true
-//! then. So no piece is below one that the loader holds, though it may begin far behind it, after a refusal or a restart; and
-//! a newer base pack hides nothing that it does not say itself. Papers of an authority go out behind what stands on them, so
+//! A piece bears the revision up to which everything that turned is told. The first one after a start or a refusal bears the
+//! newest instead, and none behind it bears less: it may begin far behind what the loader holds, which takes none that goes
+//! back. Not all of them do, for the loader joins neighbours, and what it joined counts as known at the later one's revision: a base
+//! pack read in between, that says a later piece's revocation already, would be hidden until that piece comes. Papers of an authority go out behind what stands on them, so
 //! that a list finds in the packs what it revokes.
 
 use super::own::{Clerk, Piece, Written};
@@ -39,6 +40,8 @@ pub(crate) struct Known {
     pub(super) covered: Revision,
     /// What is told beyond that.
     pub(super) told: Told,
+    /// The revision of the newest piece since the last start or refusal, if there was one.
+    pub(super) borne: Option<Revision>,
 }
 
 impl Known {
@@ -59,6 +62,7 @@ impl Pieces {
             newest,
             covered,
             told: Told::all(covered),
+            borne: None,
         })
     }
 
@@ -151,6 +155,9 @@ pub fn changes<S: Store>(
         });
     }
     let told = piece.told;
+    let borne = known
+        .borne
+        .map_or(piece.revision, |borne| borne.max(told.turned));
     let covered = match piece.rest {
         Rest::Nothing => told.turned,
         Rest::More => known.covered,
@@ -160,7 +167,7 @@ pub fn changes<S: Store>(
         number,
         shard: 0,
         shards: issuer.row.shards,
-        revision: piece.revision,
+        revision: borne,
         covers: covered,
     };
     let pieces = spooler.pieces;
@@ -173,6 +180,7 @@ pub fn changes<S: Store>(
         newest,
         covered,
         told,
+        borne: Some(borne),
     };
     spooler.pieces.note(issuer.issuer_id(), known);
     Ok(Piecework {

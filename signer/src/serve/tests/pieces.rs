@@ -139,6 +139,41 @@ fn a_revocation_between_two_pieces_waits_for_the_last_of_them() {
 }
 
 #[test]
+fn a_piece_claims_what_a_later_one_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = piecemeal(folder.path());
+    let _ = issue_more(&office, "p256", 6);
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    let newest = || office.registry.wait(|store| store.revision()).unwrap();
+    let revoked = || revoke(&office, "p256", RevocationReason::KeyCompromise);
+    let next = || {
+        let (written, rest) = piece(&shift, way());
+        let delta = read(&office, &written[0]);
+        (delta.header.revision, delta.serials(), rest)
+    };
+    // The first since the start may begin far behind what the loader holds, which takes none that goes back.
+    let mut told: Vec<_> = (0..3).map(|_| revoked()).collect();
+    let (borne, first, _) = next();
+    assert_eq!(borne, newest());
+    let (borne, second, rest) = next();
+    assert_eq!((borne, rest), (newest(), Rest::Nothing));
+    let mut said = [first, second].concat();
+    // From then on none claims the revision of what comes behind it.
+    told.extend((0..2).map(|_| revoked()));
+    let before = newest();
+    told.push(revoked());
+    let (borne, third, rest) = next();
+    assert_eq!((borne, third.len(), rest), (before, 2, Rest::More));
+    let (borne, fourth, rest) = next();
+    assert_eq!((borne, fourth.len(), rest), (newest(), 1, Rest::Nothing));
+    said.extend(third.into_iter().chain(fourth));
+    told.sort_unstable();
+    said.sort_unstable();
+    assert_eq!(said, told);
+}
+
+#[test]
 fn a_piece_that_was_refused_leaves_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
