@@ -2,7 +2,8 @@
 //!
 //! A record carries its signatures and names its window, so joining packs is moving records and joining window tables.
 //! Of one serial the newest pack's record stays. Only packs that are neighbours in age are joined: with one between them,
-//! the joined pack would be as new as its newest part and hide what the one between says.
+//! the joined pack would be as new as its newest part and hide what the one between says. What the older part says counts as
+//! known at the newer one's revision from then on: so the newer one must tell all that turned up to there.
 //!
 //! A record goes when a base pack of its shard is at least as new as the delta it stood in; or when the base says the same
 //! for longer and no older delta stands between. It never goes because its window has passed: behind it the base may

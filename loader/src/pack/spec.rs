@@ -19,7 +19,7 @@ pub struct PackSpec {
     pub hash_key: SerialHashKey,
     /// A whole shard, or what changed since.
     pub scope: Scope,
-    /// The registry revision it reaches.
+    /// The registry revision that a base reaches; what a delta says is true at it, and more may have changed up to there.
     pub revision: u64,
     /// Number of the newest signer batch in it.
     pub batch: u64,

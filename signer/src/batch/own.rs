@@ -32,7 +32,7 @@ pub struct Written {
     pub records: u64,
     /// Of these, those whose signatures were carried over: expired certificates.
     pub carried: u64,
-    /// The revision it shows.
+    /// The revision it shows; of a piece of changes, see [`super::pieces`]: that up to which its own rows are true.
     pub revision: Revision,
 }
 
@@ -152,7 +152,7 @@ pub(super) struct Piece {
     pub(super) number: u64,
     pub(super) shard: u32,
     pub(super) shards: u32,
-    /// The revision it shows.
+    /// The revision it shows; of a piece of changes, see [`super::pieces`]: that up to which its own rows are true.
     pub(super) revision: Revision,
     /// The revision up to which nothing is left to be said behind it.
     pub(super) covers: Revision,

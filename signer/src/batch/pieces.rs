@@ -7,9 +7,10 @@
 //!
 //! A piece bears the revision up to which everything that turned is told. The first one after a start or a refusal bears the
 //! newest instead, and none behind it bears less: it may begin far behind what the loader holds, which takes none that goes
-//! back. Not all of them do, for the loader joins neighbours, and what it joined counts as known at the later one's revision: a base
-//! pack read in between, that says a later piece's revocation already, would be hidden until that piece comes. Papers of an authority go out behind what stands on them, so
-//! that a list finds in the packs what it revokes.
+//! back. Not all of them do, for the loader joins neighbours, and what it joined counts as known at the later one's revision:
+//! a base pack read in between, that says a later piece's revocation already, would be hidden until that piece comes.
+//!
+//! Papers of an authority go out behind what stands on them, so that a list finds in the packs what it revokes.
 
 use super::own::{Clerk, Piece, Written};
 use super::{BatchError, Row, Spooler, plan};
