@@ -47,7 +47,7 @@ pub(crate) fn metrics(admin: &Admin) -> Result<String, prometheus::Error> {
     histogram::append(
         &mut text,
         "hufu_change_visible_seconds",
-        "For each generation with a higher revision: from when the signer read the registry (whole seconds) to serving it",
+        "For each generation with a higher revision or a newer delta: from when the signer read the registry (whole seconds) to serving it",
         [admin.edge.visible()],
     );
     Ok(text)

@@ -45,7 +45,7 @@ impl Default for Edge {
             taken: AtomicU64::default(),
             refused: Default::default(),
             refusal: Mutex::default(),
-            visible: Histogram::new(VISIBLE_BOUNDS),
+            visible: Histogram::new(visible::BOUNDS),
         }
     }
 }
@@ -338,7 +338,7 @@ impl Reload {
         let replaced = self.edge.current.swap(Some(Arc::clone(&snapshot)));
         if let Some(old) = replaced {
             let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            if let Some(time) = under_way(&snapshot, &old, now.unwrap_or_default()) {
+            if let Some(time) = visible::under_way(&snapshot, &old, now.unwrap_or_default()) {
                 self.edge.visible.observe(time);
             }
             self.retired.push(old);
@@ -386,19 +386,6 @@ fn unless_it_panics(
     catch_unwind(AssertUnwindSafe(open)).unwrap_or(Err(Unopened::Defect))
 }
 
-/// How long the newest change in `snapshot` has been under way: since the signer read the registry for it, a moment in
-/// whole seconds, so that up to one second too much is told and never too little. None if no status has changed. What a
-/// responder finds when it starts counts for nothing: it may be old without anyone's fault.
-fn under_way(snapshot: &Snapshot, before: &Snapshot, now: Duration) -> Option<Duration> {
-    if snapshot.revision() <= before.revision() {
-        return None;
-    }
-    let packs = snapshot.packs();
-    let new = packs.filter(|(digest, _)| before.pack(**digest).is_none());
-    let read_at = new.map(|(_, pack)| pack.created_at()).max()?;
-    Some(now.saturating_sub(Duration::from_secs(read_at)))
-}
-
 /// An error with everything it says about its causes, in one line.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -417,20 +404,7 @@ const RETRY_DEFECT_AT_LEAST_EVERY: Duration = Duration::from_secs(300);
 /// 2 to this power seconds are more than that.
 const MAX_DOUBLINGS: u32 = 9;
 
+mod visible;
+
 #[cfg(test)]
 mod tests;
-
-/// Upper bounds of the histogram of changes, nanoseconds.
-const VISIBLE_BOUNDS: &[u64] = &[
-    250_000_000,
-    500_000_000,
-    750_000_000,
-    1_000_000_000,
-    1_500_000_000,
-    2_000_000_000,
-    5_000_000_000,
-    10_000_000_000,
-    30_000_000_000,
-    60_000_000_000,
-    300_000_000_000,
-];

@@ -28,6 +28,8 @@ pub(crate) struct Generation {
     pub(crate) records: Vec<(u64, CertStatus)>,
     /// What a delta says otherwise, if there is one.
     pub(crate) changed: Vec<(u64, CertStatus)>,
+    /// Which of several deltas of one revision that is.
+    pub(crate) piece: u64,
     /// thisUpdate and nextUpdate, seconds from now.
     pub(crate) window: (i64, i64),
     /// thisUpdate of a window that begins at another time, seconds from now.
@@ -51,6 +53,7 @@ impl Default for Generation {
                 .map(|serial| (serial, status_of(serial)))
                 .collect(),
             changed: vec![],
+            piece: 0,
             window: (-60, 86_400),
             another_window: None,
             valid_for: 3_600,
@@ -171,7 +174,7 @@ fn write_pack(
 ) -> hufu_loader::object::Sealed {
     let (records, later) = match scope {
         Scope::Base { .. } => (&generation.records, 0),
-        Scope::Delta => (&generation.changed, 1),
+        Scope::Delta => (&generation.changed, 1 + generation.piece),
     };
     let mut records: Vec<_> = records
         .iter()
@@ -182,7 +185,7 @@ fn write_pack(
         issuer: ISSUER,
         hash_key: HASH_KEY,
         scope,
-        revision: generation.revision + later,
+        revision: generation.revision + later.min(1),
         batch: 1 + later,
         created_at: now,
         as_of: None,

@@ -1,6 +1,6 @@
 //! What operators see is what is.
 
-use crate::edge::{Edge, Generation, now};
+use crate::edge::{Edge, Generation, now, status_of};
 use crate::forms::{get, post};
 use crate::process::{Running, Says, wait_for};
 use crate::reload::wait_until_served;
@@ -69,9 +69,41 @@ fn change_of_status_is_visible_and_nobody_knows_how_late() {
         ..Generation::default()
     });
     wait_until_served(&responder, changed);
-    assert_eq!(responder.metric("hufu_change_visible_seconds_count"), 1.0);
+    wait_for("the change to be counted", || {
+        (responder.metric("hufu_change_visible_seconds_count") == 1.0).then_some(())
+    });
     let late = responder.metric("hufu_change_visible_seconds_sum");
     assert!((0.0..3600.0).contains(&late), "{late}");
+}
+
+#[test]
+fn last_of_many_changes_is_late_and_only_the_first_is_measured() {
+    let mut edge = Edge::filled();
+    let responder = Running::start(&edge);
+    let piece = |piece, serial| Generation {
+        changed: vec![(serial, status_of(7))],
+        piece,
+        ..Generation::default()
+    };
+    let joined = Generation {
+        signed_with: 1,
+        ..piece(1, 1002)
+    };
+    let steps = [
+        (piece(0, 1001), 1.0, "the first piece"),
+        (piece(1, 1002), 2.0, "the next one, of the same revision"),
+        (joined, 2.0, "nothing that was not told before"),
+    ];
+    for (generation, times, which) in steps {
+        let number = edge.publish(&generation);
+        wait_until_served(&responder, number);
+        // Counted when it is in place, a moment after that.
+        let seen = wait_for(which, || {
+            let seen = responder.metric("hufu_change_visible_seconds_count");
+            (seen >= times).then_some(seen)
+        });
+        assert_eq!(seen, times, "{which}");
+    }
 }
 
 #[test]
