@@ -1,5 +1,5 @@
-//! Lookup and the whole of `answer()`, random among the records of a pack, beside one random cache-line read
-//! from a mapping of the same size: the floor that memory sets.
+//! Lookup and the whole of `answer()`, random among the records of a pack behind eight delta tiers, beside one random
+//! cache-line read from the same mapping: the floor that memory sets.
 //!
 //! `HUFU_BENCH_RECORDS` sets the size (default one million; the bars speak of ten).
 
@@ -18,7 +18,8 @@ fn answering(c: &mut Criterion) {
     let plan = Plan {
         records,
         signed: false,
-        paths: 100_000,
+        tiers: true,
+        paths: 1_000_000,
         ..Plan::default()
     };
     let population = Population::build(folder.path(), &plan).expect("a population");
@@ -29,7 +30,8 @@ fn answering(c: &mut Criterion) {
         .as_secs();
 
     let mut group = c.benchmark_group(format!("among {records}"));
-    let memory = vec![1u8; usize::try_from(population.pack_octets).expect("fits in memory")];
+    let packs = snapshot.packs().map(|(_, pack)| pack.octets());
+    let memory = packs.max_by_key(|octets| octets.len()).expect("a base");
     let mut at = 1u64;
     group.bench_function("one random cache-line read", |b| {
         b.iter(|| {
