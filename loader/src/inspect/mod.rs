@@ -52,7 +52,7 @@ pub struct PackLine {
     pub octets: u64,
     /// The whole file ÷ records; none for an empty pack.
     pub octets_per_record: Option<f64>,
-    /// The registry revision it reaches.
+    /// The registry revision that a base reaches; what a delta says is true at it.
     pub revision: u64,
     /// The newest signer batch in it.
     pub batch: u64,

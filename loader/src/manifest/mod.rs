@@ -98,7 +98,7 @@ pub enum Role {
 pub struct PackNote {
     /// Number of the newest signer batch in it.
     pub batch: u64,
-    /// The registry revision it reaches.
+    /// The registry revision that a base reaches; what a delta says is true at it.
     pub revision: u64,
     /// Which shard (0 for a delta).
     pub shard: u32,

@@ -57,7 +57,7 @@ pub struct Header {
     pub shards: U32,
     /// 68: which of them this is; 0 for a delta.
     pub shard: U32,
-    /// 72: the registry revision this pack reaches.
+    /// 72: the registry revision that a base reaches; a delta's records are true at it, and more may have changed up to there.
     pub revision: U64,
     /// 80: number of the newest signer batch in it; settles equal revisions.
     pub batch: U64,

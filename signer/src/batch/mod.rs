@@ -129,7 +129,7 @@ pub struct Order<'a> {
     pub shard: u32,
     /// Its number.
     pub number: u64,
-    /// The registry's revision it shows.
+    /// The registry's revision that a base shows; of a piece of changes that at which its own rows are true.
     pub revision: u64,
     /// When it is made.
     pub now: UnixSeconds,

@@ -32,7 +32,7 @@ pub struct Written {
     pub records: u64,
     /// Of these, those whose signatures were carried over: expired certificates.
     pub carried: u64,
-    /// The revision it shows; of a piece of changes, see [`super::pieces`]: that up to which its own rows are true.
+    /// The revision that a base shows; of a piece of changes that at which its own rows are true, see [`super::pieces`].
     pub revision: Revision,
 }
 
@@ -107,11 +107,17 @@ pub fn documents<S: Store>(
     let Some(news) = papers.news(&sent.text) else {
         return Ok(written);
     };
+    let began = (spooler.clock)();
+    let in_time = began..began.saturating_add(LONGEST_BEFORE_PAPERS_SECS);
     for _ in 0..PIECES_BEFORE_PAPERS {
         if !clerk.is_ahead(papers)? || (spooler.stop)() {
             break;
         }
         written.extend(changes(office, issuer, spooler)?.written);
+        // One piece is long where the signing key is slow.
+        if !in_time.contains(&(spooler.clock)()) {
+            break;
+        }
     }
     if clerk.is_ahead(papers)? {
         // More than that, or what was refused is said again: others' papers do not wait for it, and these come next time.
@@ -152,7 +158,7 @@ pub(super) struct Piece {
     pub(super) number: u64,
     pub(super) shard: u32,
     pub(super) shards: u32,
-    /// The revision it shows; of a piece of changes, see [`super::pieces`]: that up to which its own rows are true.
+    /// The revision that a base shows; of a piece of changes that at which its own rows are true, see [`super::pieces`].
     pub(super) revision: Revision,
     /// The revision up to which nothing is left to be said behind it.
     pub(super) covers: Revision,
@@ -322,9 +328,11 @@ impl<S: Store> Clerk<'_, S> {
     }
 }
 
-/// Pieces of changes that are signed before an authority's papers, at most: with a thousand revocations in each, more than come
-/// between two rounds.
+/// Pieces of changes that are signed before an authority's papers, at most: more than come between two rounds, of which the
+/// thread of the changes says most.
 const PIECES_BEFORE_PAPERS: usize = 4;
+/// No further piece is begun before an authority's papers when they took so long: others' papers wait behind it.
+const LONGEST_BEFORE_PAPERS_SECS: u64 = 2;
 
 /// The registry's word for a kind of batch.
 pub(crate) fn batch_kind(kind: Kind) -> BatchKind {

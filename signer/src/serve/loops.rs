@@ -53,8 +53,8 @@ fn look_at_changes<S: Store>(
 ) -> Result<Rest, ServeError> {
     let now = (way.clock)();
     let revision = rounds.revision()?;
-    // The first look comes before anything is signed: what an earlier process found void must not count. Later ones come
-    // behind the change that somebody waits for.
+    // The first look comes before anything is signed: what an earlier process found void must not count, nor what lies in a
+    // folder of refused batches, if that can be read. Later ones come behind the change that somebody waits for.
     let is_first = refused.last.is_none();
     if is_first {
         rounds.refused_first(way, report)?;

@@ -1,8 +1,11 @@
 //! What is void after what was refused, and what an interrupted look makes of it.
 
+mod pauses;
+
 use super::*;
 use crate::registry::RegistryError;
 use std::cell::Cell;
+use std::path::PathBuf;
 use tempfile::TempDir;
 use wire::batch::{Header, Kind, spool_name};
 
@@ -86,6 +89,17 @@ impl Place {
         };
         let (folder, notes) = (self.aside(), self.notes.path());
         refused.look(ISSUER, &folder, notes, &numbers, now).unwrap();
+    }
+
+    /// An operator clears the folder.
+    fn empty(&self) {
+        std::fs::remove_dir_all(self.aside()).unwrap();
+        std::fs::create_dir(self.aside()).unwrap();
+    }
+
+    fn note(&self, word: &str) -> PathBuf {
+        let name = format!("void-{}-{word}", crate::text::hex(&ISSUER));
+        self.notes.path().join(name)
     }
 
     /// A process that begins anew.
@@ -181,6 +195,26 @@ fn a_refused_change_counts_as_said_because_a_later_one_was_taken() {
         place.look(&refused, settled + 1, 200);
         assert!(!refused.voids(&of_kind(stored, settled + 1)));
     }
+}
+
+#[test]
+fn a_note_that_cannot_be_read_holds_up_what_is_revoked() {
+    let place = Place::new(4);
+    std::fs::write(place.note("changes"), [0xff, 0xfe]).unwrap();
+    std::fs::write(place.note("documents"), "").unwrap();
+    let refused = place.begin(4);
+    assert!(refused.has_looked(&ISSUER));
+    assert!(refused.voids(&delta(4)), "nobody knows whether it was");
+    assert!(refused.voids(&of_kind(BatchKind::Crl, 4)));
+    assert!(!refused.voids(&record(4)), "of which nothing was noted");
+    let made = place.taken.get() + 1;
+    assert!(!place.begin(made).voids(&delta(made)), "at each start");
+    // Nor one that cannot be written either.
+    std::fs::remove_file(place.note("changes")).unwrap();
+    std::fs::create_dir(place.note("changes")).unwrap();
+    let refused = place.begin(made);
+    assert!(refused.voids(&delta(made)));
+    assert!(!refused.voids(&delta(place.taken.get() + 1)));
 }
 
 #[test]
@@ -331,6 +365,36 @@ fn a_registry_put_back_from_a_backup_signs_in_a_circle() {
     assert!(refused.voids(&delta(20)));
     let next = place.taken.get() + 1;
     assert!(!refused.voids(&delta(next)) && !refused.voids(&record(next)));
+}
+
+#[test]
+fn numbers_of_a_registry_that_is_no_more_void_all_that_is_made() {
+    let place = Place::new(20);
+    place.refuse(900, Kind::Delta);
+    place.refuse(901, Kind::Shard);
+    let shard = |number| BatchRecord {
+        kind: BatchKind::Shard,
+        shard: 3,
+        ..record(number)
+    };
+    let refused = place.begin(20);
+    let taken = place.taken.get();
+    for now in 101..103 {
+        place.look(&refused, taken + 1, now);
+        assert!(!refused.voids(&delta(taken + 1)) && !refused.voids(&shard(taken + 1)));
+    }
+    assert_eq!(place.taken.get(), taken + 1, "each look takes a number");
+    // What is refused now is another matter.
+    place.refuse(taken + 1, Kind::Delta);
+    place.look(&refused, taken + 2, 103);
+    assert!(refused.voids(&delta(taken + 2)));
+    assert!(!refused.voids(&delta(place.taken.get() + 1)));
+    // When the numbers have come there, it may be another batch that was refused.
+    place.look(&refused, 902, 103 + SHORT_PAUSE_SECS);
+    assert!(refused.voids(&delta(902)) && refused.voids(&shard(901)));
+    let made = place.taken.get() + 1;
+    place.look(&refused, made, 104 + PAUSE_SECS);
+    assert!(!refused.voids(&delta(made)) && !refused.voids(&shard(made)));
 }
 
 #[test]

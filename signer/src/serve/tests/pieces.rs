@@ -271,6 +271,37 @@ fn a_list_reaches_the_loader_before_what_it_revokes() {
 }
 
 #[test]
+fn papers_of_others_wait_for_all_the_pieces_of_one_whose_key_is_slow() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = piecemeal(folder.path());
+    let mut shift = Shift::begin(&office).unwrap();
+    let _ = pass(&mut shift, now());
+    issue_more(&office, "sm2", 3);
+    for _ in 0..6 {
+        revoke(&office, "sm2", RevocationReason::KeyCompromise);
+    }
+    let asked = Cell::new(0);
+    let slow = Way {
+        clock: &|| {
+            asked.set(asked.get() + 1);
+            now() + asked.get()
+        },
+        ..way()
+    };
+    let mut report = PassReport::default();
+    shift.rounds.papers(slow, &mut report).unwrap();
+    let kinds: Vec<_> = report.batches.iter().map(|w| w.kind).collect();
+    assert_eq!(kinds, [Kind::Delta], "two of six");
+    // The list comes behind the last of them, a piece a round at least.
+    for _ in 0..3 {
+        shift.rounds.papers(way(), &mut report).unwrap();
+    }
+    let kinds: Vec<_> = report.batches.iter().map(|w| w.kind).collect();
+    assert_eq!(&kinds[..3], [Kind::Delta; 3]);
+    assert_eq!(kinds.last(), Some(&Kind::Documents));
+}
+
+#[test]
 fn two_threads_say_the_same_change() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
