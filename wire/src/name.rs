@@ -13,6 +13,10 @@ use alloc::borrow::ToOwned as _;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+mod letters;
+
+use letters::{fold, has_one_form};
+
 use crate::DecodeError;
 use crate::der::{Reader, push_tlv, tag};
 
@@ -130,13 +134,12 @@ fn compare_rdns(one: &[Rdn], other: &[Rdn]) -> NameMatch {
 }
 
 fn compare_attributes(one: &Rdn, other: &Rdn) -> NameMatch {
-    let kinds = |rdn: &Rdn| rdn.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>();
-    let kinds_of_one = kinds(one);
-    if kinds_of_one != kinds(other) {
+    let kinds = one.iter().map(|(kind, _)| kind);
+    if !kinds.eq(other.iter().map(|(kind, _)| kind)) {
         return NameMatch::Different;
     }
-    let is_twice = |pair: &[Vec<u8>]| matches!(pair, [one, other] if one == other);
-    let recurs = kinds_of_one.windows(2).any(is_twice);
+    let is_twice = |pair: &[(Vec<u8>, Value)]| matches!(pair, [one, other] if one.0 == other.0);
+    let recurs = one.windows(2).any(is_twice);
     let mut all = NameMatch::Equivalent;
     for ((_, one), (_, other)) in one.iter().zip(other) {
         match (one, other) {
@@ -147,10 +150,26 @@ fn compare_attributes(one: &Rdn, other: &Rdn) -> NameMatch {
             ) if one == other => {}
             // Two of one type in one set may stand against each other in the wrong order.
             (Value::Settled(_), Value::Settled(_)) if !recurs => return NameMatch::Different,
+            (Value::Opaque(one), Value::Opaque(other)) if !recurs && are_two_values(one, other) => {
+                return NameMatch::Different;
+            }
             _ => all = NameMatch::Unknown,
         }
     }
     all
+}
+
+/// Whether two values that differ are of one type in which DER writes each value in one way: strings of whole octets.
+fn are_two_values(one: &[u8], other: &[u8]) -> bool {
+    let is_plain = |value: &[u8]| {
+        let content = Reader::new(value).any().map(|value| value.content);
+        match value.first() {
+            Some(&tag::OCTET_STRING) => true,
+            Some(&tag::BIT_STRING) => content.is_ok_and(|content| content.first() == Some(&0)),
+            _ => false,
+        }
+    };
+    one.first() == other.first() && is_plain(one) && is_plain(other)
 }
 
 fn rdns(name: &[u8]) -> Result<Vec<Rdn>, DecodeError> {
@@ -178,13 +197,15 @@ fn prepared(tag: u8, content: &[u8], raw: &[u8]) -> Value {
     let Some(text) = text(tag, content) else {
         return Value::Opaque(raw.to_owned());
     };
-    let is_settled = text.chars().all(has_one_form) && (tag != T61_STRING || text.is_ascii());
+    // Octets above 7F in a string of ASCII are of a character set that nobody names, even if they happen to be UTF-8.
+    let says_which = matches!(tag, UTF8_STRING | BMP_STRING | UNIVERSAL_STRING);
+    let is_settled = (says_which || text.is_ascii()) && text.chars().all(has_one_form);
     let mut folded = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if !folded.is_empty() {
             folded.push(' ');
         }
-        folded.push_str(&word.to_lowercase());
+        folded.extend(word.chars().flat_map(fold));
     }
     match is_settled {
         true => Value::Settled(folded),
@@ -213,18 +234,6 @@ fn text(tag: u8, content: &[u8]) -> Option<String> {
         }
         _ => None,
     }
-}
-
-/// Whether there is no other way of writing this character that RFC 4518 takes for the same: a list of scripts in which
-/// authorities are called, without the characters that fold or are composed into others.
-fn has_one_form(character: char) -> bool {
-    matches!(character,
-        ' '..='~' | '\t' | '\n' | '\r'
-        | '\u{c0}'..='\u{de}' | '\u{e0}'..='\u{12f}' | '\u{134}'..='\u{13e}' | '\u{141}'..='\u{148}' | '\u{14a}'..='\u{17e}'
-        | '\u{400}'..='\u{482}' | '\u{48a}'..='\u{52f}'
-        | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fe}'
-        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
-        | '\u{ac00}'..='\u{d7a3}')
 }
 
 const UTF8_STRING: u8 = 12;
@@ -300,6 +309,7 @@ mod tests {
             called(IA5_STRING, b"ROOT CA"),
             called(BMP_STRING, &wide("Root CA")),
             called(UNIVERSAL_STRING, &wider("Root CA")),
+            called(UTF8_STRING, "Ｒｏｏｔ　ＣＡ".as_bytes()),
         ] {
             assert_eq!(both_ways(&root, &same), NameMatch::Equivalent, "{same:x?}");
         }
@@ -340,12 +350,46 @@ mod tests {
                 "{different:x?}"
             );
         }
+        // x500UniqueIdentifier, and the like.
+        for (kind, one, other) in [
+            (tag::OCTET_STRING, &[0, 1][..], &[0, 2][..]),
+            (tag::BIT_STRING, &[0, 1], &[0, 2]),
+        ] {
+            let (one, other) = (called(kind, one), called(kind, other));
+            assert_eq!(both_ways(&one, &other), NameMatch::Different);
+        }
         // One attribute tells, whatever is wrong with another.
         let elsewhere = name(&[
             &[(COUNTRY, PRINTABLE_STRING, b"DE")],
             &[(COMMON_NAME, tag::OCTET_STRING, b"Root CA")],
         ]);
         assert_eq!(both_ways(&country, &elsewhere), NameMatch::Different);
+    }
+
+    #[test]
+    fn two_names_of_one_operator_that_plainly_differ_are_what_nobody_knows() {
+        let plain = called(UTF8_STRING, "某某CA".as_bytes());
+        for other in [
+            "某某（二）CA",
+            "某某(二)CA",
+            "某某「二」CA",
+            "某某《二》CA",
+            "某某CA – “neu”",
+            "«CA» ΑΡΧΗ ΠΙΣΤΟΠΟΙΗΣΗΣ",
+            "רשות",
+            "هيئة",
+        ] {
+            let other = called(UTF8_STRING, other.as_bytes());
+            assert_eq!(both_ways(&plain, &other), NameMatch::Different);
+        }
+        for (one, other) in [
+            ("某某（二）CA", "某某(二)ca"),
+            ("ΑΡΧΗ ΠΙΣΤΟΠΟΙΗΣΗΣ", "αρχη πιστοποιησης"),
+        ] {
+            let one = called(UTF8_STRING, one.as_bytes());
+            let other = called(UTF8_STRING, other.as_bytes());
+            assert_eq!(both_ways(&one, &other), NameMatch::Equivalent);
+        }
     }
 
     #[test]
@@ -361,9 +405,10 @@ mod tests {
             called(BMP_STRING, b"Roo"),
             called(UNIVERSAL_STRING, b"Root C"),
             called(tag::OCTET_STRING, b"Root CA"),
-            // Another character set than we take it for; full-width letters, which RFC 4518 takes for these; a ligature.
+            // Another character set than we take it for: GBK that happens to be UTF-8, too; a character that is nothing.
             called(T61_STRING, b"Root \xc8CA"),
-            called(UTF8_STRING, "Ｒｏｏｔ　ＣＡ".as_bytes()),
+            called(PRINTABLE_STRING, b"Root \xc4\xa3"),
+            called(IA5_STRING, "Root Ä".as_bytes()),
             called(UTF8_STRING, "Root\u{200b} CA".as_bytes()),
         ] {
             assert_eq!(
@@ -372,6 +417,9 @@ mod tests {
                 "{unknown:x?}"
             );
         }
+        // Unused bits may stand either way where somebody does not keep to DER.
+        let bits = [[4, 0x10], [4, 0x1f]].map(|bits| called(tag::BIT_STRING, &bits));
+        assert_eq!(both_ways(&bits[0], &bits[1]), NameMatch::Unknown);
         // Composed and decomposed, sharp s and two.
         for (one, other) in [("Müller", "Mu\u{308}ller"), ("Straße", "STRASSE")] {
             let (one, other) = (

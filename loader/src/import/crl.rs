@@ -188,7 +188,14 @@ pub(super) fn check_issuer(
         NameMatch::Equivalent => {
             odd.push("the issuer's name is spelt otherwise than in its certificate".to_owned());
         }
-        NameMatch::Different | NameMatch::Unknown => {
+        // Both may look alike when they are printed.
+        NameMatch::Unknown => {
+            return Err(CrlRefusal::UnclearIssuer {
+                certificate: issuer.subject_text.clone(),
+                crl: super::certificate::name_text(crl.issuer),
+            });
+        }
+        NameMatch::Different => {
             return Err(CrlRefusal::WrongIssuer {
                 certificate: issuer.subject_text.clone(),
                 crl: super::certificate::name_text(crl.issuer),

@@ -25,6 +25,16 @@ pub enum CrlRefusal {
         /// The list's issuer.
         crl: String,
     },
+    /// The list names an issuer that may be the certificate's subject in another spelling.
+    #[error(
+        "it was issued by {crl}, and the certificate given is of {certificate}, spelt so that nobody can tell whether that is the same name"
+    )]
+    UnclearIssuer {
+        /// The certificate's subject.
+        certificate: String,
+        /// The list's issuer.
+        crl: String,
+    },
     /// basicConstraints says cA = FALSE.
     #[error("the issuer's certificate says it is not a CA (basicConstraints, RFC 5280 §4.2.1.9)")]
     NotACa,

@@ -43,6 +43,20 @@ fn a_list_of_another_ca_is_taken() {
 }
 
 #[test]
+fn two_names_that_look_alike_are_said_to_differ() {
+    // Composed, and not.
+    let (one, other) = (
+        Authority::found("M\u{fc}ller"),
+        Authority::found("Mu\u{308}ller"),
+    );
+    let crl = one.crl(DATES, 1, &[]);
+    assert!(matches!(
+        refusal(&other, &crl, at(NOW)),
+        CrlRefusal::UnclearIssuer { .. }
+    ));
+}
+
+#[test]
 fn a_list_under_the_same_name_and_another_key_is_taken() {
     let (one, other) = (Authority::found("One"), Authority::found("One"));
     let crl = one.crl(DATES, 1, &[]);
