@@ -149,6 +149,13 @@ impl Floor {
                 continue;
             }
             known_scopes.push(scope);
+            if is_of_another_key(&old, &then, parties) && is_behind_a_complete_list(&old, comers) {
+                stays.odd.push(
+                    "the staged delta is signed by another key than the list that comes and is no newer, and goes"
+                        .to_owned(),
+                );
+                continue;
+            }
             let keeping = company.keeping;
             let stay = decide(&old, comers, keeping, &self.folder, &mut stays.odd)?;
             if stay {
@@ -272,6 +279,15 @@ fn number<'a>(crl: &Crl<'a>) -> Option<(usize, &'a [u8])> {
 /// Whether a staged list's issuer has another key among these parties than among those of then.
 fn is_of_another_key(old: &Crl<'_>, then: &Parties<'_>, now: &Parties<'_>) -> bool {
     then.signer_of(old.issuer).spki != now.signer_of(old.issuer).spki
+}
+
+/// Whether a staged delta is not newer than a complete list of its scope that comes. By their dates: it is asked where two
+/// keys number their lists apart.
+fn is_behind_a_complete_list(old: &Crl<'_>, comers: &[Comer<'_>]) -> bool {
+    let replaces = |new: &Crl<'_>| {
+        !new.is_delta() && scope_of(new) == scope_of(old) && new.this_update >= old.this_update
+    };
+    old.is_delta() && comers.iter().any(|comer| replaces(&comer.crl))
 }
 
 /// Whoever takes over a name with another key may count anew, but not date his lists before those that were there.

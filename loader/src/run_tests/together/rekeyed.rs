@@ -48,6 +48,28 @@ fn the_word_about_one_keys_lists_is_taken_for_anothers_or_its_numbers_are() {
 }
 
 #[test]
+fn a_delta_of_the_key_before_keeps_the_next_keys_lists_out() {
+    let (place, signer, rekeyed) = (Place::new(), list_signer(), list_signer());
+    let ours = Some(&place.authority);
+    let of = |signer: &Authority, list: &List, number| octets(signer, list, &[(ours, key(number))]);
+    let before = [
+        of(&signer, &full(40, NOW - 300, &[]), 1),
+        of(&signer, &delta(40, 50, NOW - 200, &[]), 2),
+    ];
+    come(&place, Some(&signer), &before, ALONE).unwrap();
+    // What the delta says may be news to a list dated before it.
+    let earlier = of(&rekeyed, &full(1, NOW - 201, &[]), 3);
+    let why = come(&place, Some(&rekeyed), &[earlier], ALONE).unwrap_err();
+    assert!(why.contains("delta"), "{why}");
+    // The new key counts anew, and issues no deltas.
+    let later = of(&rekeyed, &full(1, NOW - 100, &[]), 3);
+    let report = come(&place, Some(&rekeyed), &[later], ALONE).unwrap();
+    let is_told = |odd: &String| odd.contains("another key") && odd.contains("goes");
+    assert!(report.odd.iter().any(is_told), "{report:?}");
+    assert_eq!((report.lists.len(), report.revoked), (0, 1), "{report:?}");
+}
+
+#[test]
 fn a_kept_partition_is_blamed_for_the_certificate_that_was_named_for_another() {
     let (place, signer, rekeyed) = (Place::new(), list_signer(), list_signer());
     let ours = Some(&place.authority);
