@@ -21,7 +21,7 @@
 mod report;
 mod workplace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -133,9 +133,14 @@ impl<'d> Line<'d> {
         &self.publisher
     }
 
-    /// Deltas that were found damaged when they were to be joined.
-    pub fn damaged_deltas(&self) -> usize {
-        self.damaged.count()
+    /// Files of the store that were found damaged: deltas when they were to be joined, any when the generation was opened.
+    pub fn damaged_files(&self) -> usize {
+        let names: BTreeSet<Digest> = self
+            .damaged
+            .names()
+            .chain(self.publisher.damaged())
+            .collect();
+        names.len()
     }
 
     /// Where batches come to lie: the spool and its issuers' folders.

@@ -1,5 +1,6 @@
 //! `follow`: keep an edge's own verified copy of a store up to date, and read it again bit by bit.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use crate::admin;
 use crate::bucket::{BucketSource, Place};
 use crate::durable::FsDisk;
 use crate::follow::nudge::Nudges;
-use crate::follow::{Followed, Follower, Limits};
+use crate::follow::{Followed, Follower, HealRound, Limits};
 use crate::metrics::FollowMetrics;
 use crate::nudge::FolderWatch;
 use crate::scrub::{DELTAS_EVERY, Scrubbed, Scrubber};
@@ -241,6 +242,11 @@ struct Scrub {
     round: Duration,
     /// When it is tried next whether all that is in place can be opened.
     heal_due: Instant,
+    healing: HealRound,
+    /// What could not be fetched anew: each is said once.
+    not_healed: BTreeSet<String>,
+    /// Whether this round met one of them.
+    healing_fails: bool,
     /// Why the last step was put off: said once.
     put_off: Option<String>,
 }
@@ -261,15 +267,43 @@ impl Scrub {
             round_began: now,
             round,
             heal_due: now,
+            healing: HealRound::default(),
+            not_healed: BTreeSet::new(),
+            healing_fails: false,
             put_off: None,
+        }
+    }
+
+    /// Fetches what keeps a responder from opening what is in place: some files a step, all of them each minute.
+    fn heal(&mut self, now: Instant, follower: &Follower<'_>, metrics: &FollowMetrics) {
+        let healing = follower.heal(&mut self.healing, &mut || now.elapsed() >= HEAL_STEP);
+        for name in &healing.fetched {
+            metrics.scrubbed("damaged");
+            metrics.scrubbed("fetched_anew");
+            tracing::info!(name, "scrub: fetched anew");
+        }
+        if let Some(refusal) = &healing.failed {
+            // Counted each time: it lasts.
+            metrics.scrubbed("not_fetched");
+            self.healing_fails = true;
+            let reason = sentence(refusal);
+            if !self.not_healed.contains(&reason) {
+                tracing::error!(reason, "scrub: a file in place cannot be opened");
+                self.not_healed.insert(reason);
+            }
+        }
+        if healing.is_done {
+            self.heal_due = now + DELTAS_EVERY;
+            if !std::mem::take(&mut self.healing_fails) {
+                self.not_healed.clear();
+            }
         }
     }
 
     fn go_on(&mut self, follower: &Follower<'_>, metrics: &FollowMetrics) {
         let now = Instant::now();
         if now >= self.heal_due {
-            self.heal_due = now + DELTAS_EVERY;
-            heal(follower, metrics);
+            self.heal(now, follower, metrics);
         }
         if now < self.due {
             return;
@@ -324,23 +358,6 @@ impl Scrub {
     }
 }
 
-/// Fetches what keeps a responder from opening what is in place.
-fn heal(follower: &Follower<'_>, metrics: &FollowMetrics) {
-    match follower.heal() {
-        Ok(healed) => {
-            for name in &healed {
-                metrics.scrubbed("damaged");
-                metrics.scrubbed("fetched_anew");
-                tracing::info!(name, "scrub: fetched anew");
-            }
-        }
-        Err(refusal) => {
-            metrics.scrubbed("not_fetched");
-            tracing::error!(reason = %sentence(&refusal), "scrub: the generation in place cannot be opened");
-        }
-    }
-}
-
 /// Writes the follower's own small files again if they are damaged; whether any was.
 fn mend_own(follower: &Follower<'_>, metrics: &FollowMetrics) -> bool {
     match follower.mend() {
@@ -373,6 +390,9 @@ const AFTER_A_REFUSAL: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// No round of the whole scrub begins sooner than this after the one before.
 const ROUND: Duration = Duration::from_secs(10);
+/// How long one step of opening what is in place may hold a poll up: thousands of packs that were opened before, some
+/// dozens on a cold disk.
+const HEAL_STEP: Duration = Duration::from_millis(250);
 /// Read a second where nothing but deltas is read.
 const DELTAS_OCTETS: u64 = 4 << 20;
 /// Seconds' worth that one step of the scrub reads at most.

@@ -93,11 +93,13 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         }
         // Before looking: what comes while we look wakes the next wait.
         watch.keep_to(&line.spool_folders());
-        match line.step(now(), &mut |read, all| bar.tell(read, all)) {
+        let stepped = line.step(now(), &mut |read, all| bar.tell(read, all));
+        // Also where the step failed: that may be why.
+        metrics.damaged_files(line.damaged_files());
+        match stepped {
             Ok(report) => {
                 bar.end();
                 metrics.passed(&report, line.publisher().current(), SystemTime::now());
-                metrics.damaged_deltas(line.damaged_deltas());
                 match report.put_off.first() {
                     None => failure.over(),
                     Some(batch) => failure.tell(&format!(

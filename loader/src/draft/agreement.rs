@@ -129,7 +129,8 @@ impl Draft {
             .collect()
     }
 
-    /// The paths of the packs that came, and all packs that are asked. None if one cannot be opened: the rehearsal will say so.
+    /// The paths of the packs that came, and all packs that are asked. None if one cannot be opened: what it said
+    /// nobody knows, and nothing is held against it.
     fn packs(
         &self,
         store: &Store,

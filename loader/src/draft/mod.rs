@@ -122,10 +122,12 @@ impl Draft {
             if !is_pack || seen.contains(&entry.issuer.0) {
                 continue;
             }
+            // What cannot be opened is passed over: the next one of its issuer says the same.
+            let Ok(pack) = Pack::open(&path) else {
+                continue;
+            };
             seen.push(entry.issuer.0);
-            let other = Pack::open(&path)
-                .ok()
-                .and_then(|pack| Certificate::from_der(&pack.shared().issuer_certificate).ok());
+            let other = Certificate::from_der(&pack.shared().issuer_certificate).ok();
             let answers_alike = other.is_some_and(|other| {
                 other.subject == candidate.issuer.subject
                     && other.key_bits == candidate.issuer.key_bits
@@ -161,15 +163,19 @@ impl Draft {
             (Kind::Full, Role::Delta(note)) => (note.revision, note.batch) > age,
             (Kind::Shard | Kind::Delta, Role::Base(_) | Role::Delta(_)) => true,
         };
-        // Those that are there agree among themselves: one of them is enough.
-        let one = self
-            .with_paths(store)
-            .find(|(entry, _)| entry.issuer.0 == header.issuer_id && stays(&entry.role));
-        match one.map(|(_, path)| Pack::open(&path)) {
-            Some(Ok(pack)) if *pack.hash_key() != header.hash_key => {
-                Err(BatchRefusal::OtherHashKey)
-            }
-            _ => Ok(()),
+        let mut own = self.entries_of(header.issuer_id);
+        if !own.any(|entry| stays(&entry.role)) {
+            return Ok(());
+        }
+        // Those that are there agree among themselves: one that opens is enough, also one that goes.
+        let mut packs = self.with_paths(store).filter(|(entry, _)| {
+            let is_pack = matches!(entry.role, Role::Base(_) | Role::Delta(_));
+            entry.issuer.0 == header.issuer_id && is_pack
+        });
+        match packs.find_map(|(_, path)| Pack::open(&path).ok()) {
+            None => Err(BatchRefusal::NothingOpens),
+            Some(pack) if *pack.hash_key() != header.hash_key => Err(BatchRefusal::OtherHashKey),
+            Some(_) => Ok(()),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use super::tests::{Rig, flip};
-use super::trials::{Breaking, By};
+use super::trials::{Breaking, By, publish_three};
 use super::{Chain, Followed, Follower, MOST_LINKS, Opened, Refusal, Source};
 use crate::durable::FsDisk;
 use crate::error::StoreError;
@@ -200,5 +201,67 @@ fn past_a_cache_that_lies_a_download_begins_again_and_again() {
     assert!(matches!(follower.poll().unwrap(), Followed::Took(_)));
     assert_eq!(*from_cache.lock().unwrap(), 1);
     assert_eq!(*asked.lock().unwrap(), [0, after, after * 2]);
+    assert_eq!(rig.served(), 1);
+}
+
+/// A cache that gives nothing out before all have asked it that are fetched at once.
+struct Crowded {
+    cached: Cached,
+    asked: Mutex<usize>,
+    met: Condvar,
+}
+
+impl Source for Crowded {
+    fn root(&self) -> &Path {
+        self.cached.root()
+    }
+
+    fn pointer(&self) -> Result<Option<Pointer>, StoreError> {
+        self.cached.pointer()
+    }
+
+    fn manifest(&self, number: u64) -> Result<Vec<u8>, StoreError> {
+        Source::manifest(&self.cached, number)
+    }
+
+    fn open(&self, entry: &ObjectEntry, from: u64) -> io::Result<Opened<'_>> {
+        let mut asked = self.asked.lock().unwrap();
+        *asked += 1;
+        self.met.notify_all();
+        let waited = self
+            .met
+            .wait_timeout_while(asked, Duration::from_secs(60), |asked| *asked < 3);
+        if waited.unwrap().1.timed_out() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Source::open(&self.cached, entry, from)
+    }
+
+    fn past_caches(&self) -> Option<&dyn Source> {
+        self.cached.past_caches()
+    }
+}
+
+#[test]
+fn of_files_fetched_side_by_side_only_one_is_asked_for_past_the_cache() {
+    let rig = Rig::new();
+    publish_three(&rig);
+    let kept = rig.cache();
+    for name in kept.object_digests().unwrap() {
+        flip(&kept.object(name), 300);
+    }
+    let source = Crowded {
+        cached: Cached {
+            kept,
+            store: rig.store(),
+        },
+        asked: Mutex::new(0),
+        met: Condvar::new(),
+    };
+    let mut follower = Follower::open(&FsDisk, source, rig.edge(), rig.pins()).unwrap();
+    let Followed::Took(taken) = follower.poll().unwrap() else {
+        panic!("not taken")
+    };
+    assert_eq!(taken.files, 3);
     assert_eq!(rig.served(), 1);
 }

@@ -100,17 +100,17 @@ impl Follower<'_> {
         let went_on = begun.is_some();
         let source = self.source.as_ref();
         let past = source.past_caches();
-        let first = past
-            .filter(|_| self.past_caches.load(Ordering::Relaxed))
-            .unwrap_or(source);
+        let asked_past = self.past_caches.load(Ordering::Relaxed);
+        let first = past.filter(|_| asked_past).unwrap_or(source);
         let mut outcome = self.download(first, entry, &partial, begun);
         if outcome.as_ref().is_err_and(Refusal::is_altered) {
-            let news = past.is_some() && !self.past_caches.swap(true, Ordering::Relaxed);
-            if news {
+            // This one: of others that are fetched beside it, one may have come damaged before.
+            let by_cache = past.is_some() && !asked_past;
+            if by_cache && !self.past_caches.swap(true, Ordering::Relaxed) {
                 let path = source.object_path(entry.blake3);
                 tracing::warn!(path = %path.display(), "follow: it came damaged, and is asked for past the caches before the store; if it comes right then, purge them");
             }
-            if news || went_on {
+            if by_cache || went_on {
                 outcome = self.download(past.unwrap_or(source), entry, &partial, None);
             }
         }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::collect::{KEEP_FOR, KEEP_GENERATIONS};
 use super::tests::{Rig, flip};
-use super::{Chain, Followed, Follower, MOST_LINKS, Opened, Refusal, Source};
+use super::trials::publish_three;
+use super::{Chain, Followed, Follower, HealRound, MOST_LINKS, Opened, Refusal, SHORT_WAY, Source};
 use crate::durable::FsDisk;
 use crate::error::StoreError;
 use crate::manifest::{MAX_MANIFEST_OCTETS, ObjectEntry};
@@ -108,8 +109,35 @@ fn a_forked_store_is_walked_from_end_to_end_at_each_poll() {
     let mut follower = Follower::open(&FsDisk, source, rig.edge(), rig.pins()).unwrap();
     let refusal = follower.poll().unwrap_err();
     assert!(matches!(refusal, Refusal::Forked { .. }), "{refusal}");
-    // The newest, the one under our number, and the next.
-    assert_eq!(manifests.load(Ordering::Relaxed), 3);
+    // The newest, those of a short way, the one under our number, and the next.
+    assert_eq!(manifests.load(Ordering::Relaxed), 1 + SHORT_WAY + 2);
+}
+
+#[test]
+fn each_generation_that_was_missed_is_read_more_than_once() {
+    let rig = Rig::new();
+    rig.publish(1);
+    let manifests = Arc::new(AtomicUsize::new(0));
+    let source = Counted {
+        store: rig.store(),
+        manifests: Arc::clone(&manifests),
+    };
+    let mut follower = Follower::open(&FsDisk, source, rig.edge(), rig.pins()).unwrap();
+    follower.poll().unwrap();
+    let mut newest = 1;
+    for missed in 0..=SHORT_WAY {
+        manifests.store(0, Ordering::Relaxed);
+        for _ in 0..=missed {
+            newest = rig.publish(newest + 1);
+        }
+        let Followed::Took(taken) = follower.poll().unwrap() else {
+            panic!("not taken")
+        };
+        assert_eq!((taken.number, taken.chain), (newest, Chain::Proven));
+        // Each that was missed, and the newest; from further back the two that tell another history are asked for too.
+        let more = if missed == SHORT_WAY { 2 } else { 0 };
+        assert_eq!(manifests.load(Ordering::Relaxed), missed + 1 + more);
+    }
 }
 
 /// Publishes the newest generation once more under the next number.
@@ -125,7 +153,12 @@ fn a_header_that_rotted_keeps_every_generation_out() {
     rig.publish(1);
     let mut follower = rig.follower(&FsDisk);
     follower.poll().unwrap();
-    assert!(follower.heal().unwrap().is_empty());
+    let heal = |follower: &Follower<'_>| {
+        let healing = follower.heal(&mut HealRound::default(), &mut || false);
+        assert_eq!(healing.is_done, healing.failed.is_none());
+        healing
+    };
+    assert!(heal(&follower).fetched.is_empty());
     let object = rig.edge().object(rig.edge().object_digests().unwrap()[0]);
     let sound = fs::read(&object).unwrap();
     // The next generation has the same pack: it is carried over, and not fetched.
@@ -135,15 +168,42 @@ fn a_header_that_rotted_keeps_every_generation_out() {
     assert_eq!(fs::read(&object).unwrap(), sound);
     // Without a new generation too: a responder that is started now would find nothing to serve.
     flip(&object, 0);
-    assert_eq!(follower.heal().unwrap().len(), 1);
+    assert_eq!(heal(&follower).fetched.len(), 1);
     assert_eq!(fs::read(&object).unwrap(), sound);
     fs::remove_file(&object).unwrap();
-    assert_eq!(follower.heal().unwrap().len(), 1);
+    assert_eq!(heal(&follower).fetched.len(), 1);
     assert_eq!(rig.served(), 1);
     // What is as bad in the store is not put in place of anything.
     flip(&rig.newest_object(), 0);
     flip(&object, 0);
-    assert_eq!(follower.heal().unwrap_err().kind(), "altered");
+    assert_eq!(heal(&follower).failed.unwrap().kind(), "altered");
+}
+
+#[test]
+fn one_file_that_cannot_be_healed_hides_the_others() {
+    let rig = Rig::new();
+    publish_three(&rig);
+    let mut follower = rig.follower(&FsDisk);
+    follower.poll().unwrap();
+    let mut names = rig.edge().object_digests().unwrap();
+    names.sort_unstable();
+    for name in &names {
+        flip(&rig.edge().object(*name), 0);
+    }
+    fs::remove_file(rig.store().object(names[1])).unwrap();
+    // One file a step.
+    let mut round = HealRound::default();
+    for (step, is_there) in [true, false, true].into_iter().enumerate() {
+        let healing = follower.heal(&mut round, &mut || true);
+        assert_eq!(healing.fetched.len(), usize::from(is_there), "{step}");
+        assert_eq!(healing.failed.is_none(), is_there, "{step}");
+        assert!(!healing.is_done);
+    }
+    assert!(follower.heal(&mut round, &mut || true).is_done);
+    // And round again.
+    let healing = follower.heal(&mut round, &mut || false);
+    assert_eq!(healing.failed.unwrap().kind(), "missing");
+    assert!(follower.heal(&mut round, &mut || false).is_done);
 }
 
 #[test]

@@ -280,7 +280,7 @@ impl Way for Meeting {
 }
 
 /// A generation of three packs.
-fn publish_three(rig: &Rig) {
+pub(super) fn publish_three(rig: &Rig) {
     let mut publisher = Publisher::open(&FsDisk, rig.store(), rig.key(), &[]).unwrap();
     let mut added = Vec::new();
     for issuer in 1..=3 {

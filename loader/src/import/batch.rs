@@ -85,6 +85,9 @@ pub enum BatchRefusal {
         "its hash key is not that of the packs it would stand beside; a full batch must come first"
     )]
     OtherHashKey,
+    /// Every pack of its issuer is damaged.
+    #[error("no pack of its issuer can be opened: nobody can tell whether it fits those that stay")]
+    NothingOpens,
     /// Another issuer answers to the same `CertID`s.
     #[error(
         "issuer {other} has the same name and the same key bits under another algorithm: nobody could tell whose answer it is"
@@ -205,7 +208,7 @@ impl BatchRefusal {
     /// aside, for the signer does not sign a refused one again.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Io(_) | Self::Staged(_) => true,
+            Self::Io(_) | Self::Staged(_) | Self::NothingOpens => true,
             Self::ClockBehind { at, now, .. } => *at <= now.saturating_add(WAIT_FOR_CLOCK_SECS),
             _ => false,
         }

@@ -26,7 +26,7 @@ pub struct RunMetrics {
     spool: IntGauge,
     spool_oldest: IntGauge,
     set_aside: IntGauge,
-    damaged_deltas: IntGauge,
+    damaged_files: IntGauge,
     outward: OutwardMetrics,
 }
 
@@ -90,10 +90,10 @@ impl RunMetrics {
                 "hufu_loader_spool_refused_batches",
                 "Refused batches that lie aside",
             )?,
-            damaged_deltas: gauge(
+            damaged_files: gauge(
                 &registry,
-                "hufu_loader_damaged_deltas",
-                "Deltas of the store that are not what their names say any more",
+                "hufu_loader_damaged_files",
+                "Files of the store that are not what their names say any more",
             )?,
             outward: OutwardMetrics::new(&registry)?,
             registry,
@@ -133,9 +133,9 @@ impl RunMetrics {
         }
     }
 
-    /// So many deltas of the store are known to be damaged.
-    pub fn damaged_deltas(&self, count: usize) {
-        self.damaged_deltas.set(level(count as u64));
+    /// So many files of the store are known to be damaged.
+    pub fn damaged_files(&self, count: usize) {
+        self.damaged_files.set(level(count as u64));
     }
 
     /// A pass ended in an error.

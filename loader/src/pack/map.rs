@@ -26,12 +26,16 @@ impl Map {
     ///
     /// The caller's duty is the promise above: `path` names a sealed file in a store or edge folder, not one that is
     /// still being written.
+    pub(crate) fn open(path: &Path) -> io::Result<Map> {
+        Self::of(&File::open(path)?)
+    }
+
+    /// The same of a file that is open.
     #[expect(
         unsafe_code,
         reason = "mapping a file; the contract is at the top of this file"
     )]
-    pub(crate) fn open(path: &Path) -> io::Result<Map> {
-        let file = File::open(path)?;
+    pub(crate) fn of(file: &File) -> io::Result<Map> {
         let metadata = file.metadata()?;
         let length = usize::try_from(metadata.len()).map_err(|_| {
             io::Error::new(io::ErrorKind::FileTooLarge, "longer than the address space")
@@ -43,7 +47,7 @@ impl Map {
             ));
         }
         // SAFETY: the file is sealed (the caller's duty, above): its octets and length do not change while mapped.
-        let octets = unsafe { MmapOptions::new().len(length).map(&file)? };
+        let octets = unsafe { MmapOptions::new().len(length).map(file)? };
         Ok(Map {
             octets,
             file: (metadata.dev(), metadata.ino()),

@@ -1,16 +1,18 @@
 //! Opening a pack (cheap: header and tables) and asking it. Verifying it (costly: every record) is next door, in
 //! [`super::verify`].
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use wire::cert_id::IssuerId;
 use wire::record::{RecordLayout, RecordRef};
 use wire::serial::SerialHashKey;
+use zerocopy::FromBytes as _;
 
 use super::flaw::Flaw;
 use super::index::{MAX_BUCKET_RECORDS, Needle, bucket};
-use super::layout::{FLAG_REPLAYED, Header, KIND_DELTA};
+use super::layout::{FLAG_REPLAYED, HEADER_OCTETS, Header, KIND_DELTA, MAX_TABLES_OCTETS};
 use super::map::Map;
 use super::tables::{Shared, Tables, Window, window_at};
 
@@ -48,16 +50,19 @@ impl Pack {
     /// Maps `path`, reads header and tables, checks every offset against the file's length. Costs microseconds
     /// whatever the number of records; says nothing about the records themselves, see [`Pack::verify`].
     pub fn open(path: &Path) -> Result<Pack, PackError> {
-        let map = Map::open(path).map_err(|source| PackError::Unreadable {
+        let unreadable = |source| PackError::Unreadable {
             path: path.to_owned(),
             source,
-        })?;
-        let tables = Tables::parse(map.octets(), map.octets().len() as u64).map_err(|flaw| {
-            PackError::Flawed {
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        // Read, not looked at in the map: a sector that the disk does not give back would be a SIGBUS there.
+        let front = read_front(&file).map_err(unreadable)?;
+        let map = Map::of(&file).map_err(unreadable)?;
+        let tables =
+            Tables::parse(&front, map.octets().len() as u64).map_err(|flaw| PackError::Flawed {
                 path: path.to_owned(),
                 flaw,
-            }
-        })?;
+            })?;
         map.expect_random_reads();
         let place = |offset: u64| usize::try_from(offset).expect("inside a file that is mapped");
         let header = &tables.header;
@@ -274,11 +279,27 @@ impl Pack {
     }
 }
 
+/// The header and the tables, as long as it says they are; less of a file that is shorter.
+fn read_front(mut file: impl Read) -> io::Result<Vec<u8>> {
+    let mut front = Vec::with_capacity(FRONT_OCTETS);
+    let mut header = file.by_ref().take(HEADER_OCTETS as u64);
+    header.read_to_end(&mut front)?;
+    if let Ok((header, _)) = Header::read_from_prefix(&front) {
+        // Longer ones are refused.
+        let tables = u64::from(header.tables_octets).min(MAX_TABLES_OCTETS);
+        file.take(tables).read_to_end(&mut front)?;
+    }
+    Ok(front)
+}
+
+/// What header and tables of most packs fit in.
+const FRONT_OCTETS: usize = 8 << 10;
+
 /// A pack that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// The file cannot be opened or mapped.
-    #[error("cannot map {}", path.display())]
+    /// The file cannot be opened, read or mapped.
+    #[error("cannot read {}", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -295,4 +316,54 @@ pub enum PackError {
         #[source]
         flaw: Flaw,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of which a sector cannot be read.
+    struct Failing {
+        octets: Vec<u8>,
+        at: usize,
+        sound_to: usize,
+    }
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let rest = &self.octets[self.at..self.sound_to];
+            if rest.is_empty() && !buffer.is_empty() && self.at < self.octets.len() {
+                // EIO.
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            let read = rest.len().min(buffer.len());
+            buffer[..read].copy_from_slice(&rest[..read]);
+            self.at += read;
+            Ok(read)
+        }
+    }
+
+    #[test]
+    fn a_sector_that_the_disk_does_not_give_back_kills_whoever_opens_the_pack() {
+        let tables = 1_000_u64;
+        let front = HEADER_OCTETS + 1_000;
+        let mut octets = vec![0; 9_000];
+        octets[16..24].copy_from_slice(&tables.to_le_bytes());
+        let read = |sound_to| {
+            read_front(Failing {
+                octets: octets.clone(),
+                at: 0,
+                sound_to,
+            })
+        };
+        for sound_to in [0, 100, HEADER_OCTETS, front - 1] {
+            assert!(read(sound_to).is_err(), "{sound_to}");
+        }
+        // Behind it nothing is looked at.
+        assert_eq!(read(front).unwrap(), octets[..front]);
+        // A header that claims more than there is.
+        octets[16..24].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert_eq!(read_front(&octets[..]).unwrap(), octets);
+        assert_eq!(read_front(&octets[..9]).unwrap(), octets[..9]);
+    }
 }

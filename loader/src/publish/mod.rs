@@ -6,8 +6,8 @@
 //! place each new object      rename tmp/… to objects/<blake3>; its octets were flushed when it was sealed
 //! sync objects/              every name the manifest will use is on the platter
 //! write the manifest         tmp, fsync, rename, fsync of manifests/
-//! rehearse                   open the new generation as a responder will, sharing what it has already; refused here,
-//!                            nothing has happened yet
+//! rehearse                   open the new generation as a responder will (rehearsal.rs); refused here, nothing has
+//!                            happened yet
 //! move the pointer           tmp, fsync, rename over `current`, fsync of the store's folder: the one visible act
 //! retire                     unlink what no recent manifest names
 //! ```
@@ -19,6 +19,7 @@
 //! which the kernel drops with the process, keeps a second one out.
 
 mod plan;
+mod rehearsal;
 mod retention;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use wire::time::UnixSeconds;
 
 pub use plan::{Plan, Step};
+use rehearsal::Rehearsal;
 pub use retention::{KEEP_MANIFESTS, KEEP_OBJECTS_OF, KEEP_OBJECTS_SECS};
 use retention::{LastNamed, last_named};
 
@@ -60,7 +62,7 @@ pub struct Publisher<'d> {
     /// A publication failed, and what is remembered above may not be what is on disk.
     in_doubt: bool,
     /// What was rehearsed last: the next rehearsal opens only what is new.
-    rehearsed: Option<Snapshot>,
+    rehearsed: Option<Rehearsal>,
     _lock: File,
 }
 
@@ -312,16 +314,24 @@ impl<'d> Publisher<'d> {
                 let temp = temp.join("manifest");
                 write_whole(self.disk, &temp, path, next.octets(), Audience::Everyone)?;
             }
-            Step::Rehearse => {
-                // What was opened before and is still in place is not opened again: a revocation must not cost the more, the
-                // more shards there are.
-                let before = self.rehearsed.as_ref();
-                self.rehearsed = Some(Snapshot::assemble(&self.store, next.clone(), before)?);
-            }
+            Step::Rehearse => self.rehearse(next)?,
             Step::MovePointer { pointer } => move_pointer(self.disk, &self.store, *pointer)?,
             Step::Retire { path } => self.disk.remove(path).at("remove", path)?,
         }
         Ok(())
+    }
+
+    fn rehearse(&mut self, next: &TrustedManifest) -> Result<(), OpenError> {
+        let before = self.rehearsed.as_ref();
+        let rehearsed = Rehearsal::of(&self.store, next, self.current(), before)?;
+        self.rehearsed = Some(rehearsed);
+        Ok(())
+    }
+
+    /// Names of files that could not be opened at the last publication, and that it was done without.
+    pub fn damaged(&self) -> impl Iterator<Item = Digest> {
+        let rehearsed = self.rehearsed.iter();
+        rehearsed.flat_map(|rehearsed| rehearsed.damaged().iter().copied())
     }
 
     /// Plans and carries out.
@@ -391,7 +401,7 @@ fn move_pointer(disk: &dyn Disk, store: &Store, pointer: Pointer) -> Result<(), 
 }
 
 /// The generation of a run cut short that may have been out for a moment: its manifest follows the current one, bears a
-/// pinned seal, and all it names is here and opens. One that does not is nobody's: it was never pointed at.
+/// pinned seal, and all that it names anew is here and opens. One that does not is nobody's: it was never pointed at.
 fn unpointed(
     store: &Store,
     pins: &[PublicKey],
@@ -413,7 +423,8 @@ fn unpointed(
             return Ok(None);
         }
     };
-    Ok(Snapshot::assemble(store, next.clone(), None)
+    let current = current.map(TrustedManifest::manifest);
+    Ok(Rehearsal::of(store, &next, current, None)
         .is_ok()
         .then_some(next))
 }

@@ -409,7 +409,7 @@ fn a_revocation_opens_every_base_pack_again() {
     let _ = publisher.publish(&edition).unwrap();
     let opened = |publisher: &Publisher<'_>| -> HashSet<usize> {
         let rehearsed = publisher.rehearsed.as_ref().unwrap();
-        let packs = rehearsed.packs();
+        let packs = rehearsed.snapshot.packs();
         packs
             .map(|(_, pack)| std::sync::Arc::as_ptr(pack) as usize)
             .collect()
@@ -433,26 +433,44 @@ fn a_revocation_opens_every_base_pack_again() {
             .rehearsed
             .as_ref()
             .unwrap()
+            .snapshot
             .packs()
             .next()
             .unwrap();
         (*digest, pack.path().to_owned())
     };
+    let mut damaged = || {
+        let edition = publisher.same_again(NOW);
+        let _ = publisher.publish(&edition).unwrap();
+        publisher.damaged().collect::<Vec<_>>()
+    };
     let octets = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
-    let edition = publisher.same_again(NOW);
-    let refused = publisher.publish(&edition);
-    assert!(
-        matches!(refused, Err(PublishError::Rehearsal(_))),
-        "{digest}"
-    );
+    assert_eq!(damaged(), [digest]);
     // And one that grew.
     std::fs::write(&path, [&octets[..], b"x"].concat()).unwrap();
-    publisher.settle().unwrap();
-    let edition = publisher.same_again(NOW);
-    assert!(publisher.publish(&edition).is_err());
+    assert_eq!(damaged(), [digest]);
     std::fs::write(&path, &octets).unwrap();
+    assert_eq!(damaged(), []);
+}
+
+#[test]
+fn what_a_generation_brings_is_published_though_nobody_can_open_it() {
+    let root = tempfile::tempdir().unwrap();
+    let mut publisher = Publisher::open(&FsDisk, Store::at(root.path()), key(), &[]).unwrap();
+    let _ = publisher.publish(&publisher.same_again(NOW)).unwrap();
+    let scope = Scope::Base {
+        shards: 1,
+        shard: 0,
+    };
+    let spec = spec(1, scope, 1, shared(1, &[EcdsaP256Sha256], 1));
+    let temp = publisher.store().temp().join("base");
+    let sealed = write(&temp, &spec, &Default::default()).unwrap();
+    std::fs::write(&temp, b"torn").unwrap();
+    let mut edition = publisher.same_again(NOW);
+    edition.added = vec![sealed];
+    let refused = publisher.publish(&edition);
+    assert!(matches!(refused, Err(PublishError::Rehearsal(_))));
     publisher.settle().unwrap();
-    let edition = publisher.same_again(NOW);
-    let _ = publisher.publish(&edition).unwrap();
+    assert_eq!(publisher.current().unwrap().number, 1);
 }

@@ -7,6 +7,7 @@ mod order;
 mod pass;
 mod proof;
 mod refused;
+mod rotten;
 mod shared;
 mod together;
 

@@ -79,25 +79,33 @@ impl Snapshot {
         manifest: TrustedManifest,
         previous: Option<&Snapshot>,
     ) -> Result<Snapshot, OpenError> {
+        Self::assemble_unless(store, manifest, previous, |_, error| Err(error))
+    }
+
+    /// The same; `judge` is asked of each file that cannot be opened, and lets it be left out or gives the error back.
+    pub(crate) fn assemble_unless(
+        store: &Store,
+        manifest: TrustedManifest,
+        previous: Option<&Snapshot>,
+        mut judge: impl FnMut(&ObjectEntry, OpenError) -> Result<(), OpenError>,
+    ) -> Result<Snapshot, OpenError> {
         let mut packs = HashMap::new();
         let mut documents = HashMap::new();
         for entry in &manifest.manifest().objects {
-            match &entry.role {
-                Role::Base(note) | Role::Delta(note) => {
-                    let shared = previous.and_then(|snapshot| snapshot.packs.get(&entry.blake3));
-                    let pack = match shared.filter(|pack| pack.is_in_place()) {
-                        Some(pack) => Arc::clone(pack),
-                        None => Arc::new(open_pack(store, entry)?),
-                    };
-                    agree(&pack, entry, note)?;
-                    packs.insert(entry.blake3, pack);
-                }
+            let opened = match &entry.role {
+                Role::Base(note) | Role::Delta(note) => open_pack(store, entry, note, previous)
+                    .map(|pack| {
+                        packs.insert(entry.blake3, pack);
+                    }),
                 Role::Crl(note) | Role::Certificate(note) => {
                     let path = entry.role.path(&entry.name).expect("documents have a path");
                     let shared = previous.and_then(|snapshot| snapshot.documents.get(&path));
-                    documents.insert(path, DocumentFile::open(store, entry, note, shared)?);
+                    DocumentFile::open(store, entry, note, shared).map(|file| {
+                        documents.insert(path, file);
+                    })
                 }
-            }
+            };
+            opened.or_else(|error| judge(entry, error))?;
         }
         let issuers = issuer::group(packs.values())?;
         let prefixes = PrefixTable::build(&issuers)?;
@@ -256,10 +264,35 @@ fn open(
     Snapshot::assemble(&store, store.read_manifest(pointer, pins)?, previous)
 }
 
-fn open_pack(store: &Store, entry: &ObjectEntry) -> Result<Pack, OpenError> {
-    let path = store.object(entry.blake3);
-    check_length(&path, entry.octets)?;
-    Ok(Pack::open(&path)?)
+/// Opens a pack, or shares it with the snapshot before if it is still the file of that name.
+fn open_pack(
+    store: &Store,
+    entry: &ObjectEntry,
+    note: &PackNote,
+    previous: Option<&Snapshot>,
+) -> Result<Arc<Pack>, OpenError> {
+    let shared = previous.and_then(|snapshot| snapshot.packs.get(&entry.blake3));
+    let pack = match shared.filter(|pack| pack.is_in_place()) {
+        Some(pack) => Arc::clone(pack),
+        None => {
+            let path = store.object(entry.blake3);
+            check_length(&path, entry.octets)?;
+            Arc::new(Pack::open(&path)?)
+        }
+    };
+    agree(&pack, entry, note)?;
+    Ok(pack)
+}
+
+/// Whether a file of a generation could be opened by itself.
+#[cfg(feature = "publish")]
+pub(crate) fn can_be_opened(store: &Store, entry: &ObjectEntry) -> Result<(), OpenError> {
+    match &entry.role {
+        Role::Base(note) | Role::Delta(note) => open_pack(store, entry, note, None).map(drop),
+        Role::Crl(_) | Role::Certificate(_) => {
+            check_length(&store.object(entry.blake3), entry.octets)
+        }
+    }
 }
 
 /// The file is there and as long as the manifest says: neither torn nor extended.
