@@ -2,51 +2,113 @@
 //! opened wherever opening can see it, and the generation before serves on. And a responder that is killed under load is
 //! back at once.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hufu_tests::http;
 use hufu_tests::office::Responder;
 use hufu_tests::pki::{Answer, Status};
-use hufu_tests::process::{Raises, free_address, wait_until};
+use hufu_tests::process::{Raises, free_address, free_addresses, wait_until};
 use serde_json::Value;
 
 use crate::two_generations::{Published, copy, overwrite};
 
+/// A published file that is damaged, and what it is.
+struct Target {
+    kind: String,
+    /// In the store, and in the edge.
+    file: PathBuf,
+    /// Where responders listen over it, one after another. Chosen before anything is started: a program that is just being
+    /// started by another thread holds for a moment whatever this process has open, so also a port that is only tried.
+    ports: [SocketAddr; 2],
+}
+
+impl Target {
+    fn new(kind: String, file: PathBuf) -> Self {
+        let ports = free_addresses();
+        Self { kind, file, ports }
+    }
+}
+
 impl Published {
-    /// A file of each kind in the second generation, by its path in the store, with the kind's name.
-    fn kinds(&self) -> Vec<(String, PathBuf)> {
+    /// The longest file of each kind in the second generation.
+    fn kinds(&self) -> Vec<Target> {
         let manifest = newest(&self.second.join("manifests"));
         let text = fs::read(self.second.join(&manifest)).unwrap();
         let mut parsed = serde_json::Deserializer::from_slice(&text).into_iter::<Value>();
         let parsed = parsed.next().unwrap().unwrap();
-        let object = |blake3: &Value| Path::new("objects").join(blake3.as_str().unwrap());
-        let mut kinds: Vec<(String, PathBuf)> = Vec::new();
-        let mut note = |kind: &str, path: PathBuf| {
-            if kinds.iter().all(|(known, _)| known != kind) {
-                kinds.push((kind.to_owned(), path));
+        let mut longest: BTreeMap<String, (u64, PathBuf)> = BTreeMap::new();
+        let mut note = |kind: String, file: &Value| {
+            let octets = file["octets"].as_u64().unwrap();
+            let path = Path::new("objects").join(file["blake3"].as_str().unwrap());
+            let known = longest.entry(kind).or_default();
+            if octets > known.0 {
+                *known = (octets, path);
             }
         };
         for entry in parsed["objects"].as_array().unwrap() {
-            let (kind, role) = entry["role"].as_object().unwrap().iter().next().unwrap();
-            note(kind, object(&entry["blake3"]));
-            for form in role["encodings"].as_array().into_iter().flatten() {
+            let (role, said) = entry["role"].as_object().unwrap().iter().next().unwrap();
+            let kind = kind(role, entry["name"].as_str().unwrap());
+            note(kind.to_owned(), entry);
+            for form in said["encodings"].as_array().into_iter().flatten() {
                 let encoding = form["encoding"].as_str().unwrap();
-                note(&format!("{kind} in {encoding}"), object(&form["blake3"]));
+                note(format!("{kind} in {encoding}"), form);
             }
         }
-        for kind in ["base", "delta", "crl", "certificate"] {
-            assert!(kinds.iter().any(|(known, _)| known == kind), "no {kind}");
+        // Not by chance: a store without one of them would try less than is said here.
+        for (kind, least) in EVERY_KIND {
+            let (octets, _) = longest.get(*kind).unwrap_or_else(|| panic!("no {kind}"));
+            assert!(octets >= least, "{kind}: {octets} octets");
         }
-        kinds.push(("manifest".to_owned(), manifest));
-        kinds.push(("pointer".to_owned(), "current".into()));
-        kinds
+        let objects = longest.into_iter();
+        let objects = objects.map(|(kind, (_, file))| Target::new(kind, file));
+        let small = [("manifest", manifest), ("pointer", "current".into())];
+        let small = small.map(|(kind, file)| Target::new(kind.to_owned(), file));
+        objects.chain(small).collect()
     }
 }
+
+/// What a manifest's entry is, by its role and by its name: lists and certificates come in several forms.
+fn kind(role: &str, name: &str) -> &'static str {
+    let dots = name.matches('.').count();
+    match role {
+        "base" => "base",
+        "delta" => "delta",
+        "certificate" if name.ends_with(".p7c") => "p7c",
+        "certificate" => "cer",
+        // p256.crl, p256.delta.crl, p256.1.crl, p256.1.delta.crl
+        "crl" if name.ends_with(".delta.crl") && dots == 2 => "delta list",
+        "crl" if name.ends_with(".delta.crl") => "delta of a partition",
+        "crl" if dots == 1 => "list",
+        "crl" => "partition",
+        _ => panic!("{role} {name}"),
+    }
+}
+
+/// What there is to damage, and how long the longest of it is at least.
+const EVERY_KIND: &[(&str, u64)] = &[
+    // Three places at 4 KiB, the first and the last not counted.
+    ("base", 4 * 4096),
+    ("delta", 4096),
+    ("list", 4096),
+    ("list in gzip", 256),
+    ("list in zstd", 256),
+    ("delta list", 1401),
+    ("delta list in gzip", 256),
+    ("delta list in zstd", 256),
+    ("partition", 1401),
+    ("partition in gzip", 256),
+    ("partition in zstd", 256),
+    ("delta of a partition", 512),
+    ("cer", 256),
+    ("p7c", 512),
+];
 
 /// The manifest with the highest number, relative to the store.
 fn newest(manifests: &Path) -> PathBuf {
@@ -65,10 +127,13 @@ enum Fault {
 }
 
 impl Fault {
-    /// Every 4 KiB of so many octets, and the last one.
+    /// Every 4 KiB of so many octets, the middle and the last one: three places at least.
     fn all(length: usize) -> Vec<Self> {
         let mut places: Vec<usize> = (0..length).step_by(4096).collect();
-        places.push(length - 1);
+        places.extend([length / 2, length - 1]);
+        places.sort_unstable();
+        places.dedup();
+        assert!(places.len() >= 3.max(length / 4096), "{length} octets");
         let mut all = vec![Self::Extended(1), Self::Extended(4096), Self::Missing];
         all.extend(places.iter().map(|place| Self::Truncated(*place)));
         all.extend(places.iter().map(|place| Self::Flipped(*place)));
@@ -87,25 +152,41 @@ impl Fault {
     }
 }
 
+/// Tries each file, several at once: most of the time is spent waiting. The number of faults that were tried.
+fn each(targets: &[Target], try_one: impl Fn(&Target) -> usize + Sync) -> usize {
+    let next = AtomicUsize::new(0);
+    let tried = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(target) = targets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    tried.fetch_add(try_one(target), Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    tried.into_inner()
+}
+
 #[test]
 fn damaged_file_of_some_kind_is_fetched_and_taken() {
-    let published = Published::new();
-    let [edge, trial, store] = ["edge", "trial", "store"].map(|name| published.path(name));
+    let published = Published::of_every_kind();
+    let edge = published.path("edge");
     let _ = published.office.follow(&published.first, &edge).ok();
     let responder = published.office.responder(&edge);
-    copy(&published.second, &store);
-    let mut faults = 0;
-    for (kind, file) in published.kinds() {
-        let sound = fs::read(store.join(&file)).unwrap();
-        for fault in Fault::all(sound.len()) {
-            // An empty store is no fault: an edge that has a generation keeps it.
-            let pointer_is_gone = kind == "pointer" && matches!(fault, Fault::Missing);
-            copy(&edge, &trial);
+    let before = fs::read(edge.join("current")).unwrap();
+    let faults = each(&published.kinds(), |Target { kind, file, .. }| {
+        let [trial, store] =
+            ["trial", "store"].map(|name| published.path(&format!("{kind} {name}")));
+        copy(&published.second, &store);
+        copy(&edge, &trial);
+        let sound = fs::read(store.join(file)).unwrap();
+        let faults = Fault::all(sound.len());
+        for fault in &faults {
             // The edge lacks the file, so that it has to fetch it whichever generation it came with.
-            let _ = fs::remove_file(trial.join(&file));
-            let before = fs::read(edge.join("current")).unwrap();
+            let _ = fs::remove_file(trial.join(file));
             overwrite(&trial.join("current"), &before);
-            fault.strike(&store.join(&file), &sound);
+            fault.strike(&store.join(file), &sound);
             let ran = published.office.follow(&store, &trial);
             assert_eq!(ran.code, Some(1), "{kind} {fault:?}: {}", ran.both());
             assert!(
@@ -118,16 +199,19 @@ fn damaged_file_of_some_kind_is_fetched_and_taken() {
                 before,
                 "{kind} {fault:?}"
             );
-            faults += usize::from(!pointer_is_gone);
-            overwrite(&store.join(&file), &sound);
+            overwrite(&store.join(file), &sound);
         }
-    }
+        // Nothing but the damage was in the way.
+        let _ = published.office.follow(&store, &trial).ok();
+        assert_ne!(fs::read(trial.join("current")).unwrap(), before, "{kind}");
+        faults.len()
+    });
     assert_eq!(
         published.status(&responder),
         Status::Good,
         "the first serves on"
     );
-    let _ = published.office.follow(&store, &edge).ok();
+    let _ = published.office.follow(&published.second, &edge).ok();
     wait_until("the sound second generation is served", PATIENCE, || {
         matches!(published.status(&responder), Status::Revoked(..))
     });
@@ -136,15 +220,18 @@ fn damaged_file_of_some_kind_is_fetched_and_taken() {
 
 #[test]
 fn damaged_file_that_opening_can_see_is_served() {
-    let published = Published::new();
-    let [edge, second] = ["edge", "second-edge"].map(|name| published.path(name));
+    let published = Published::of_every_kind();
+    let second = published.path("second-edge");
     let _ = published.office.follow(&published.second, &second).ok();
-    let mut faults = 0;
-    for (kind, file) in published.kinds() {
-        let sound = fs::read(second.join(&file)).unwrap();
+    let first = published.path("first-edge");
+    let _ = published.office.follow(&published.first, &first).ok();
+    let faults = each(&published.kinds(), |Target { kind, file, ports }| {
+        let edge = published.path(&format!("{kind} edge"));
+        let sound = fs::read(second.join(file)).unwrap();
         // Opening hashes no base packs and no documents: their octets were hashed when they were fetched, and the scrub
         // reads them again. It sees lengths, the front of packs, manifest and pointer, and all of a delta.
         let sees = |fault: &Fault| match (kind.as_str(), fault) {
+            // An empty store is no fault: an edge that has a generation keeps it.
             ("pointer", Fault::Missing) => false,
             ("manifest" | "pointer" | "delta", _) => true,
             ("base", Fault::Flipped(place)) => *place == 0,
@@ -152,11 +239,11 @@ fn damaged_file_that_opening_can_see_is_served() {
             // Not opened before somebody asks for them, but their lengths are looked at.
             _ => true,
         };
-        for fault in Fault::all(sound.len()).into_iter().filter(sees) {
-            let _ = fs::remove_dir_all(&edge);
-            let _ = published.office.follow(&published.first, &edge).ok();
-            let responder = published.office.responder(&edge);
-            install(&second, &edge, &file, |path| fault.strike(path, &sound));
+        let faults: Vec<Fault> = Fault::all(sound.len()).into_iter().filter(sees).collect();
+        for fault in &faults {
+            copy(&first, &edge);
+            let responder = published.office.responder_at(&edge, ports[0], ports[1]);
+            install(&second, &edge, file, |path| fault.strike(path, &sound));
             wait_until("the damaged generation is refused", PATIENCE, || {
                 refused(&responder) >= 1.0
             });
@@ -165,9 +252,9 @@ fn damaged_file_that_opening_can_see_is_served() {
                 Status::Good,
                 "{kind} {fault:?}"
             );
-            faults += 1;
         }
-    }
+        faults.len()
+    });
     say(&format!("{faults} damaged files refused when opened\n"));
 }
 

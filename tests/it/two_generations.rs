@@ -21,15 +21,39 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// One full list, of one entry.
     pub(crate) fn new() -> Self {
+        Self::of("", [0, 0])
+    }
+
+    /// Files of every kind there is: lists in parts and their deltas, each long enough to be there in gzip and zstd too.
+    pub(crate) fn of_every_kind() -> Self {
+        Self::of(
+            "[signing.crl.p256]\npartitions = 2\ndelta = true\n",
+            [83, 26],
+        )
+    }
+
+    /// An office with these settings, and so many persons who are revoked before each generation as well.
+    fn of(config: &str, also_revoked: [usize; 2]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let office = Office::found(&folder.path().join("data"));
+        fs::write(office.data.join(Office::SETTINGS), config).unwrap();
         let serial = office.enrol("p256", "device").swap_remove(0);
-        let _ = office.enrol("p256", "person");
+        let devices = office.serials("p256").len();
+        let persons = office.enrol("p256", "person").split_off(devices);
+        let mut persons = persons.iter();
+        let mut revoke_more = |how_many: usize| {
+            for _ in 0..how_many {
+                office.revoke("p256", persons.next().unwrap());
+            }
+        };
         let issuer = office.certificate("p256", "issuer");
         let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+        revoke_more(also_revoked[0]);
         office.publish();
         copy(&office.store(), &first);
+        revoke_more(also_revoked[1]);
         office.revoke("p256", &serial);
         office.publish();
         copy(&office.store(), &second);

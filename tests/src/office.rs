@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub struct Responder {
 }
 
 impl Office {
+    /// The file in the data folder by which a test gives every command of the signer its settings.
+    pub const SETTINGS: &str = "office.toml";
+
     /// Founds two authorities and the loader's keys.
     ///
     /// # Panics
@@ -57,10 +61,21 @@ impl Office {
         office
     }
 
-    /// Runs `hufu-signer` with these words over this folder.
+    /// Runs `hufu-signer` with these words over this folder, and by the [settings](Self::SETTINGS) in it, if there are any.
     #[track_caller]
     pub fn signer(&self, words: &[&str]) -> Ran {
-        run(command("hufu-signer", words).arg("--data").arg(&self.data))
+        let mut signer = self.signer_command(words);
+        run(&mut signer)
+    }
+
+    fn signer_command(&self, words: &[&str]) -> Command {
+        let mut signer = command("hufu-signer", words);
+        signer.arg("--data").arg(&self.data);
+        let config = self.data.join(Self::SETTINGS);
+        if config.exists() {
+            signer.arg("--config").arg(config);
+        }
+        signer
     }
 
     /// Runs `hufu-loader` with these words over this folder.
@@ -79,12 +94,9 @@ impl Office {
         schedule: &Path,
         requests: &Path,
     ) -> Ran {
-        let mut submit = command(
-            "hufu-signer",
-            [
-                "submit", "--ca", ca, "--kind", kind, "--clerk", "Ada", "--json",
-            ],
-        );
+        let mut submit = self.signer_command(&[
+            "submit", "--ca", ca, "--kind", kind, "--clerk", "Ada", "--json",
+        ]);
         submit
             .arg("--application")
             .arg(application)
@@ -92,7 +104,7 @@ impl Office {
             .arg(schedule)
             .arg("--csr-dir")
             .arg(requests);
-        run(submit.arg("--data").arg(&self.data))
+        run(&mut submit)
     }
 
     /// Hands in the demo's form of that kind, has it approved and issued; the serials, in hex.
@@ -270,7 +282,9 @@ impl Office {
             .arg(self.pin());
         responder.args(["--ocsp", &ocsp.to_string(), "--admin", &admin.to_string()]);
         responder.args(flags);
-        Running::start(&responder, &self.data.join("responder.log"))
+        // Several may stand over one folder's keys: each has a log of its own.
+        let log = self.data.join(format!("responder-{}.log", ocsp.port()));
+        Running::start(&responder, &log)
     }
 }
 
