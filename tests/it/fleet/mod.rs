@@ -11,6 +11,7 @@ mod server;
 mod together;
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,7 +72,7 @@ impl Fleet {
     }
 
     /// `hufu-loader follow`, of a prefix, through an address.
-    fn follow_command(&self, edge: &Path, address: std::net::SocketAddr, prefix: &str) -> Command {
+    fn follow_command(&self, edge: &Path, address: SocketAddr, prefix: &str) -> Command {
         let mut follow = command("hufu-loader", ["follow", "--store"]);
         follow
             .arg(format!("s3://{BUCKET}/{prefix}"))
@@ -83,7 +84,7 @@ impl Fleet {
         follow
     }
 
-    fn address(&self) -> std::net::SocketAddr {
+    fn address(&self) -> SocketAddr {
         self.bucket.server.as_ref().unwrap().address
     }
 
@@ -148,6 +149,17 @@ fn status_file(edge: &Path) -> Value {
 fn number(pointer: &Path) -> Option<u64> {
     let text = fs::read_to_string(pointer).ok()?;
     text.lines().next()?.parse().ok()
+}
+
+/// A value that a program tells; none while it cannot be asked.
+fn told(metrics: SocketAddr, name: &str) -> Option<f64> {
+    let response = http::get(metrics, "/metrics").ok()?;
+    let text = String::from_utf8(response.body).ok()?;
+    let line = text.lines().find(|line| {
+        line.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(' '))
+    })?;
+    line.rsplit_once(' ')?.1.parse().ok()
 }
 
 /// How often a log says something.

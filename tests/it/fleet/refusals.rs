@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use hufu_tests::office::Office;
 use hufu_tests::pki::Status;
-use hufu_tests::process::run;
+use hufu_tests::process::{free_address, run, wait_until};
 
-use super::{Fleet, PATIENCE, copy, number, status_file, times};
+use super::{Fleet, PATIENCE, copy, number, status_file, times, told};
 
 /// Files of the folder `after` that `before` has not.
 fn new_files(before: &Path, after: &Path, below: &str) -> Vec<PathBuf> {
@@ -96,7 +96,7 @@ fn altered_truncated_extended_and_missing_files_are_refused_and_the_old_generati
     fleet.tamper(|folder| copy(&sound, folder));
     let _ = fleet.follow(&edge).ok();
     assert_eq!(status_file(&edge)["state"], "following");
-    hufu_tests::process::wait_until("the sound generation is served", PATIENCE, || {
+    wait_until("the sound generation is served", PATIENCE, || {
         fleet.is_revoked(&responder, 0)
     });
 }
@@ -148,17 +148,108 @@ fn a_pointer_set_back_is_refused_said_once_and_remembered_over_a_restart() {
 }
 
 #[test]
-fn a_generation_that_a_stranger_sealed_is_refused() {
+fn a_refusal_is_said_at_every_poll_or_counted_nowhere() {
     let fleet = Fleet::new();
     let _ = fleet.push().ok();
+    let [before, sound] = ["before", "sound"].map(|name| fleet.path(name));
+    copy(&fleet.bucket.folder(), &before);
+    fleet.revoke_and_publish(0);
+    let _ = fleet.push().ok();
+    copy(&fleet.bucket.folder(), &sound);
+    let object = new_files(&before, &sound, "objects").swap_remove(0);
+    let manifest = new_files(&before, &sound, "manifests").swap_remove(0);
+    let strange = stranger(&fleet).store();
+    let pointer = |store: &Path| fs::read(store.join("current")).unwrap();
+    fleet.tamper(|folder| put(&folder.join("current"), &pointer(&before)));
+
     let edge = fleet.path("edge");
-    let _ = fleet.follow(&edge).ok();
+    let metrics = free_address();
+    let words = ["--every", "100", "--metrics", &metrics.to_string()];
+    let mut follower = fleet.follower(&edge, &words);
+    follower.until("the edge has the first", PATIENCE, || {
+        number(&edge.join("current")) == Some(1)
+    });
+    let refused = |kind: &str| {
+        let name = format!("hufu_follow_refused_total{{reason=\"{kind}\"}}");
+        told(metrics, &name)
+    };
+    let polls = || told(metrics, "hufu_follow_polls_total{outcome=\"refused\"}").unwrap_or(0.0);
+    let mut said = 0;
+    let mut is_refused_once = |kind: &str| {
+        let so_far = polls();
+        follower.until("it is refused, and refused again", PATIENCE, || {
+            refused(kind) >= Some(1.0) && polls() >= so_far + 2.0
+        });
+        said += 1;
+        assert_eq!(refused(kind), Some(1.0), "{kind}");
+        let log = follower.said();
+        assert_eq!(times(&log, "follow: refused"), said, "{kind}: {log}");
+        let named = format!("kind=\"{kind}\"");
+        assert_eq!(times(&log, &named), 1, "{kind}: {log}");
+        assert_eq!(status_file(&edge)["refused"]["kind"], kind);
+    };
+    type Damage<'a> = &'a dyn Fn(&Path);
+    let cases: [(&str, Damage<'_>, &Path); 3] = [
+        ("altered", &|folder| flip(&folder.join(&object)), &sound),
+        (
+            "missing",
+            &|folder| fs::remove_file(folder.join(&object)).unwrap(),
+            &sound,
+        ),
+        (
+            "unknown-key",
+            &|folder| {
+                let octets = fs::read(strange.join(&manifest)).unwrap();
+                put(&folder.join(&manifest), &octets);
+            },
+            &strange,
+        ),
+    ];
+    for (kind, damage, offered) in cases {
+        // Nobody reads what is damaged before the pointer names it.
+        fleet.tamper(|folder| {
+            damage(folder);
+            put(&folder.join("current"), &pointer(offered));
+        });
+        is_refused_once(kind);
+        assert_eq!(number(&edge.join("current")), Some(1), "{kind}");
+        fleet.tamper(|folder| put(&folder.join("current"), &pointer(&before)));
+        wait_until("the follower has what is offered", PATIENCE, || {
+            status_file(&edge)["state"] == "following"
+        });
+        fleet.tamper(|folder| {
+            for file in [&object, &manifest] {
+                put(&folder.join(file), &fs::read(sound.join(file)).unwrap());
+            }
+        });
+    }
+    fleet.tamper(|folder| put(&folder.join("current"), &pointer(&sound)));
+    wait_until("the edge has the second", PATIENCE, || {
+        number(&edge.join("current")) == Some(2)
+    });
+    fleet.tamper(|folder| put(&folder.join("current"), &pointer(&before)));
+    is_refused_once("lower");
+    assert_eq!(number(&edge.join("current")), Some(2));
+}
+
+/// Another office with two generations of its own.
+fn stranger(fleet: &Fleet) -> Office {
     let stranger = Office::found(&fleet.path("stranger"));
     let _ = stranger.enrol("p256", "device");
     stranger.publish();
     let serial = stranger.serials("p256").swap_remove(0);
     stranger.revoke("p256", &serial);
     stranger.publish();
+    stranger
+}
+
+#[test]
+fn a_generation_that_a_stranger_sealed_is_refused() {
+    let fleet = Fleet::new();
+    let _ = fleet.push().ok();
+    let edge = fleet.path("edge");
+    let _ = fleet.follow(&edge).ok();
+    let stranger = stranger(&fleet);
     fleet.tamper(|folder| copy(&stranger.store(), folder));
     let ran = fleet.follow(&edge).ended_with(1);
     assert!(ran.stderr.contains("not pinned"), "{ran:?}");

@@ -2,13 +2,11 @@
 //! is told to whoever watches.
 
 use std::fs;
-use std::net::SocketAddr;
 
-use hufu_tests::http;
 use hufu_tests::pki::Status;
 use hufu_tests::process::{Running, command, free_address, run, wait_until};
 
-use super::{BUCKET, Fleet, PATIENCE, number, status_file};
+use super::{BUCKET, Fleet, PATIENCE, number, status_file, told};
 
 #[test]
 fn what_the_bucket_lost_is_sent_again_when_asked() {
@@ -68,17 +66,6 @@ fn what_rots_of_an_edges_own_files_is_written_anew_before_a_restart_needs_it() {
     }
     let responder = fleet.office.responder(&edge);
     assert_eq!(fleet.status(&responder, 0), Status::Good);
-}
-
-/// A value that a program tells; none while it cannot be asked.
-fn told(metrics: SocketAddr, name: &str) -> Option<f64> {
-    let response = http::get(metrics, "/metrics").ok()?;
-    let text = String::from_utf8(response.body).ok()?;
-    let line = text.lines().find(|line| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with(' '))
-    })?;
-    line.rsplit_once(' ')?.1.parse().ok()
 }
 
 #[test]
