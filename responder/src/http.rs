@@ -27,7 +27,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use wire::request::MAX_REQUEST_OCTETS;
@@ -77,6 +77,10 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
             }
             Reply::Ready(Some(framing.last_if_draining(worker, response)))
         };
+        // RFC 9112 §3.2: a request with two Hosts is answered 400. The lane leaves those to us.
+        if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+            return at_once(refused(StatusCode::BAD_REQUEST));
+        }
         // RFC 9112 §3.2.2: a server MUST accept an absolute-form target.
         let path = parts.uri.path();
         let is_document = documents::owns(path);

@@ -193,7 +193,7 @@ fn keeps_what_it_may_and_nothing_else(program: Program) {
         assert_eq!(cached.asked(), before + 1.0, "{program:?}");
     }
 
-    // RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store: no cache keeps it.
+    // What is not authoritative says no-store.
     let never_issued = served.target(&[0x11; 16]);
     for target in [&*never_issued, "/MFEw"] {
         let before = cached.asked();
@@ -339,6 +339,7 @@ fn cache_goes_on_saying_good_of_what_was_revoked_or_nothing_of_what_was_issued()
     assert!(caches.iter().all(is_revoked), "good again");
 }
 
+// RFC 9919 §7.2: an answer that is not authoritative SHOULD say no-store: no cache keeps it.
 #[test]
 fn nginx_keeps_what_it_may_not_or_nothing_at_all() {
     keeps_what_it_may_and_nothing_else(Program::Nginx);

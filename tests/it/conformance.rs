@@ -35,6 +35,8 @@ struct Kept {
     senses: BTreeSet<String>,
     code: BTreeSet<String>,
     tests: BTreeSet<String>,
+    /// Lines among tests that stand at none: a helper that nobody calls holds nobody to anything.
+    astray: Vec<String>,
     open: Vec<(String, String)>,
 }
 
@@ -94,8 +96,10 @@ fn note(path: &str, text: &str, found: &mut BTreeMap<Clause, Kept>) {
         let kept = found.entry(clause).or_default();
         kept.senses.insert(sense);
         if file_is_test || tests_begin.is_some_and(|begin| index > begin) {
-            let test = function_at(&lines, index).unwrap_or_default();
-            kept.tests.insert(format!("`{path}`: {test}"));
+            match test_at(&lines, index) {
+                Some(test) => drop(kept.tests.insert(format!("`{path}`: {test}"))),
+                None => kept.astray.push(format!("{path}:{}", index + 1)),
+            }
         } else {
             kept.code.insert(format!("`{path}`"));
         }
@@ -112,23 +116,30 @@ fn tests_begin(lines: &[&str]) -> Option<usize> {
 }
 
 /// The test that a line stands above or in.
-fn function_at(lines: &[&str], index: usize) -> Option<String> {
-    let name = |line: &&str| {
-        let (_, rest) = line.split_once("fn ")?;
-        Some(rest.split('(').next()?.replace('_', " "))
+fn test_at(lines: &[&str], index: usize) -> Option<String> {
+    let is_function = |line: &str| line.trim_start().starts_with("fn ");
+    let is_above_one = |line: &str| {
+        ["//", "#["]
+            .iter()
+            .any(|start| line.trim_start().starts_with(start))
     };
     // What follows the comment tells whether it stands above its test or in it.
-    let mut code = lines[index..].iter().map(|line| line.trim_start());
-    let next = code.find(|line| !line.starts_with("//"));
-    let above = next.is_some_and(|line| line.starts_with("#[") || line.starts_with("fn "));
-    if above {
-        lines[index..].iter().find_map(name)
+    let below = lines[index..].iter().position(|line| !is_above_one(line))?;
+    let function = if is_function(lines[index + below]) {
+        index + below
     } else {
-        let before = lines[..index].iter().rev();
-        before
-            .filter(|line| line.trim_start().len() + 4 >= line.len())
-            .find_map(name)
-    }
+        let indented = |line: &str| line.len() - line.trim_start().len();
+        lines[..index]
+            .iter()
+            .rposition(|line| is_function(line) && indented(line) <= 4)?
+    };
+    let mut above = lines[..function].iter().rev();
+    let attributes = above.by_ref().take_while(|line| is_above_one(line));
+    let is_test = attributes
+        .map(|line| line.trim())
+        .any(|line| line == "#[test]");
+    let (_, rest) = lines[function].split_once("fn ")?;
+    is_test.then(|| rest.split('(').next().unwrap_or_default().replace('_', " "))
 }
 
 fn collect() -> BTreeMap<Clause, Kept> {
@@ -215,6 +226,38 @@ fn page_says_another_thing_than_the_lines_above_code_and_tests() {
         made == there,
         "docs/CONFORMANCE.md is not what the lines say; HUFU_BLESS=1 writes it anew. First: {differs:?}"
     );
+}
+
+#[test]
+fn clause_is_called_kept_without_code_or_without_a_test() {
+    let mut found = Vec::new();
+    for (clause, kept) in collect() {
+        let shown = clause.shown;
+        if !kept.senses.is_empty() {
+            let lacks =
+                |what, of: &BTreeSet<String>| of.is_empty().then(|| format!("{shown}: no {what}"));
+            found.extend(lacks("code", &kept.code));
+            found.extend(lacks("test", &kept.tests));
+        }
+        let astray = kept.astray.iter();
+        found.extend(astray.map(|place| format!("{shown}: at no test, {place}")));
+    }
+    assert!(found.is_empty(), "clauses:\n  {}", found.join("\n  "));
+}
+
+#[test]
+fn helper_is_taken_for_a_test() {
+    let at = |index: usize, text: &str| test_at(&text.lines().collect::<Vec<_>>(), index);
+    let named = |name: &str| Some(name.to_owned());
+    assert_eq!(at(0, "// it\n#[test]\nfn a_b() {\n}"), named("a b"));
+    assert_eq!(at(1, "#[test]\n// it\nfn a_b() {\n}"), named("a b"));
+    assert_eq!(
+        at(2, "#[test]\nfn a_b() {\n    // it\n    ask();\n}"),
+        named("a b")
+    );
+    assert_eq!(at(0, "// it\nfn helper() {\n}\n#[test]\nfn a_b() {"), None);
+    assert_eq!(at(1, "fn helper() {\n    // it\n    ask();\n}"), None);
+    assert_eq!(at(0, "// it\nconst A: u8 = 1;\n#[test]\nfn a_b() {"), None);
 }
 
 #[test]

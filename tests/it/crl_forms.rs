@@ -129,7 +129,6 @@ fn point_of(list: &[u8]) -> Option<String> {
         let ParsedExtension::IssuingDistributionPoint(point) = extension.parsed_extension() else {
             return None;
         };
-        // CABF BR §7.2.2.1: a partitioned list has a critical issuingDistributionPoint with the fullName URI of its certificates.
         assert!(extension.critical);
         match point.distribution_point.as_ref() {
             Some(DistributionPointName::FullName(names)) => match names[0] {
@@ -167,6 +166,7 @@ fn openssl_says(folder: &Path, lists: &[&str]) -> String {
 }
 
 // RFC 5280 §5.2.4: base and delta together say what is revoked; §5.2.5: a partition speaks of its own certificates only.
+// CABF BR §7.2.2.1: a partitioned list has a critical issuingDistributionPoint with the fullName URI of its certificates.
 #[test]
 fn a_relying_party_misses_what_only_a_partitions_delta_says() {
     let place = Place::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use hufu_tests::http::Connection;
+use hufu_tests::http::{self, Connection};
 use hufu_tests::office::{Office, serial_octets};
 use hufu_tests::pki::{Answer, Certificate, Hash, Parameters, Status, cert_id, request};
 use hufu_tests::process::{Running, command};
@@ -153,4 +153,25 @@ fn an_answer_grows_old_or_a_revocation_waits_for_its_shard() {
     let log = line.signer.said();
     assert!(log.contains("kind=Shard"), "{log}");
     assert!(!log.contains("not done"), "{log}");
+}
+
+/// RFC 9919 §7.1 wants an answer signed again before caches may no longer keep it. The defaults are the other way round;
+/// whoever wants the letter refreshes below max-age, and must get both.
+#[test]
+fn max_age_beyond_the_refresh_is_refused_or_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = Office::found(&folder.path().join("data"));
+    let settings = "[signing]\nresponse-validity-secs = 86400\nrefresh-secs = 3600\n";
+    std::fs::write(office.data.join(Office::SETTINGS), settings).unwrap();
+    let serial = serial_octets(&office.enrol("p256", "unit")[0]);
+    office.publish();
+    let edge = folder.path().join("edge");
+    let _ = office.follow(&office.store(), &edge).ok();
+    let responder = office.responder_with(&edge, &["--max-age-secs", "7200"]);
+    let issuer = office.certificate("p256", "issuer");
+    let id = cert_id(Hash::Sha256, Parameters::Null, &issuer, &serial);
+    let response = http::ask(responder.ocsp, &request(&[&id], None)).unwrap();
+    assert_eq!(Answer::read(&response.body).single().status, Status::Good);
+    let said = response.header("cache-control").unwrap();
+    assert!(said.starts_with("max-age=7200,"), "{said}");
 }

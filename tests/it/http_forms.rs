@@ -307,3 +307,24 @@ fn answer_lacks_what_caches_need() {
     // RFC 9919 §7.2: an authoritative answer MUST NOT say no-cache or no-store.
     assert!(got.header("pragma").is_none());
 }
+
+// RFC 9112 §3.2: a request with two Hosts is answered 400.
+#[test]
+fn request_with_two_hosts_is_answered_for_one_of_them() {
+    let served = Served::shared();
+    let good = format!("GET {}", served.target(&served.good[0]));
+    let list = format!("GET {}", served.list());
+    let question = served.question(&served.good[0]);
+    for version in ["HTTP/1.1", "HTTP/1.0"] {
+        for (line, body) in [(&*good, &[][..]), (&list, &[]), ("POST /", &question)] {
+            let send = |hosts: &[&str]| {
+                let mut connection = Connection::open(served.responder.ocsp).unwrap();
+                let line = format!("{line} {version}");
+                connection.send(&line, hosts, body).unwrap().status
+            };
+            assert_eq!(send(&["Host: a", "Host: a"]), 400, "{line} {version}");
+            assert_eq!(send(&["Host: a"]), 200, "{line} {version}");
+            assert_eq!(send(&[]), 200, "{line} {version}");
+        }
+    }
+}

@@ -28,8 +28,7 @@ fn judged(source: &str, issuer: &std::path::Path, holders: &[&Holder]) -> Vec<St
     lines
 }
 
-// RFC 5280 §6.3: a relying party's own validator knows by the list served to it what is revoked.
-// RFC 6960 §3.2: the same by the answer.
+// RFC 6960 §3.2: a relying party's own validator knows by the answer what is revoked, as it does by the list.
 #[test]
 fn the_jdk_finds_a_revoked_certificate_valid_by_ocsp_or_by_list() {
     let place = Place::shared();

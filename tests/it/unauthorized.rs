@@ -13,7 +13,6 @@ const UNAUTHORIZED: [u8; 5] = [0x30, 0x03, 0x0A, 0x01, 0x06];
 #[track_caller]
 fn unauthorized(demo: &Demo, id: &[u8]) {
     let response = http::ask(demo.ocsp, &request(&[id], None)).unwrap();
-    // RFC 6960 §A.2: every OCSPResponse travels with status 200, errors too.
     // Caches keep those unless told otherwise.
     assert_eq!(response.status, 200);
     assert_eq!(response.body, UNAUTHORIZED);
@@ -26,6 +25,7 @@ fn unauthorized(demo: &Demo, id: &[u8]) {
 }
 
 // CABF BR §4.9.9: a serial that nobody assigned is never answered good.
+// RFC 6960 §A.2: every OCSPResponse travels with status 200, errors too.
 #[test]
 fn a_serial_never_issued() {
     let demo = Demo::shared();

@@ -170,6 +170,82 @@ fn an_rsa_encoding_that_is_not_the_right_one_is_taken() {
     );
 }
 
+/// An RSA key of these numbers, whoever made them up.
+fn rsa_key(modulus: &[u8], exponent: &[u8]) -> PublicKey {
+    let tlv = |tag: u8, parts: &[&[u8]]| {
+        let value = parts.concat();
+        let length = match value.len() {
+            short @ ..0x80 => vec![short as u8],
+            long => [&[0x82], &(long as u16).to_be_bytes()[..]].concat(),
+        };
+        [&[tag], &length[..], &value].concat()
+    };
+    let integer = |number: &[u8]| match number[0] {
+        0x80.. => tlv(2, &[&[0], number]),
+        _ => tlv(2, &[number]),
+    };
+    let numbers = tlv(0x30, &[&integer(modulus), &integer(exponent)]);
+    let rsa_encryption = [
+        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+    ];
+    let spki = tlv(0x30, &[&rsa_encryption, &tlv(3, &[&[0], &numbers])]);
+    PublicKey::from_spki(&spki).unwrap()
+}
+
+// RFC 8017 §3.1: the exponent is odd and at least three; with any other, signatures can be made up without a key.
+#[test]
+fn an_rsa_exponent_under_which_anybody_can_sign_is_taken() {
+    let algorithm = ForeignAlgorithm::RsaPkcs1(Hash::Sha256);
+    // The right encoding of a message whose hash is even.
+    let (message, digest) = (0..=u8::MAX)
+        .map(|octet| {
+            (
+                [octet],
+                ring::digest::digest(&ring::digest::SHA256, &[octet]),
+            )
+        })
+        .find(|(_, digest)| digest.as_ref()[31] % 2 == 0)
+        .unwrap();
+    let info = [
+        0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01,
+        0x05, 0x00, 0x04, 0x20,
+    ];
+    let encoding = [&[0, 1], &[0xff; 202][..], &[0], &info, digest.as_ref()].concat();
+    let refused = |key: &PublicKey, signature: &[u8]| {
+        assert_eq!(
+            both(key, algorithm, &message, signature),
+            Err(TrustError::BadSignature)
+        );
+    };
+    // One: the encoding is its own signature, under any modulus.
+    let mut odd = [0xff; 256];
+    odd[255] = 0xfd;
+    refused(&rsa_key(&odd, &[1]), &encoding);
+    // Two: the square of s less the encoding is a modulus under which s is a signature. s is 2^1024 - 1.
+    let s = [&[0; 128][..], &[0xff; 128]].concat();
+    let mut modulus = [0_u8; 256];
+    modulus[..127].fill(0xff);
+    modulus[127] = 0xfe;
+    modulus[255] = 1;
+    let mut borrow = false;
+    for (octet, less) in modulus.iter_mut().zip(&encoding).rev() {
+        let (once, first) = octet.overflowing_sub(*less);
+        let (twice, second) = once.overflowing_sub(u8::from(borrow));
+        (*octet, borrow) = (twice, first || second);
+    }
+    refused(&rsa_key(&modulus, &[2]), &s);
+    // Beyond 33 bits a signature is sound, and costs whoever judges it more than it is worth.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("message"), message).unwrap();
+    for (exponent, sound) in [(0x1_ffff_ffff_u64, true), (0x2_0000_0001, false)] {
+        let words = "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -pkeyopt rsa_keygen_pubexp";
+        let key = key(folder.path(), &format!("{words}:{exponent}"));
+        let signature = openssl(folder.path(), "dgst -sha256 -sign key.pem message");
+        let verdict = both(&key, algorithm, &message, &signature);
+        assert_eq!(verdict.is_ok(), sound, "{exponent}: {verdict:?}");
+    }
+}
+
 #[test]
 fn an_ec_signature_over_a_hash_is_judged_otherwise_than_ring_does() {
     let folder = tempfile::tempdir().unwrap();
