@@ -331,18 +331,50 @@ fn nothing_names_a_machine_or_a_folder_outside_the_project() {
 #[test]
 fn the_files_that_the_pages_name_are_there() {
     let mut found = Vec::new();
-    for page in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
-        let text = read(Path::new(page));
-        for quoted in text.split('`').skip(1).step_by(2) {
-            let named = quoted.contains('/')
-                && [".rs", ".toml", ".java", ".sql"]
+    for page in committed(".md") {
+        let text = read(&page);
+        let outside_blocks = text.split("```").step_by(2);
+        let quoted = outside_blocks.flat_map(|part| part.split('`').skip(1).step_by(2));
+        for quoted in quoted {
+            // `tests/it/tidy.rs::name_of_a_test`, or the file alone.
+            let (file, test) = match quoted.split_once("::") {
+                Some((file, test)) => (file, Some(test)),
+                None => (quoted, None),
+            };
+            let named = file.contains('/')
+                && [".rs", ".toml", ".java", ".sql", ".yml"]
                     .iter()
-                    .any(|end| quoted.ends_with(end));
-            let plain = !quoted.contains(['*', '<', ' ', ':', '…']);
-            if named && plain && !root().join(quoted).exists() {
-                found.push(format!("{page}: {quoted}"));
+                    .any(|end| file.ends_with(end));
+            let plain = !file.contains(['*', '<', ' ', ':', '…']);
+            if !named || !plain {
+                continue;
+            }
+            if !root().join(file).exists() {
+                found.push(format!("{}: {quoted}", page.display()));
+            } else if test.is_some_and(|test| !has_test(&read(Path::new(file)), test)) {
+                found.push(format!("{}: no such test: {quoted}", page.display()));
             }
         }
     }
-    none_of(&found, "pages name files that are not there");
+    none_of(&found, "pages name what is not there");
+}
+
+/// Whether a function of this name stands there, `#[test]` right above it.
+fn has_test(text: &str, name: &str) -> bool {
+    let head = format!("fn {name}(");
+    let mut above = "";
+    text.lines().any(|line| {
+        let line = line.trim_start();
+        let here = above == "#[test]" && line.starts_with(&head);
+        above = line;
+        here
+    })
+}
+
+#[test]
+fn a_test_that_is_gone_is_still_named() {
+    let text = "#[test]\nfn one() {\n}\nfn two() {\n}\n";
+    assert!(has_test(text, "one"));
+    assert!(!has_test(text, "two"));
+    assert!(!has_test(text, "on"));
 }
