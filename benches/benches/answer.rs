@@ -51,7 +51,7 @@ fn answering(c: &mut Criterion) {
             let request = asked.next().expect("a cycle does not end");
             let parsed = OcspRequest::parse(request).expect("our own request");
             matches!(
-                snapshot.lookup(parsed.first.prefix, parsed.first.serial),
+                snapshot.lookup(parsed.first.prefix, parsed.first.serial, parsed.preferred),
                 Lookup::Found(_)
             )
         });

@@ -115,7 +115,7 @@ fn questions(snapshot: &Snapshot, prefix: &[u8], from: u64, records: u64) -> usi
     let mut state = 1_u64;
     for _ in 0..QUESTIONS {
         let serial = serial(from + ((u128::from(mix(state)) * u128::from(records)) >> 64) as u64);
-        state += match snapshot.lookup(prefix, serial.content()) {
+        state += match snapshot.lookup(prefix, serial.content(), None) {
             Lookup::Found(found) => 1 + u64::from(found.signature[63] & 1),
             _ => 1,
         };

@@ -57,6 +57,34 @@ pub(crate) fn shared(issuer: u8, algorithms: &[SignatureAlgorithm], windows: usi
     }
 }
 
+/// What a signer with several algorithms hands over: SHA-1 and SHA-256, both with the first, then both with the second ….
+pub(crate) fn several(issuer: u8, algorithms: &[SignatureAlgorithm], windows: usize) -> Shared {
+    let mut shared = shared(issuer, &algorithms[..1], windows);
+    let forms = [CertIdForm::ALL[0], CertIdForm::ALL[2]];
+    let responder = shared.responders[0].clone();
+    shared.responders.clear();
+    shared.variants.clear();
+    for (slot, &algorithm) in algorithms.iter().enumerate() {
+        shared.responders.push(Responder {
+            algorithm,
+            key_hash: [algorithm.code(); 20],
+            certs: vec![0xa0, 3, 1, 1, algorithm.code()],
+            ..responder.clone()
+        });
+        shared.variants.extend(forms.map(|form| {
+            let hash = vec![issuer; form.hash.octets()];
+            Variant {
+                form,
+                slot: slot as u16,
+                algorithm,
+                prefix: cert_id_prefix(form, &hash, &hash).unwrap(),
+            }
+        }));
+    }
+    shared.slots = algorithms.len() as u16;
+    shared
+}
+
 pub(crate) fn spec(issuer: u8, scope: Scope, revision: u64, shared: Shared) -> PackSpec {
     PackSpec {
         issuer: IssuerId([issuer; 16]),

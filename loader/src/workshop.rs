@@ -7,7 +7,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{
     Document, Header, Kind, Responder, Source, Variant, Window, signed_octets, spool_name,
@@ -32,10 +32,17 @@ pub(crate) struct Authority {
     key: EcdsaKeyPair,
 }
 
-/// An OCSP signer with a P-256 key.
+/// An OCSP signer with a P-256 key, and perhaps a second one beside it.
 pub(crate) struct OcspSigner {
     pub(crate) certificate: Certificate,
     key: EcdsaKeyPair,
+    pub(crate) second: Option<SecondSigner>,
+}
+
+/// An OCSP signer with an Ed25519 key.
+pub(crate) struct SecondSigner {
+    pub(crate) certificate: Certificate,
+    key: Ed25519KeyPair,
 }
 
 /// Row of a batch: serial, status, window.
@@ -70,6 +77,23 @@ impl Authority {
         OcspSigner {
             certificate: Certificate::from_der(certificate.der()).unwrap(),
             key: signing_key(&pair),
+            second: None,
+        }
+    }
+
+    /// One with a second algorithm.
+    pub(crate) fn two_signers(&self) -> OcspSigner {
+        let mut params = named("OCSP, Ed25519");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let certificate = params.signed_by(&pair, &self.issuer).unwrap();
+        let second = SecondSigner {
+            certificate: Certificate::from_der(certificate.der()).unwrap(),
+            key: Ed25519KeyPair::from_pkcs8_maybe_unchecked(pair.serialized_der()).unwrap(),
+        };
+        OcspSigner {
+            second: Some(second),
+            ..self.ocsp_signer()
         }
     }
 
@@ -139,8 +163,46 @@ impl OcspSigner {
         Self {
             certificate: Certificate::from_der(certificate.der()).unwrap(),
             key: signing_key(&pair),
+            second: None,
         }
     }
+
+    /// The responderID of a slot.
+    pub(crate) fn key_hash(&self, slot: u16) -> &[u8; 20] {
+        match (&self.second, slot) {
+            (Some(second), 1) => &second.certificate.key_sha1,
+            _ => &self.certificate.key_sha1,
+        }
+    }
+
+    fn sign(&self, slot: u16, message: &[u8]) -> Vec<u8> {
+        match (&self.second, slot) {
+            (Some(second), 1) => second.key.sign(message).as_ref().to_vec(),
+            _ => sign(&self.key, message),
+        }
+    }
+}
+
+/// A header of both algorithms of a signer that has two: four variants, two slots.
+pub(crate) fn header_of_two(authority: &Authority, signer: &OcspSigner, number: u64) -> Header {
+    let mut header = header(authority, signer, number);
+    let second = signer.second.as_ref().unwrap();
+    let with_second = |variant: &Variant| Variant {
+        algorithm: SignatureAlgorithm::Ed25519,
+        slot: 1,
+        ..variant.clone()
+    };
+    let further: Vec<Variant> = header.variants.iter().map(with_second).collect();
+    header.variants.extend(further);
+    header.responders.push(Responder {
+        algorithm: SignatureAlgorithm::Ed25519,
+        key_hash: second.certificate.key_sha1,
+        not_before: second.certificate.not_before,
+        not_after: second.certificate.not_after,
+        certificate: second.certificate.der.clone(),
+    });
+    header.slots = 2;
+    header
 }
 
 /// A header that passes: two variants (SHA-1, SHA-256), one responder, one window of a day, one shard.
@@ -220,7 +282,7 @@ pub(crate) fn record(
                 .unwrap();
         let mut tbs = Vec::new();
         let parts = TbsParts {
-            key_hash: &signer.certificate.key_sha1,
+            key_hash: signer.key_hash(variant.slot),
             produced_at: times.produced_at,
             cert_id_prefix: &prefix,
             serial_content: serial.content(),
@@ -229,7 +291,7 @@ pub(crate) fn record(
             next_update: times.next_update,
         };
         if write_tbs(&parts, &mut tbs).is_ok() {
-            let signature = sign(&signer.key, &tbs);
+            let signature = signer.sign(variant.slot, &tbs);
             layout
                 .signature_mut(&mut octets, number)
                 .unwrap()

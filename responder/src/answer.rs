@@ -105,7 +105,8 @@ pub fn answer(request: &[u8], snapshot: &Snapshot, now: UnixSeconds, out: &mut [
     // 2. and 3. Find issuer and variant by the CertID's octets before the serial, then the serial, newest revision first.
     // A nonce is not looked at: the pre-signed answer goes out without one (RFC 9919 §3.2.1).
     // RFC 9919 §3.2.1: a nonce that is not supported costs nobody the answer, which goes out without one.
-    let found = match snapshot.lookup(asked.first.prefix, asked.first.serial) {
+    // RFC 6960 §4.4.7.2.2: of answers signed ahead the one with the algorithm that the client likes best goes out.
+    let found = match snapshot.lookup(asked.first.prefix, asked.first.serial, asked.preferred) {
         Lookup::Found(found) => found,
         Lookup::UnknownIssuer => return Answer::Refused(Refusal::UnknownIssuer),
         Lookup::UnknownSerial => return Answer::Refused(Refusal::UnknownSerial),

@@ -276,7 +276,7 @@ const ISSUER: [Told; 6] = [
     ),
     (
         "hufu_issuer_responder_not_after_timestamp_seconds",
-        "notAfter of the responder certificate that ends first, of those that signed an issuer's newest answers",
+        "notAfter of the responder certificate that ends first, of those that signed an issuer's newest answers with each algorithm",
         |issuer| issuer.responder_not_after,
     ),
     (

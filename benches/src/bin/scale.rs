@@ -236,7 +236,7 @@ impl Questions {
 
     fn found(&self, snapshot: &Snapshot, prefix: &[u8]) -> usize {
         let found = |serial: &&[u8; SERIAL_OCTETS]| {
-            matches!(snapshot.lookup(prefix, &serial[..]), Lookup::Found(_))
+            matches!(snapshot.lookup(prefix, &serial[..], None), Lookup::Found(_))
         };
         self.serials.iter().filter(found).count()
     }
@@ -255,7 +255,7 @@ impl Questions {
         for _ in 0..QUESTIONS {
             place = (place + 1) % QUESTIONS;
             let serial = &self.serials[place];
-            place += match snapshot.lookup(prefix, serial) {
+            place += match snapshot.lookup(prefix, serial, None) {
                 Lookup::Found(found) => usize::from(found.signature[63]) & nothing,
                 _ => 0,
             };

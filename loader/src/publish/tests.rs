@@ -83,7 +83,7 @@ fn revision_served(root: &Path) -> u64 {
         assert_eq!(*digest, crate::digest::Digest::of(pack.octets()));
         pack.verify().unwrap();
     }
-    let Lookup::Found(found) = snapshot.lookup(prefix, serial(5).content()) else {
+    let Lookup::Found(found) = snapshot.lookup(prefix, serial(5).content(), None) else {
         panic!("not found")
     };
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Passes over a spool, each with one thing wrong or one crash.
 
+mod algorithms;
 mod crash;
 mod foreign;
 mod lists;
@@ -90,7 +91,7 @@ impl Place {
         });
         let mut found =
             prefixes.map(
-                |prefix| match snapshot.lookup(&prefix, serial(number).content()) {
+                |prefix| match snapshot.lookup(&prefix, serial(number).content(), None) {
                     Lookup::Found(found) => Some(found.status),
                     Lookup::UnknownSerial | Lookup::UnknownIssuer => None,
                     Lookup::Damaged(flaw) => panic!("{flaw}"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::IssuerId;
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
@@ -92,20 +93,47 @@ impl Issuer {
             .packs()
             .max_by_key(|pack| pack.age())
             .expect("an issuer has a pack");
+        // A delta from before an algorithm was enabled may be newer than the base packs that have it already.
+        let fullest = self
+            .packs()
+            .max_by_key(|pack| (pack.shared().variants.len(), pack.age()))
+            .unwrap_or(newest);
         let windows = || self.packs().flat_map(|pack| pack.windows());
         IssuerInfo {
             id: self.id,
             issuer_certificate: &newest.shared().issuer_certificate,
-            variants: &newest.shared().variants,
+            variants: &fullest.shared().variants,
             packs: self.packs().count(),
             records: self.packs().map(|pack| pack.record_count()).sum(),
             oldest_this_update: self.packs().flat_map(own_windows).min(),
             newest_this_update: windows().map(|window| window.this_update).max(),
             soonest_next_update: windows().map(|window| window.next_update).min(),
-            responder_not_after: newest_responders_end(newest),
+            responder_not_after: SignatureAlgorithm::ALL
+                .into_iter()
+                .filter_map(|algorithm| self.newest_responder_end(algorithm))
+                .min(),
             repeats_list: newest.crl_blake3().is_some(),
             replayed_as_of: self.packs().find_map(|pack| pack.as_of()),
         }
+    }
+}
+
+impl Issuer {
+    /// When the responder certificate ends that signs the newest windows with this algorithm, of the newest pack that has it.
+    fn newest_responder_end(&self, algorithm: SignatureAlgorithm) -> Option<UnixSeconds> {
+        let has_it = |pack: &&Arc<Pack>| {
+            let mut variants = pack.shared().variants.iter();
+            variants.any(|variant| variant.algorithm == algorithm)
+        };
+        let pack = self.packs().filter(has_it).max_by_key(|pack| pack.age())?;
+        let window = pack.windows().max_by_key(|window| window.this_update)?;
+        let shared = pack.shared();
+        let slots = usize::from(shared.slots).max(1);
+        let group = shared.responders.chunks(slots).nth(window.group.into())?;
+        let signing = group
+            .iter()
+            .filter(|responder| responder.algorithm == algorithm);
+        signing.map(|responder| responder.not_after).min()
     }
 }
 
@@ -116,18 +144,6 @@ fn own_windows(pack: &Arc<Pack>) -> impl Iterator<Item = UnixSeconds> {
     pack.windows().take(own).map(|window| window.this_update)
 }
 
-/// When the first of the responder certificates ends that sign the newest windows of a pack.
-fn newest_responders_end(pack: &Pack) -> Option<UnixSeconds> {
-    let shared = pack.shared();
-    let window = pack.windows().max_by_key(|window| window.this_update)?;
-    let slots = usize::from(shared.slots);
-    let group = shared
-        .responders
-        .chunks(slots.max(1))
-        .nth(window.group.into())?;
-    group.iter().map(|responder| responder.not_after).min()
-}
-
 /// What a snapshot holds of one issuer.
 #[derive(Debug, Clone)]
 pub struct IssuerInfo<'s> {
@@ -135,7 +151,7 @@ pub struct IssuerInfo<'s> {
     pub id: IssuerId,
     /// Its certificate, DER, from the newest pack.
     pub issuer_certificate: &'s [u8],
-    /// What is signed ahead, from the newest pack.
+    /// What is signed ahead, from the pack that has most of it; of several that have as much, the newest.
     pub variants: &'s [Variant],
     /// Base and delta packs.
     pub packs: usize,
@@ -147,7 +163,7 @@ pub struct IssuerInfo<'s> {
     pub newest_this_update: Option<UnixSeconds>,
     /// nextUpdate of the window that ends first.
     pub soonest_next_update: Option<UnixSeconds>,
-    /// notAfter of the responder certificate that ends first, of those that signed the newest window.
+    /// notAfter of the responder certificate that ends first, of those that signed the newest window with each algorithm.
     pub responder_not_after: Option<UnixSeconds>,
     /// Another authority's: its answers repeat a CRL, and end with it.
     pub repeats_list: bool,

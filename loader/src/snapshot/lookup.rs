@@ -2,14 +2,15 @@
 
 use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::CertIdForm;
-use wire::record::RecordRef;
+use wire::record::{MAX_VARIANTS, RecordRef};
+use wire::request::PreferredAlgorithms;
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
 
 use super::Snapshot;
 use super::prefix::VariantIn;
 use crate::pack::index::Needle;
-use crate::pack::{Find, Flaw, Pack};
+use crate::pack::{Find, Flaw, Pack, Variant};
 
 /// What a snapshot knows of a certificate.
 #[must_use]
@@ -52,6 +53,10 @@ pub struct Found<'s> {
     pub pack_tag: u64,
 }
 
+/// Which of several algorithms a client would rather have, as it says in its request; none if it says nothing, and then the
+/// authority's own is the one.
+pub type Wish<'a> = Option<PreferredAlgorithms<'a>>;
+
 /// The times of a response and of the certificate that signed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerWindow {
@@ -71,9 +76,9 @@ impl Snapshot {
     /// Looks a certificate up. `prefix` is the `CertID` before the serial's TLV, `serial` the serial's content octets.
     ///
     /// The pack of the highest revision that holds the serial answers, even if it lacks the variant: an older pack that
-    /// has it may be wrong by now.
+    /// has it may be wrong by now. So `wish` chooses among the algorithms of that pack only.
     #[inline]
-    pub fn lookup<'s>(&'s self, prefix: &[u8], serial: &[u8]) -> Lookup<'s> {
+    pub fn lookup<'s>(&'s self, prefix: &[u8], serial: &[u8], wish: Wish<'_>) -> Lookup<'s> {
         // 1. Issuer and variants, by the CertID's octets.
         let Some(entry) = self.prefixes.find(prefix) else {
             return Lookup::UnknownIssuer;
@@ -88,13 +93,13 @@ impl Snapshot {
         // 3. Deltas newer than the shard's base, then the base.
         let newer = issuer.deltas.iter().zip(&entry.delta_variants);
         for (pack, variant) in newer.take(base.deltas_before) {
-            if let Some(lookup) = ask(pack, &needle, *variant) {
+            if let Some(lookup) = ask(pack, &needle, *variant, wish) {
                 return lookup;
             }
         }
         // CABF BR §4.9.9: a serial that nobody assigned is never answered good: only a record answers.
         if let Some(pack) = &base.pack
-            && let Some(lookup) = ask(pack, &needle, entry.base_variants[shard as usize])
+            && let Some(lookup) = ask(pack, &needle, entry.base_variants[shard as usize], wish)
         {
             return lookup;
         }
@@ -104,13 +109,20 @@ impl Snapshot {
 
 /// What one pack says; none if it does not hold the serial.
 #[inline]
-fn ask<'s>(pack: &'s Pack, needle: &Needle, variant: VariantIn) -> Option<Lookup<'s>> {
+fn ask<'s>(
+    pack: &'s Pack,
+    needle: &Needle,
+    variant: VariantIn,
+    wish: Wish<'_>,
+) -> Option<Lookup<'s>> {
     if !pack.may_hold(needle) {
         return None;
     }
     match pack.find(needle) {
         Find::NotHere => None,
-        Find::Here(record) => Some(found(pack, record, variant).unwrap_or_else(Lookup::Damaged)),
+        Find::Here(record) => {
+            Some(found(pack, record, variant, wish).unwrap_or_else(Lookup::Damaged))
+        }
         Find::Damaged(flaw) => Some(Lookup::Damaged(flaw)),
     }
 }
@@ -120,14 +132,19 @@ fn found<'s>(
     pack: &'s Pack,
     record: RecordRef<'s>,
     variant: VariantIn,
+    wish: Wish<'_>,
 ) -> Result<Lookup<'s>, Flaw> {
     // The index is for people who run `verify` afterwards; the hot path does not compute it.
     let damaged = Flaw::RecordContent { index: 0 };
     let status = record.status().map_err(|_| damaged)?;
-    let Some(number) = variant.filter(|_| status != CertStatus::Absent) else {
+    let Some(own) = variant.filter(|_| status != CertStatus::Absent) else {
         return Ok(Lookup::UnknownSerial);
     };
     let shared = pack.shared();
+    let number = match wish {
+        None => own,
+        Some(preferred) => liked_best(&shared.variants, own, preferred).unwrap_or(own),
+    };
     let variant = shared.variants.get(usize::from(number)).ok_or(damaged)?;
     let window = pack.window(record.window()).ok_or(damaged)?;
     let responder =
@@ -151,4 +168,24 @@ fn found<'s>(
         replayed: pack.as_of().is_some(),
         pack_tag: pack.tag(),
     }))
+}
+
+/// The number of the variant that a client likes best, of those in the form of the authority's own; none if it likes none.
+// RFC 6960 §4.4.7.2.2: of answers signed ahead the one with the algorithm that the client likes best goes out.
+#[cold]
+fn liked_best(variants: &[Variant], own: u8, preferred: PreferredAlgorithms<'_>) -> Option<u8> {
+    let first = variants.get(usize::from(own))?;
+    // The authority's own stands first: where several are written alike, as RSA of any length is, it is the one.
+    let mut numbers = [own; MAX_VARIANTS];
+    let mut algorithms = [first.algorithm; MAX_VARIANTS];
+    let mut count = 1;
+    for (number, variant) in (0_u8..).zip(variants) {
+        if number != own && variant.prefix == first.prefix {
+            *numbers.get_mut(count)? = number;
+            *algorithms.get_mut(count)? = variant.algorithm;
+            count += 1;
+        }
+    }
+    let place = preferred.choose(algorithms.get(..count)?)?;
+    numbers.get(place).copied()
 }

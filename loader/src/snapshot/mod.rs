@@ -9,7 +9,7 @@
 //! | `mod.rs` | opening, sharing maps with the snapshot before |
 //! | [`lookup`] | the hot path: `CertID` → [`Found`] |
 //! | `issuer` | the packs of one issuer, in the order in which they answer |
-//! | `prefix` | from the octets of a `CertID` to issuer and variant |
+//! | `prefix` | from the octets of a `CertID` to issuer and, in each pack, the authority's own variant |
 //! | [`document`] | CRLs and certificates |
 
 pub mod document;
@@ -26,7 +26,7 @@ use wire::time::UnixSeconds;
 
 pub use document::{Body, Document, Encoded};
 pub use issuer::IssuerInfo;
-pub use lookup::{AnswerWindow, Found, Lookup};
+pub use lookup::{AnswerWindow, Found, Lookup, Wish};
 
 use crate::digest::Digest;
 use crate::error::{Misfit, OpenError};

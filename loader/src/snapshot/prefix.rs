@@ -13,13 +13,16 @@ pub(super) struct Entry {
     prefix: Box<[u8]>,
     /// Index of the issuer.
     pub(super) issuer: usize,
-    /// Which signature of a record it is, in each delta.
+    /// Which signature of a record is the authority's own in this form, in each delta.
     pub(super) delta_variants: Box<[VariantIn]>,
     /// The same in each base pack, by shard.
     pub(super) base_variants: Box<[VariantIn]>,
 }
 
-/// The number of a variant in a pack; packs made before the variant was enabled do not have it.
+/// The number of a form's variant in a pack, of several algorithms that of the lowest slot; packs made before the form was
+/// enabled have none. What a client would rather have is looked for in the pack's own table ([`Wish`]).
+///
+/// [`Wish`]: super::Wish
 pub(super) type VariantIn = Option<u8>;
 
 /// All forms of all issuers.
@@ -56,11 +59,11 @@ impl PrefixTable {
 
     fn insert(&mut self, prefix: &[u8], index: usize, issuer: &Issuer) {
         let variant_in = |pack: &Pack| {
-            let variants = &pack.shared().variants;
-            let position = variants
-                .iter()
-                .position(|variant| *variant.prefix == *prefix)?;
-            u8::try_from(position).ok()
+            let variants = (0_u8..).zip(&pack.shared().variants);
+            variants
+                .filter(|(_, variant)| *variant.prefix == *prefix)
+                .min_by_key(|(_, variant)| variant.slot)
+                .map(|(number, _)| number)
         };
         self.entries.push(Entry {
             prefix: prefix.into(),

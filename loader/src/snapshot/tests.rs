@@ -1,5 +1,7 @@
 //! What a snapshot answers is what a map would: whatever packs there are, the newest that holds the serial speaks.
 
+mod wishes;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -132,7 +134,7 @@ fn learn(model: &mut Model, revision: u64, rows: &Rows) {
 
 fn expect(snapshot: &Snapshot, algorithms: &[SignatureAlgorithm], model: &Model, serial: &Serial) {
     for (number, variant) in shared(1, algorithms, 4).variants.iter().enumerate() {
-        let lookup = snapshot.lookup(&variant.prefix, serial.content());
+        let lookup = snapshot.lookup(&variant.prefix, serial.content(), None);
         let known = model.get(serial);
         match (lookup, known) {
             (Lookup::UnknownSerial, None | Some((_, CertStatus::Absent, _))) => {}
@@ -217,7 +219,7 @@ fn another_authoritys_certificate_and_an_unsigned_form_are_unknown_issuers() {
     let snapshot = rig.open();
     let ask = |issuer, variant: usize, number| {
         let prefix = &shared(issuer, &[EcdsaP256Sha256, Sm2Sm3], 1).variants[variant].prefix;
-        snapshot.lookup(prefix, serial(number).content())
+        snapshot.lookup(prefix, serial(number).content(), None)
     };
     assert!(matches!(ask(1, 0, 1), Lookup::Found(found) if found.algorithm == EcdsaP256Sha256));
     assert!(matches!(ask(2, 0, 1), Lookup::Found(found) if found.signature.len() == 256));
@@ -225,12 +227,15 @@ fn another_authoritys_certificate_and_an_unsigned_form_are_unknown_issuers() {
     assert!(matches!(ask(1, 0, 2), Lookup::UnknownSerial));
     assert!(matches!(ask(1, 1, 1), Lookup::UnknownIssuer));
     assert!(matches!(ask(3, 0, 1), Lookup::UnknownIssuer));
-    assert!(matches!(snapshot.lookup(&[], &[1]), Lookup::UnknownIssuer));
+    assert!(matches!(
+        snapshot.lookup(&[], &[1], None),
+        Lookup::UnknownIssuer
+    ));
     let prefix = &shared(1, &[EcdsaP256Sha256], 1).variants[0].prefix;
     // Serials that no record can hold: empty, padded, too long.
     for serial in [&[][..], &[0, 1], &[0xff, 0xff], &[1; 33], &[1; 4000]] {
         assert!(matches!(
-            snapshot.lookup(prefix, serial),
+            snapshot.lookup(prefix, serial, None),
             Lookup::UnknownSerial
         ));
     }
@@ -254,7 +259,11 @@ fn a_newer_pack_without_the_variant_does_not_let_an_older_one_speak() {
     ]);
     let snapshot = rig.open();
     let ask = |variant: usize, number| {
-        snapshot.lookup(&both.variants[variant].prefix, serial(number).content())
+        snapshot.lookup(
+            &both.variants[variant].prefix,
+            serial(number).content(),
+            None,
+        )
     };
     assert!(matches!(ask(0, 1), Lookup::Found(found) if found.status == revoked(NOW)));
     assert!(matches!(ask(1, 1), Lookup::UnknownSerial));
@@ -286,7 +295,7 @@ fn a_damaged_delta_is_said_and_the_base_is_not_asked_in_its_place() {
     octets[record.unwrap() + 20] = 0x77;
     std::fs::write(&path, octets).unwrap();
     let lookup = rig.open();
-    let lookup = lookup.lookup(&shared.variants[0].prefix, serial(1).content());
+    let lookup = lookup.lookup(&shared.variants[0].prefix, serial(1).content(), None);
     assert!(matches!(lookup, Lookup::Damaged(_)), "{lookup:?}");
 }
 
@@ -316,7 +325,7 @@ fn a_next_snapshot_shares_the_maps_of_what_did_not_change() {
     assert_eq!(info[0].soonest_next_update, Some(NOW + 1000));
     // The first goes on answering as before while the second answers anew.
     let prefix = &shared.variants[0].prefix;
-    let status = |snapshot: &Snapshot| match snapshot.lookup(prefix, serial(1).content()) {
+    let status = |snapshot: &Snapshot| match snapshot.lookup(prefix, serial(1).content(), None) {
         Lookup::Found(found) => found.status,
         other => panic!("{other:?}"),
     };
@@ -376,11 +385,11 @@ fn one_of_many_issuers_is_answered_for_another_or_each_keeps_a_file_open() {
     assert_eq!(snapshot.issuers().count(), ISSUERS);
     for (number, (spec, _)) in packs.iter().enumerate() {
         let prefix = &spec.shared.variants[0].prefix;
-        match snapshot.lookup(prefix, serial(7).content()) {
+        match snapshot.lookup(prefix, serial(7).content(), None) {
             Lookup::Found(found) => assert_eq!(found.status, status(number), "{number}"),
             other => panic!("{number}: {other:?}"),
         }
-        let unknown = snapshot.lookup(prefix, serial(8).content());
+        let unknown = snapshot.lookup(prefix, serial(8).content(), None);
         assert!(matches!(unknown, Lookup::UnknownSerial), "{unknown:?}");
     }
 }
@@ -440,7 +449,7 @@ fn a_flipped_bit_in_a_delta_hides_a_revocation_from_whoever_opens_it() {
         let Ok(snapshot) = Snapshot::open(rig.folder.path(), &pins, None) else {
             continue;
         };
-        let lookup = snapshot.lookup(&shared.variants[0].prefix, serial(1).content());
+        let lookup = snapshot.lookup(&shared.variants[0].prefix, serial(1).content(), None);
         if let Lookup::Found(found) = lookup {
             hidden += u32::from(found.status == CertStatus::Good);
         }

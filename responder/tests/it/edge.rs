@@ -13,7 +13,7 @@ use hufu_loader::store::Store;
 use tempfile::TempDir;
 use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::{CertIdForm, CertIdHash, IssuerId, Parameters, cert_id_prefix};
-use wire::request::build_request;
+use wire::request::{build_request, build_request_preferring};
 use wire::serial::{Serial, SerialHashKey, shard};
 use wire::status::{CertStatus, RevocationReason};
 
@@ -30,6 +30,8 @@ pub(crate) struct Generation {
     pub(crate) changed: Vec<(u64, CertStatus)>,
     /// Which of several deltas of one revision that is.
     pub(crate) piece: u64,
+    /// What every record is signed with, the authority's own first, and what those of the delta are.
+    pub(crate) algorithms: [Vec<SignatureAlgorithm>; 2],
     /// thisUpdate and nextUpdate, seconds from now.
     pub(crate) window: (i64, i64),
     /// thisUpdate of a window that begins at another time, seconds from now.
@@ -54,6 +56,7 @@ impl Default for Generation {
                 .collect(),
             changed: vec![],
             piece: 0,
+            algorithms: [OWN, OWN].map(|own| vec![own]),
             window: (-60, 86_400),
             another_window: None,
             valid_for: 3_600,
@@ -172,9 +175,10 @@ fn write_pack(
     scope: Scope,
     now: u64,
 ) -> hufu_loader::object::Sealed {
-    let (records, later) = match scope {
-        Scope::Base { .. } => (&generation.records, 0),
-        Scope::Delta => (&generation.changed, 1 + generation.piece),
+    let [of_base, of_delta] = &generation.algorithms;
+    let (records, algorithms, later) = match scope {
+        Scope::Base { .. } => (&generation.records, of_base, 0),
+        Scope::Delta => (&generation.changed, of_delta, 1 + generation.piece),
     };
     let mut records: Vec<_> = records
         .iter()
@@ -192,18 +196,20 @@ fn write_pack(
         crl_blake3: generation.foreign.then_some([5; 32]),
         records_about: records.len() as u64,
         serial_octets: 8,
-        shared: shared(generation, now),
+        shared: shared(generation, algorithms, now),
     };
     let mut writer = PackWriter::create(&FsDisk, path, &spec).unwrap();
     for (serial, number, status) in records {
-        let [sha1, sha256] =
-            [0, 1].map(|variant| signature(number, variant, generation.signed_with));
-        writer.push(&serial, status, 0, &[&sha1, &sha256]).unwrap();
+        let signatures: Vec<_> = (0..2 * algorithms.len() as u8)
+            .map(|variant| signature(number, variant, generation.signed_with))
+            .collect();
+        let signatures: Vec<&[u8]> = signatures.iter().map(|octets| &octets[..]).collect();
+        writer.push(&serial, status, 0, &signatures).unwrap();
     }
     writer.finish().unwrap()
 }
 
-fn shared(generation: &Generation, now: u64) -> Shared {
+fn shared(generation: &Generation, algorithms: &[SignatureAlgorithm], now: u64) -> Shared {
     let window = |begins| Window {
         this_update: after(now, begins),
         next_update: after(now, generation.window.1),
@@ -213,22 +219,28 @@ fn shared(generation: &Generation, now: u64) -> Shared {
     let begins = [Some(generation.window.0), generation.another_window];
     Shared {
         issuer_certificate: b"\x30\x03\x02\x01\x01".to_vec(),
-        variants: [CertIdHash::Sha1, CertIdHash::Sha256]
-            .map(|hash| Variant {
-                form: CertIdForm::new(hash, Parameters::Null),
-                slot: 0,
-                algorithm: SignatureAlgorithm::EcdsaP256Sha256,
-                prefix: prefix(hash),
+        variants: (0..)
+            .zip(algorithms)
+            .flat_map(|(slot, &algorithm)| {
+                [CertIdHash::Sha1, CertIdHash::Sha256].map(|hash| Variant {
+                    form: CertIdForm::new(hash, Parameters::Null),
+                    slot,
+                    algorithm,
+                    prefix: prefix(hash),
+                })
             })
-            .to_vec(),
-        responders: vec![Responder {
-            algorithm: SignatureAlgorithm::EcdsaP256Sha256,
-            key_hash: [9; 20],
-            not_before: 0,
-            not_after: now + 10 * 86_400,
-            certs: vec![],
-        }],
-        slots: 1,
+            .collect(),
+        responders: (9..)
+            .zip(algorithms)
+            .map(|(key, &algorithm)| Responder {
+                algorithm,
+                key_hash: [key; 20],
+                not_before: 0,
+                not_after: now + 10 * 86_400,
+                certs: vec![],
+            })
+            .collect(),
+        slots: algorithms.len() as u16,
         windows: begins.into_iter().flatten().map(window).collect(),
     }
 }
@@ -248,7 +260,7 @@ pub(crate) fn serial(number: u64) -> Serial {
     Serial::from_unsigned(&number.to_be_bytes()).unwrap()
 }
 
-/// 64 octets that name record, variant and generation.
+/// 64 octets, as P-256 and Ed25519 have, that name record, variant and generation.
 pub(crate) fn signature(number: u64, variant: u8, signed_with: u8) -> [u8; 64] {
     let mut octets = [0x11; 64];
     octets[0] = 0x40 + variant;
@@ -273,5 +285,12 @@ pub(crate) fn request(number: u64) -> Vec<u8> {
     build_request(&prefix(CertIdHash::Sha1), serial(number).content(), None)
 }
 
+/// A request about a serial by a client that likes these, the best first.
+pub(crate) fn request_preferring(number: u64, algorithms: &[SignatureAlgorithm]) -> Vec<u8> {
+    let prefix = prefix(CertIdHash::Sha1);
+    build_request_preferring(&prefix, serial(number).content(), None, algorithms)
+}
+
+const OWN: SignatureAlgorithm = SignatureAlgorithm::EcdsaP256Sha256;
 pub(crate) const ISSUER: IssuerId = IssuerId([7; 16]);
 const HASH_KEY: SerialHashKey = SerialHashKey([3; 16]);

@@ -10,7 +10,12 @@ use crate::process::{Running, Says};
 
 /// GET with percent-encoded base64, HTTP/1.1.
 pub(crate) fn get(number: u64) -> String {
-    let path = STANDARD.encode(request(number));
+    get_of(&request(number))
+}
+
+/// The same of these octets.
+pub(crate) fn get_of(request: &[u8]) -> String {
+    let path = STANDARD.encode(request);
     let path = path
         .replace('+', "%2B")
         .replace('/', "%2F")

@@ -20,6 +20,7 @@ mod lane;
 mod lifecycle;
 mod limits;
 mod operators;
+mod preferred;
 mod reload;
 mod restart;
 mod speech;

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use hufu_loader::seal::read_pins;
 use hufu_loader::snapshot::Snapshot;
 use hufu_responder::answer::{Answer, MAX_ANSWER_OCTETS, Refusal, answer};
+use wire::algorithm::SignatureAlgorithm::{EcdsaP256Sha256, Ed25519, Sm2Sm3};
 use wire::cert_id::CertIdHash;
 use wire::request::{build_request, build_request_for};
 
@@ -51,6 +52,8 @@ fn hot_path_allocates() {
         (edge::request(1010), now, None),
         (edge::request(5000), now, None),
         (about(CertIdHash::Sha256, Some(&[1; 32])), now, None),
+        (edge::request_preferring(1000, &[Ed25519]), now, None),
+        (edge::request_preferring(1010, &[Sm2Sm3; 30]), now, None),
         (edge::request(5), now, refused(Refusal::UnknownSerial)),
         (
             about(CertIdHash::Sm3, None),
@@ -94,12 +97,13 @@ fn counter_counts_nothing() {
     assert_eq!(here() - before, 1);
 }
 
-/// Serials 1000 to 1999 in a base, 1010 and 5000 in a delta.
+/// Serials 1000 to 1999 in a base, 1010 and 5000 in a delta, each signed with two algorithms.
 fn filled() -> edge::Edge {
     let mut edge = edge::Edge::new();
     let revoked = edge::status_of(7);
     edge.publish(&edge::Generation {
         changed: vec![(1010, revoked), (5000, revoked)],
+        algorithms: [(); 2].map(|()| vec![EcdsaP256Sha256, Ed25519]),
         ..edge::Generation::default()
     });
     edge
@@ -142,8 +146,14 @@ fn lane_allocates() {
     ]
     .map(|(name, request)| (name, request.into_bytes()))
     .into_iter()
-    .chain([("POST", post(1000, "")), ("POST, miss", post(5, ""))])
-    {
+    .chain([
+        ("POST", post(1000, "")),
+        ("POST, miss", post(5, "")),
+        (
+            "a wish",
+            served::get_of(&edge::request_preferring(1000, &[Ed25519]), "").into_bytes(),
+        ),
+    ]) {
         let mut space = vec![0; length_of_answer(address, &request)];
         let mut stream = TcpStream::connect(address).expect("it listens");
         let count = allocations(|| exchange(&mut stream, &request, &mut space, ROUND));

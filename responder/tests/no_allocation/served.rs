@@ -107,13 +107,24 @@ pub(crate) fn exchange(
 
 /// The path of a GET about a serial.
 pub(crate) fn path(number: u64) -> String {
+    path_of(&edge::request(number))
+}
+
+/// The path of a GET of these octets.
+fn path_of(request: &[u8]) -> String {
     use base64::Engine as _;
-    let path = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(edge::request(number));
+    let path = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(request);
     format!("/{path}")
 }
 
 pub(crate) fn get(number: u64, fields: &str) -> String {
-    format!("GET {} HTTP/1.1\r\nHost: x\r\n{fields}\r\n", path(number))
+    get_of(&edge::request(number), fields)
+}
+
+/// GET of these octets.
+pub(crate) fn get_of(request: &[u8], fields: &str) -> String {
+    let path = path_of(request);
+    format!("GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")
 }
 
 pub(crate) fn post(number: u64, fields: &str) -> Vec<u8> {

@@ -24,7 +24,7 @@ mod tests;
 
 pub(crate) use extensions::read_extension;
 
-pub use build::{build_request, build_request_for};
+pub use build::{build_request, build_request_for, build_request_preferring};
 pub use extensions::{MAX_NONCE_OCTETS, Nonce};
 pub use preferred::PreferredAlgorithms;
 
