@@ -52,7 +52,7 @@ fn presign(c: &mut Criterion) {
             hufu_benches::population::header_for(algorithm, SIGNATURES as u64).expect("a header");
         let rows: Vec<Row> = (0..SIGNATURES as u64).map(row).collect();
         let ended = Ended::default();
-        let job = sign::Job::new(&header, &*key, &rows, &ended).expect("a header that fits");
+        let job = sign::Job::new(&header, &[&*key], &rows, &ended).expect("a header that fits");
         group.bench_function("into records", |b| {
             b.iter(|| {
                 let mut octets = 0;

@@ -132,7 +132,8 @@ fn counted(list: &Crl, entries: u32) -> Result<(), Box<dyn Error>> {
 fn revoke_again(office: &Office<SqliteStore>) -> Result<(), Box<dyn Error>> {
     let issuer = office.issuer("p256")?;
     let now = clock();
-    let _ = hufu_signer::ca::ocsp_signer::current(office, &issuer, By::signer(now))?;
+    let _ =
+        hufu_signer::ca::ocsp_signer::current(office, &issuer, issuer.algorithm, By::signer(now))?;
     let signers = office
         .registry
         .wait(|store| store.ocsp_signers(issuer.id(), now))?;

@@ -44,6 +44,9 @@ pub enum SignerError {
         /// Why.
         source: ConfigRefused,
     },
+    /// The configuration says of an authority what that cannot be or do.
+    #[error("the configuration does not fit the authorities of this registry")]
+    Settings(#[from] SettingsError),
     /// A file could not be read or written.
     #[error("{}", path.display())]
     File {

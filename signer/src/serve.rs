@@ -306,4 +306,4 @@ pub fn clock() -> UnixSeconds {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,11 +1,16 @@
 //! How long things are valid and how much is done at once; the `[signing]` table of the configuration file.
 
+mod algorithms;
+
+pub use algorithms::AlgorithmsError;
+
 use crate::batch::plan::rota::MOST_SHARDS;
 use crate::ca::crl::policy::{ListConfig, ListConfigError, ListPolicy, WholeList};
 use crate::ca::profile::{Profile, ProfileConfig, ProfileError};
 use crate::registry::SubjectKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::CertIdForm;
 
 /// What the file says. Every key has a default.
@@ -73,6 +78,9 @@ pub struct IssuerConfig {
     pub age_objective_secs: Option<u64>,
     /// As in `[signing]`.
     pub forms: Option<Vec<String>>,
+    /// Names of the algorithms (`ecdsa-p256-sha256`, …) that responses are signed with beside the authority's own, for clients
+    /// that prefer them (RFC 6960 §4.4.7); each takes an OCSP signer of its own and as many signatures more. At most three.
+    pub ocsp_algorithms: Vec<String>,
 }
 
 /// How an authority's responses are signed ahead: the settings that hold for it.
@@ -86,6 +94,19 @@ pub struct Terms {
     pub age_objective: u64,
     /// What is signed ahead; none: what stock clients ask with.
     pub forms: Option<Vec<CertIdForm>>,
+    /// What it is signed with beside the authority's own algorithm, in the order of their codes.
+    pub further: Vec<SignatureAlgorithm>,
+}
+
+impl Terms {
+    /// What responses of an authority of that algorithm are signed with: its own first, which every client that trusts the
+    /// authority can verify.
+    #[must_use]
+    pub fn algorithms(&self, own: SignatureAlgorithm) -> Vec<SignatureAlgorithm> {
+        let further = self.further.iter().copied();
+        let further = further.filter(|one| !algorithms::are_alike(*one, own));
+        std::iter::once(own).chain(further).collect()
+    }
 }
 
 impl Default for SettingsConfig {
@@ -162,6 +183,9 @@ pub enum SettingsError {
         /// What it may say.
         known: String,
     },
+    /// The algorithms beside an authority's own cannot stand.
+    #[error("ocsp-algorithms")]
+    Algorithms(#[from] AlgorithmsError),
     /// One authority's table cannot stand.
     #[error("issuer.{alias}")]
     Issuer {
@@ -303,6 +327,18 @@ impl Settings {
         terms(&self.config, Some(alias)).expect("they were checked when the file was read")
     }
 
+    /// Whether what was said of an authority fits its algorithm, which the file does not know.
+    ///
+    /// # Errors
+    /// [`SettingsError::Issuer`].
+    pub fn check_for(&self, alias: &str, own: SignatureAlgorithm) -> Result<(), SettingsError> {
+        let checked = algorithms::check_beside(&self.terms(alias).further, own);
+        checked.map_err(|source| SettingsError::Issuer {
+            alias: alias.to_owned(),
+            source: Box::new(source.into()),
+        })
+    }
+
     /// The longest validity of any authority's responses.
     #[must_use]
     pub fn longest_validity_secs(&self) -> u64 {
@@ -366,6 +402,10 @@ fn terms(config: &SettingsConfig, alias: Option<&str>) -> Result<Terms, Settings
                     .collect::<Result<_, _>>()?,
             ),
         },
+        further: match own {
+            Some(own) => algorithms::read(&own.ocsp_algorithms)?,
+            None => Vec::new(),
+        },
     })
 }
 
@@ -378,6 +418,7 @@ fn form(name: &str) -> Result<CertIdForm, SettingsError> {
 }
 
 fn check_terms(terms: &Terms, config: &SettingsConfig) -> Result<(), SettingsError> {
+    algorithms::check(terms)?;
     // A client whose clock is a minute off must still find a window it accepts.
     within("response-validity-secs", terms.validity, 120, CENTURY_SECS)?;
     // Three quarters of a window are the last moment to sign again; a shard must have had its turn by then.

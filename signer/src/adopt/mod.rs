@@ -15,9 +15,10 @@ pub mod staged;
 mod together;
 mod whose;
 
-use crate::batch::own::{Written, batch_kind, form_bits};
+use crate::batch::own::{Written, batch_kind, variant_bits};
 use crate::batch::{BatchError, Order, Spooler, Subject, default_forms, make, plan};
 use crate::ca::CaError;
+use crate::ca::ocsp_signer::Group;
 use crate::office::Office;
 use crate::registry::{Adoption, BatchKind, BatchRecord, By, Foreign, Revision, Store};
 use aws_lc_rs::digest;
@@ -242,11 +243,11 @@ impl<S: Store> Adopter<'_, S> {
             revision: taken.revision,
             now: self.now,
             window,
-            responder: &responder,
+            group: &Group::from(responder),
             rows: judged.rows,
             documents: documents::of(issuer, staged, options.form),
         };
-        let variants = form_bits(&subject.forms);
+        let variants = variant_bits(&subject.forms, &[]);
         let path = self.office.home.batch(&issuer.0, number);
         make(order, path, &self.spooler, self.office.settings.threads())?;
         let record = BatchRecord {

@@ -7,7 +7,7 @@ use crate::ca::tests::{approve, certificates, founded, now, person};
 use crate::ca::{crl, found, issue};
 use crate::key::verify::VerifyError;
 use crate::registry::{Revocation, SqliteStore};
-use crate::serve::Shift;
+use crate::serve::{Shift, tests::begin};
 use crate::text::hex;
 use wire::serial::Serial;
 use wire::status::{CertStatus, RevocationReason};
@@ -86,7 +86,7 @@ fn a_staged_list_is_answered_otherwise_than_it_says() {
         let (issuer, list, serials) = elsewhere(there.path(), alias, 2);
         let office = founded(here.path());
         let id = stage(here.path(), &issuer, &list, None);
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         let Outcome::Adopted {
             revision,
             written,
@@ -133,7 +133,7 @@ fn a_list_without_entries_is_not_adopted() {
     let (issuer, list, _) = elsewhere(there.path(), "p256", 0);
     let office = founded(here.path());
     stage(here.path(), &issuer, &list, None);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let outcome = adopt(&mut shift, now());
     assert_eq!(outcome.written().map(|written| written.records), Some(0));
 }
@@ -144,7 +144,7 @@ fn a_changed_list_is_not_adopted_or_loses_its_hash_key() {
     let (issuer, list, _) = elsewhere(there.path(), "p256", 2);
     let office = founded(here.path());
     let id = stage(here.path(), &issuer, &list, None);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let first = adopt(&mut shift, now()).written().unwrap().number;
     let time = jiff::Timestamp::from_second(now().cast_signed())
         .unwrap()
@@ -174,7 +174,7 @@ fn a_replayed_list_is_not_renewed_or_a_plain_one_outlives_itself() {
     let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
     let office = founded(here.path());
     let id = stage(here.path(), &issuer, &list, None);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = adopt(&mut shift, now());
     let week = now() + 7 * 86_400;
     assert!(matches!(
@@ -216,7 +216,7 @@ fn a_list_of_yesterday_replaces_the_one_of_today() {
     // By number and date: the oldest, a newer one, and one whose number rises while its date falls.
     let lists = [list(now() - 200), list(now() - 100), list(now() - 150)];
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let mut staged = |list: &[u8], as_of| {
         stage(here.path(), &issuer.row.certificate, list, as_of);
         adopt(&mut shift, now())
@@ -261,7 +261,7 @@ fn answers_of_a_clock_that_was_ahead_stay_until_then() {
     let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
     let office = founded(here.path());
     let id = stage(here.path(), &issuer, &list, None);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = adopt(&mut shift, now() + 40_000);
     let Outcome::Renewed(written) = adopt(&mut shift, now()) else {
         panic!("answers from tomorrow are kept")
@@ -302,7 +302,7 @@ fn a_forged_list_is_adopted() {
     let (issuer, list, _) = elsewhere(there.path(), "p256", 1);
     let (_, foreign, _) = elsewhere(other.path(), "p256", 1);
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
 
     // The same name, another key.
     stage(here.path(), &issuer, &foreign, None);

@@ -5,11 +5,11 @@
 //! goes through loader, store and edges is ever large, and a revocation never waits long behind it.
 
 use super::ended::{self, Ended, Kept};
-use super::own::{Clerk, Piece, Written, form_bits, forms};
+use super::own::{Clerk, Piece, Written, forms, variant_bits};
 use super::plan::rota::{self, Due, Pace, Why};
 use super::{BatchError, Extent, Lot, Order, Row, Spooler, make_long, plan};
 use crate::ca::Issuer;
-use crate::ca::ocsp_signer::Responder;
+use crate::ca::ocsp_signer::Group;
 use crate::error::sentence;
 use crate::key::Signer;
 use crate::office::Office;
@@ -97,7 +97,7 @@ impl Bases {
         let records_of_base = full.into_iter().chain(written).collect();
         let (full, counting) = counting(office, issuer, records_of_base, spooler)?;
         let terms = settings.terms(issuer.alias());
-        let bits = form_bits(&forms(issuer, &terms));
+        let bits = variant_bits(&forms(issuer, &terms), &terms.further);
         let base = plan::base(full, counting, shards, Some(bits));
         let nothing_counts = base.iter().all(Option::is_none);
         let small = shards == 1 || records <= settings.shard_records;
@@ -125,8 +125,8 @@ impl Bases {
             issuer,
             spooler,
         };
-        // Before the rows are read: a new responder's own certificate is among them then.
-        let responder = clerk.responder()?;
+        // Before the rows are read: new responders' own certificates are among them then.
+        let group = clerk.responder()?;
         let book = self.caught_up(office, issuer, &spooler)?;
         let piece = Piece {
             kind: if task.whole { Kind::Full } else { Kind::Shard },
@@ -162,7 +162,7 @@ impl Bases {
             },
         };
         shelf.clear();
-        let written = reader.put(&clerk, piece, &responder, threads, &shelf)?;
+        let written = reader.put(&clerk, piece, &group, threads, &shelf)?;
         if task.whole {
             // Nothing that an ended signer signed is published any more.
             spooler.signers.forget_keys(office, issuer, now)?;
@@ -335,9 +335,9 @@ impl Shelf {
         let terms = ended::Terms {
             now,
             validity: self.terms.validity,
-            responder: order.responder,
+            group: order.group,
             trusted: &trusted,
-            window: plan::window(now, self.longer, order.responder.not_after, None),
+            window: plan::window(now, self.longer, order.group.not_after(), None),
         };
         Ok(Ended::plan(over, kept.as_ref(), &terms))
     }
@@ -374,7 +374,7 @@ impl Reader<'_> {
         &mut self,
         clerk: &Clerk<'_, S>,
         piece: Piece,
-        responder: &Responder,
+        group: &Group,
         threads: usize,
         shelf: &Shelf,
     ) -> Result<Written, BatchError> {
@@ -395,7 +395,7 @@ impl Reader<'_> {
             })?;
         }
         let mut shards = shards;
-        clerk.put_with(piece, extent, Vec::new(), responder, |order, path| {
+        clerk.put_with(piece, extent, Vec::new(), group, |order, path| {
             let ended = shelf.plan(clerk, &order, extent, &over)?;
             let mut kept = Vec::new();
             let mut lot = Lot {

@@ -6,7 +6,7 @@
 //! records of expired certificates only, and its trailer, signed with the batch key like any: what a bit flipped in, or
 //! somebody else wrote, is not used. It is a convenience: missing, damaged or of another division, everything is signed anew.
 //! Carried over is what says the same status in a window that lasts at least as long as a new one of a living certificate,
-//! signed by a responder that is neither revoked nor at its end.
+//! signed by responders of which none is revoked or at its end, with the algorithms of today.
 //!
 //! One signature in 64 is verified when they are read, every time others; all of them would be pointless where a
 //! verification costs more than a signature, as with P-256 and SM2. `age-objective-secs` is an objective for living
@@ -14,7 +14,7 @@
 
 use super::output::check_record;
 use super::{BatchError, Row};
-use crate::ca::ocsp_signer::Responder;
+use crate::ca::ocsp_signer::Group;
 use crate::durable::{self, Existing, Secrecy};
 use crate::key::{Signer, verify};
 use crate::registry::OcspSigner;
@@ -30,7 +30,7 @@ use wire::time::UnixSeconds;
 pub struct Ended {
     /// Windows after the batch's own.
     pub(super) windows: Vec<Window>,
-    /// Responders after the batch's own, each a group.
+    /// Responders after the batch's own, group by group, as many in each as in that.
     pub(super) responders: Vec<batch::Responder>,
     said: BTreeMap<Serial, Said>,
     carried: u64,
@@ -52,7 +52,7 @@ pub(super) struct Terms<'a> {
     /// How long living certificates are answered for.
     pub validity: u64,
     /// Who signs now.
-    pub responder: &'a Responder,
+    pub group: &'a Group,
     /// Whose signatures still count.
     pub trusted: &'a [OcspSigner],
     /// The window of what is signed anew.
@@ -102,17 +102,19 @@ impl Ended {
     /// The number in the new batch of a window of before, if that may be carried over.
     fn take_window(&mut self, kept: &Kept, window: u16, terms: &Terms<'_>) -> Option<u16> {
         let window = kept.header.windows.get(usize::from(window))?;
-        let responder = kept.header.responders.get(usize::from(window.group))?;
-        let counts = terms
-            .trusted
-            .iter()
-            .any(|signer| signer.certificate == responder.certificate);
+        let slots = terms.group.responders().len();
+        let mut groups = kept.header.responders.chunks_exact(slots);
+        let group = groups.nth(usize::from(window.group))?;
+        let counts = group.iter().all(|responder| {
+            let mut trusted = terms.trusted.iter();
+            trusted.any(|signer| signer.certificate == responder.certificate)
+        });
         let last_as_long = terms.now.saturating_add(terms.validity);
         let fits = window.this_update <= terms.now && window.next_update >= last_as_long;
         if !counts || !fits || self.windows.len() >= MOST_WINDOWS {
             return None;
         }
-        let group = self.group(responder, terms.responder);
+        let group = self.group(group, terms.group);
         Some(self.number_of(Window { group, ..*window }))
     }
 
@@ -128,22 +130,22 @@ impl Ended {
         u16::try_from(place + 1).expect("there are at most MOST_WINDOWS, and a new one")
     }
 
-    fn group(&mut self, wanted: &batch::Responder, own: &Responder) -> u16 {
-        if wanted.certificate == own.certificate {
+    /// The number of a group of before, which gets one if it has none. The batch's own is number 0.
+    fn group(&mut self, wanted: &[batch::Responder], own: &Group) -> u16 {
+        let own = own.responders().iter().map(|own| &own.certificate);
+        if wanted.iter().map(|wanted| &wanted.certificate).eq(own) {
             return 0;
         }
-        let known = self.responders.iter();
-        let known = known.map(|known| &known.certificate);
-        let place = match known
-            .enumerate()
-            .find(|(_, known)| **known == wanted.certificate)
-        {
-            Some((place, _)) => place,
-            None => {
-                self.responders.push(wanted.clone());
-                self.responders.len() - 1
-            }
-        };
+        let mut known = self.responders.chunks_exact(wanted.len());
+        let place = known.position(|known| {
+            let known = known.iter().map(|known| &known.certificate);
+            known.eq(wanted.iter().map(|wanted| &wanted.certificate))
+        });
+        let place = place.unwrap_or_else(|| {
+            let place = self.responders.len() / wanted.len();
+            self.responders.extend_from_slice(wanted);
+            place
+        });
         u16::try_from(place + 1).expect("no more than windows")
     }
 
@@ -212,7 +214,7 @@ impl Kept {
             && header.hash_key == order.hash_key
             && (header.shards, header.shard) == (order.shards, order.shard)
             && header.variants == order.variants
-            && header.slots == 1;
+            && header.slots == order.slots;
         let layout = header.layout().ok().filter(|_| is_alike)?;
         let records = octets.split_off(from);
         let mut places = BTreeMap::new();

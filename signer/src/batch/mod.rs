@@ -19,7 +19,7 @@ pub mod refused;
 pub mod sign;
 
 use crate::ca::CaError;
-use crate::ca::ocsp_signer::{Responder, Signers};
+use crate::ca::ocsp_signer::{Group, Signers};
 use crate::key::{Signer, verify::VerifyError};
 use crate::registry::RegistryError;
 use crate::status::StatusError;
@@ -27,7 +27,6 @@ use aws_lc_rs::digest;
 use ended::Ended;
 use sm3::Digest;
 use std::{io, path::PathBuf};
-use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{self, Document, Header, Kind, Source, Variant, Window};
 use wire::cert_id::{CertIdForm, CertIdHash, IssuerId, Parameters};
 use wire::record::RecordLayout;
@@ -135,8 +134,8 @@ pub struct Order<'a> {
     pub now: UnixSeconds,
     /// The window of all its records.
     pub window: Window,
-    /// Who signs.
-    pub responder: &'a Responder,
+    /// Who signs: of each algorithm one, by slot.
+    pub group: &'a Group,
     /// What is signed; sorted here.
     pub rows: Vec<Row>,
     /// Files that come along.
@@ -189,30 +188,33 @@ pub fn cert_id_hash(hash: CertIdHash, octets: &[u8]) -> Vec<u8> {
 }
 
 impl Subject {
-    /// The ways this issuer's responses are signed by a responder of `algorithm`, all in slot 0.
-    fn variants(&self, algorithm: SignatureAlgorithm) -> Vec<Variant> {
-        let variant = |form: &CertIdForm| Variant {
-            form: *form,
-            algorithm,
-            slot: 0,
-            name_hash: cert_id_hash(form.hash, &self.name_der),
-            key_hash: cert_id_hash(form.hash, &self.key_bits),
-        };
-        self.forms.iter().map(variant).collect()
+    /// The ways this issuer's responses are signed by a group: all forms by the first of it, then all by the next.
+    fn variants(&self, group: &Group) -> Vec<Variant> {
+        let mut variants = Vec::with_capacity(self.forms.len() * group.responders().len());
+        for (slot, responder) in (0..).zip(group.responders()) {
+            variants.extend(self.forms.iter().map(|form| Variant {
+                form: *form,
+                algorithm: responder.key.algorithm(),
+                slot,
+                name_hash: cert_id_hash(form.hash, &self.name_der),
+                key_hash: cert_id_hash(form.hash, &self.key_bits),
+            }));
+        }
+        variants
     }
 }
 
 impl Order<'_> {
     /// The header of the file; `ended` has windows and responders of its own.
     fn header(&self, extent: Extent, ended: &Ended) -> Header {
-        let algorithm = self.responder.key.algorithm();
-        let own = batch::Responder {
-            algorithm,
-            key_hash: self.responder.key_hash,
-            not_before: self.responder.not_before,
-            not_after: self.responder.not_after,
-            certificate: self.responder.certificate.clone(),
-        };
+        let group = self.group.responders();
+        let own = group.iter().map(|responder| batch::Responder {
+            algorithm: responder.key.algorithm(),
+            key_hash: responder.key_hash,
+            not_before: responder.not_before,
+            not_after: responder.not_after,
+            certificate: responder.certificate.clone(),
+        });
         Header {
             kind: self.kind,
             issuer_id: self.subject.issuer_id,
@@ -226,9 +228,9 @@ impl Order<'_> {
             serial_octets: extent.serial_octets,
             record_count: extent.records,
             issuer_certificate: self.subject.issuer_certificate.clone(),
-            variants: self.subject.variants(algorithm),
-            slots: 1,
-            responders: [vec![own], ended.responders.clone()].concat(),
+            variants: self.subject.variants(self.group),
+            slots: u16::try_from(group.len()).expect("there are seven algorithms"),
+            responders: own.chain(ended.responders.iter().cloned()).collect(),
             // The own one first, also where nothing is said in it: the loader takes its age for the batch's.
             windows: [vec![self.window], ended.windows.clone()].concat(),
             documents: self.documents.clone(),
@@ -317,9 +319,11 @@ pub fn make_long(
     };
     let header = order.header(extent, lot.ended);
     let layout = header.layout().map_err(BatchError::Header)?;
+    let group = order.group.responders().iter();
+    let keys: Vec<_> = group.map(|responder| &*responder.key).collect();
     let mut file = output::BatchFile::create(path, &header)?;
     while let Some(rows) = next()? {
-        let job = sign::Job::new(&header, &*order.responder.key, &rows, lot.ended)?;
+        let job = sign::Job::new(&header, &keys, &rows, lot.ended)?;
         sign::run(&job, lot.threads, |octets| {
             if (spooler.stop)() {
                 return Err(BatchError::Stopped);
@@ -330,7 +334,7 @@ pub fn make_long(
             Ok(())
         })?;
     }
-    let path = file.finish(&header, spooler.batch_key, &[&*order.responder.key])?;
+    let path = file.finish(&header, spooler.batch_key, &keys)?;
     Ok((path, header))
 }
 

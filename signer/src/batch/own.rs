@@ -4,7 +4,7 @@
 use super::papers::Papers;
 use super::pieces::{Known, changes};
 use super::{BatchError, Extent, Order, Row, Spooler, Subject, default_forms, make, plan};
-use crate::ca::ocsp_signer::Responder;
+use crate::ca::ocsp_signer::Group;
 use crate::ca::{CaError, Issuer};
 use crate::durable::{self, Existing, Secrecy};
 use crate::office::Office;
@@ -13,7 +13,6 @@ use crate::settings::Terms;
 use der::Decode;
 use spki::SubjectPublicKeyInfoRef;
 use std::path::PathBuf;
-use std::sync::Arc;
 use wire::algorithm::SignatureAlgorithm;
 use wire::batch::{Document, Kind, Source};
 use wire::cert_id::{CertIdForm, IssuerId};
@@ -62,11 +61,16 @@ pub fn forms(issuer: &Issuer, terms: &Terms) -> Vec<CertIdForm> {
     terms.forms.clone().unwrap_or_else(usual)
 }
 
-/// Forms as a batch's record holds them: one bit each, by code.
+/// Variants as a batch's record holds them: one bit for each form, by code, and from `FURTHER` on one for each algorithm beside
+/// the authority's own, which can be no other as long as the authority is.
 #[must_use]
-pub fn form_bits(forms: &[CertIdForm]) -> u64 {
-    let bit = |form: &CertIdForm| 1_u64.checked_shl(u32::from(form.code())).unwrap_or(0);
-    forms.iter().map(bit).fold(0, |bits, bit| bits | bit)
+pub fn variant_bits(forms: &[CertIdForm], further: &[SignatureAlgorithm]) -> u64 {
+    let bit = |place: u32| 1_u64.checked_shl(place).unwrap_or(0);
+    let forms = forms.iter().map(|form| bit(form.code().into()));
+    let further = further
+        .iter()
+        .map(|one| bit(FURTHER + u32::from(one.code())));
+    forms.chain(further).fold(0, |bits, bit| bits | bit)
 }
 
 /// The newest batch of a part of an issuer, if it still counts.
@@ -172,7 +176,7 @@ pub(super) struct Clerk<'a, S> {
 }
 
 impl<S: Store> Clerk<'_, S> {
-    pub(super) fn responder(&self) -> Result<Arc<Responder>, BatchError> {
+    pub(super) fn responder(&self) -> Result<Group, BatchError> {
         let by = By::signer((self.spooler.clock)());
         let signers = self.spooler.signers;
         Ok(signers.current(self.office, self.issuer, by)?)
@@ -234,12 +238,12 @@ impl<S: Store> Clerk<'_, S> {
         piece: Piece,
         rows: Vec<Row>,
         documents: Vec<Document>,
-        responder: &Responder,
+        group: &Group,
         threads: usize,
     ) -> Result<Written, BatchError> {
         let mut extent = Extent::default();
         rows.iter().for_each(|row| extent.add(&row.serial));
-        self.put_with(piece, extent, documents, responder, |order, path| {
+        self.put_with(piece, extent, documents, group, |order, path| {
             let order = Order { rows, ..order };
             make(order, path, &self.spooler, threads)?;
             Ok(0)
@@ -252,13 +256,13 @@ impl<S: Store> Clerk<'_, S> {
         piece: Piece,
         extent: Extent,
         documents: Vec<Document>,
-        responder: &Responder,
+        group: &Group,
         make: impl FnOnce(Order<'_>, PathBuf) -> Result<u64, BatchError>,
     ) -> Result<Written, BatchError> {
         let Self { office, issuer, .. } = *self;
         let terms = office.settings.terms(issuer.alias());
         let now = (self.spooler.clock)();
-        let window = plan::window(now, terms.validity, responder.not_after, None);
+        let window = plan::window(now, terms.validity, group.not_after(), None);
         let subject = subject(issuer, &terms)?;
         let (id, number) = (issuer.issuer_id(), piece.number);
         let order = Order {
@@ -272,11 +276,11 @@ impl<S: Store> Clerk<'_, S> {
             revision: piece.revision,
             now,
             window,
-            responder,
+            group,
             rows: Vec::new(),
             documents,
         };
-        let variants = form_bits(&order.subject.forms);
+        let variants = variant_bits(&order.subject.forms, &terms.further);
         let carried = make(order, office.home.batch(&id, number))?;
         let record = BatchRecord {
             issuer: id,
@@ -333,6 +337,9 @@ impl<S: Store> Clerk<'_, S> {
 const PIECES_BEFORE_PAPERS: usize = 4;
 /// No further piece is begun before an authority's papers when they took so long: others' papers wait behind it.
 const LONGEST_BEFORE_PAPERS_SECS: u64 = 2;
+
+/// Where bits of algorithms begin.
+const FURTHER: u32 = 32;
 
 /// The registry's word for a kind of batch.
 pub(crate) fn batch_kind(kind: Kind) -> BatchKind {

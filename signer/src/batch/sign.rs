@@ -9,6 +9,7 @@ use super::{BatchError, Row};
 use crate::key::Signer;
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, PoisonError};
+use wire::Rule;
 use wire::batch::Header;
 use wire::cert_id::cert_id_prefix;
 use wire::record::RecordLayout;
@@ -18,36 +19,53 @@ use wire::response::{TbsParts, write_tbs};
 pub struct Job<'a> {
     header: &'a Header,
     layout: RecordLayout,
-    prefixes: Vec<Vec<u8>>,
-    key: &'a dyn Signer,
+    hands: Vec<Hand<'a>>,
     rows: &'a [Row],
     ended: &'a Ended,
 }
 
+/// One responder of the group, and what it signs of each record.
+struct Hand<'a> {
+    key: &'a dyn Signer,
+    key_hash: [u8; 20],
+    /// Its variants: their numbers in the record, the octets of a CertID before its serial.
+    variants: Vec<(usize, Vec<u8>)>,
+}
+
 impl<'a> Job<'a> {
-    /// All rows go into the header's first window and are signed by the one responder of its group, but for what `ended`
-    /// says otherwise.
+    /// All rows go into the header's first window and are signed by its group, each variant by the responder of its slot, whose key is
+    /// one of `keys`, but for what `ended` says otherwise.
     ///
     /// # Errors
     /// [`BatchError::Header`] if the header contradicts itself.
     pub fn new(
         header: &'a Header,
-        key: &'a dyn Signer,
+        keys: &[&'a dyn Signer],
         rows: &'a [Row],
         ended: &'a Ended,
     ) -> Result<Self, BatchError> {
         let layout = header.layout().map_err(BatchError::Header)?;
-        let prefixes = header
-            .variants
-            .iter()
-            .map(|variant| cert_id_prefix(variant.form, &variant.name_hash, &variant.key_hash))
-            .collect::<Result<_, _>>()
-            .map_err(BatchError::Header)?;
+        let hand = |(slot, key): (usize, &&'a dyn Signer)| {
+            let responder = header.responders.get(slot).ok_or(Rule::FieldRange)?;
+            let own = header.variants.iter().enumerate();
+            let own = own.filter(|(_, variant)| usize::from(variant.slot) == slot);
+            let variants = own.map(|(number, variant)| {
+                let hashes = (&variant.name_hash, &variant.key_hash);
+                Ok((number, cert_id_prefix(variant.form, hashes.0, hashes.1)?))
+            });
+            Ok(Hand {
+                key: *key,
+                key_hash: responder.key_hash,
+                variants: variants.collect::<Result<_, _>>()?,
+            })
+        };
+        let hands = keys.iter().enumerate().map(hand);
         Ok(Self {
             header,
             layout,
-            prefixes,
-            key,
+            hands: hands
+                .collect::<Result<_, _>>()
+                .map_err(BatchError::Header)?,
             rows,
             ended,
         })
@@ -76,9 +94,41 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// Signs some records in one call of the key.
+    /// Signs some records in one call of each key.
     fn fill_group(
         &self,
+        rows: &[Row],
+        scratch: &mut Scratch,
+        records: &mut [u8],
+    ) -> Result<(), BatchError> {
+        scratch.signed.clear();
+        for (place, (row, record)) in rows
+            .iter()
+            .zip(records.chunks_exact_mut(self.record_octets()))
+            .enumerate()
+        {
+            let window = match self.ended.said(&row.serial) {
+                Some(Said::AsBefore(window, before)) => {
+                    self.write_record(row, record, *window)?;
+                    self.put_signatures(record, before);
+                    continue;
+                }
+                Some(Said::Anew(window)) => *window,
+                None => 0,
+            };
+            self.write_record(row, record, window)?;
+            scratch.signed.push((place, window));
+        }
+        for hand in &self.hands {
+            self.sign_by(hand, rows, scratch, records)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the signatures of one responder on the records that are signed now.
+    fn sign_by(
+        &self,
+        hand: &Hand<'_>,
         rows: &[Row],
         scratch: &mut Scratch,
         records: &mut [u8],
@@ -89,31 +139,15 @@ impl<'a> Job<'a> {
             signatures,
             signed,
         } = scratch;
+        if signed.is_empty() || hand.variants.is_empty() {
+            return Ok(());
+        }
         tbs.clear();
         ends.clear();
-        signed.clear();
-        for (place, (row, record)) in rows
-            .iter()
-            .zip(records.chunks_exact_mut(self.record_octets()))
-            .enumerate()
-        {
-            match self.ended.said(&row.serial) {
-                Some(Said::AsBefore(window, before)) => {
-                    self.write_record(row, record, *window)?;
-                    self.put_signatures(record, before);
-                }
-                Some(Said::Anew(window)) => {
-                    self.write_unsigned(row, record, *window, tbs, ends)?;
-                    signed.push(place);
-                }
-                None => {
-                    self.write_unsigned(row, record, 0, tbs, ends)?;
-                    signed.push(place);
-                }
+        for (place, window) in signed.iter() {
+            if let Some(row) = rows.get(*place) {
+                self.write_unsigned(hand, row, *window, tbs, ends)?;
             }
-        }
-        if signed.is_empty() {
-            return Ok(());
         }
         let mut from = 0;
         let mut messages = Vec::with_capacity(ends.len());
@@ -121,14 +155,19 @@ impl<'a> Job<'a> {
             messages.push(tbs.get(from..*end).unwrap_or_default());
             from = *end;
         }
-        let octets = self.key.algorithm().raw_octets();
+        let octets = hand.key.algorithm().raw_octets();
         signatures.resize(messages.len() * octets, 0);
-        self.key.sign_each(&messages, signatures)?;
-        let made = signatures.chunks_exact(octets * self.prefixes.len());
-        for (place, made) in signed.iter().zip(made) {
+        hand.key.sign_each(&messages, signatures)?;
+        let made = signatures.chunks_exact(octets * hand.variants.len());
+        for ((place, _), made) in signed.iter().zip(made) {
             let from = place * self.record_octets();
-            if let Some(record) = records.get_mut(from..from + self.record_octets()) {
-                self.put_signatures(record, made);
+            let Some(record) = records.get_mut(from..from + self.record_octets()) else {
+                continue;
+            };
+            for ((variant, _), made) in hand.variants.iter().zip(made.chunks_exact(octets)) {
+                if let Some(place) = self.layout.signature_mut(record, *variant) {
+                    place.copy_from_slice(made);
+                }
             }
         }
         Ok(())
@@ -137,7 +176,7 @@ impl<'a> Job<'a> {
     /// Puts the signatures of all variants, one after another, where they belong.
     fn put_signatures(&self, record: &mut [u8], signatures: &[u8]) {
         let mut rest = signatures;
-        for variant in 0..self.prefixes.len() {
+        for variant in 0..self.layout.variants() {
             if let Some(place) = self.layout.signature_mut(record, variant)
                 && let Some((signature, behind)) = rest.split_at_checked(place.len())
             {
@@ -154,23 +193,21 @@ impl<'a> Job<'a> {
             .map_err(|_| BatchError::Unsayable(row.serial))
     }
 
-    /// Writes all of a record but its signatures, and adds what they are over to `tbs`.
+    /// Adds to `tbs` what a responder signs of a record.
     fn write_unsigned(
         &self,
+        hand: &Hand<'_>,
         row: &Row,
-        record: &mut [u8],
         window: u16,
         tbs: &mut Vec<u8>,
         ends: &mut Vec<usize>,
     ) -> Result<(), BatchError> {
-        self.write_record(row, record, window)?;
         let unsayable = || BatchError::Unsayable(row.serial);
         let window = self.header.windows.get(usize::from(window));
         let window = window.ok_or_else(unsayable)?;
-        let responder = self.header.responders.first().ok_or_else(unsayable)?;
-        for prefix in &self.prefixes {
+        for (_, prefix) in &hand.variants {
             let parts = TbsParts {
-                key_hash: &responder.key_hash,
+                key_hash: &hand.key_hash,
                 produced_at: window.produced_at,
                 cert_id_prefix: prefix,
                 serial_content: row.serial.content(),
@@ -194,8 +231,8 @@ struct Scratch {
     ends: Vec<usize>,
     /// Their signatures.
     signatures: Vec<u8>,
-    /// Whose they are, by place in the group: all but those carried over.
-    signed: Vec<usize>,
+    /// Whose they are, by place in the group, and in which window: all but those carried over.
+    signed: Vec<(usize, u16)>,
 }
 
 /// Signs everything; `write` gets the records in order, some thousands at a time, on the calling thread.

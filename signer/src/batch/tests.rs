@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::batch::{own, plan};
-use crate::ca::ocsp_signer;
+use crate::ca::Issuer;
+use crate::ca::ocsp_signer::{self, Responder};
 use crate::ca::tests::{founded, now};
-use crate::registry::By;
+use crate::office::Office;
+use crate::registry::{By, SqliteStore};
 use std::time::Instant;
+use wire::algorithm::SignatureAlgorithm;
 use wire::status::RevocationReason;
 
 fn rows(count: u32) -> Vec<Row> {
@@ -27,6 +30,13 @@ fn rows(count: u32) -> Vec<Row> {
         }
     };
     (0..count).map(row).collect()
+}
+
+/// Who signs for an authority with its own algorithm.
+fn current(office: &Office<SqliteStore>, issuer: &Issuer) -> Group {
+    let by = By::signer(now());
+    let responder = ocsp_signer::current(office, issuer, issuer.algorithm, by);
+    responder.unwrap().into()
 }
 
 fn spooler<'a>(
@@ -68,7 +78,7 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
     let issuer = office.issuer(alias).unwrap();
-    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
+    let group = current(&office, &issuer);
     let batch_key = office.keyring.batch_key().unwrap();
     let subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
     let variants = u32::try_from(subject.forms.len()).unwrap();
@@ -79,8 +89,8 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
         number: 1,
         revision: 1,
         now: now(),
-        window: plan::window(now(), 86_400, responder.not_after, None),
-        responder: &responder,
+        window: plan::window(now(), 86_400, group.not_after(), None),
+        group: &group,
         rows: rows(count),
         documents: Vec::new(),
     };
@@ -105,7 +115,7 @@ fn presign(alias: &str, count: u32, threads: usize) -> (f64, f64, u32) {
                 let mut signatures = [0; 32 * 64];
                 let share = count * variants / u32::try_from(threads).unwrap();
                 for _ in 0..share / 32 {
-                    let key = &responder.key;
+                    let key = &group.responders()[0].key;
                     key.sign_each(&messages, &mut signatures).unwrap();
                 }
             });
@@ -139,7 +149,7 @@ fn records_leave_in_another_order_than_the_loader_takes() {
     let issuer = office.issuer("p256").unwrap();
     let mut subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
     subject.shards = 4;
-    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
+    let group = current(&office, &issuer);
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
@@ -147,8 +157,8 @@ fn records_leave_in_another_order_than_the_loader_takes() {
         number: 1,
         revision: 1,
         now: now(),
-        window: plan::window(now(), 86_400, responder.not_after, None),
-        responder: &responder,
+        window: plan::window(now(), 86_400, group.not_after(), None),
+        group: &group,
         rows: rows(1_000),
         documents: Vec::new(),
     };
@@ -194,13 +204,13 @@ fn a_thread_that_panics_takes_the_signer_with_it() {
         &office.settings.terms("p256"),
     )
     .unwrap();
-    let responder = Responder {
+    let group = Group::from(Responder {
         key: Box::new(Panics),
         certificate: Vec::new(),
         key_hash: [0; 20],
         not_before: 0,
         not_after: now() + 86_400,
-    };
+    });
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
@@ -208,8 +218,8 @@ fn a_thread_that_panics_takes_the_signer_with_it() {
         number: 1,
         revision: 1,
         now: now(),
-        window: plan::window(now(), 86_400, responder.not_after, None),
-        responder: &responder,
+        window: plan::window(now(), 86_400, group.not_after(), None),
+        group: &group,
         rows: rows(1_000),
         documents: Vec::new(),
     };
@@ -239,11 +249,12 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
     let office = founded(folder.path());
     let issuer = office.issuer("p256").unwrap();
     let subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
-    let responder = ocsp_signer::current(&office, &issuer, By::signer(now())).unwrap();
-    let broken = Responder {
+    let by = By::signer(now());
+    let responder = ocsp_signer::current(&office, &issuer, issuer.algorithm, by).unwrap();
+    let group = Group::from(Responder {
         key: Box::new(Broken),
         ..responder
-    };
+    });
     let order = Order {
         subject: &subject,
         kind: Kind::Full,
@@ -251,8 +262,8 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
         number: 1,
         revision: 1,
         now: now(),
-        window: plan::window(now(), 86_400, broken.not_after, None),
-        responder: &broken,
+        window: plan::window(now(), 86_400, group.not_after(), None),
+        group: &group,
         rows: rows(10_000),
         documents: Vec::new(),
     };

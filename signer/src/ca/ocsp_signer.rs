@@ -2,8 +2,11 @@
 //!
 //! Their key signs every response, so the authority's own key stays closed. A signer is replaced while it still outlives
 //! the longest window it may be asked to sign; the old certificate stays in the packs that were signed with it.
+//!
+//! An authority has one for its own algorithm, and one for each that its settings name beside it. What a signer signs with is
+//! read from its certificate.
 
-use super::lint::{Purpose, Signatory};
+use super::lint::{Purpose, Signatory, signs_with};
 use super::name::NameParts;
 use super::prepare::{self, Draft};
 use super::sign::{checked, sign};
@@ -14,6 +17,7 @@ use crate::registry::{By, CertificateKind, Issued, IssuerId, OcspSigner, Reserva
 use der::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use wire::algorithm::SignatureAlgorithm;
 use wire::time::UnixSeconds;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::KeyUsages;
@@ -56,13 +60,38 @@ impl Responder {
     }
 }
 
-/// The responders whose keys are open, one an authority: opening a key takes longer than a signature, and the threads that
-/// sign must not make two responders where one is wanted.
+/// Who signs a batch: a responder of each of its authority's algorithms, its own first. Never empty.
+#[derive(Clone)]
+pub struct Group(Vec<Arc<Responder>>);
+
+impl Group {
+    /// All of them, by slot.
+    #[must_use]
+    pub fn responders(&self) -> &[Arc<Responder>] {
+        &self.0
+    }
+
+    /// The soonest notAfter: no window outlives any of those who sign it.
+    #[must_use]
+    pub fn not_after(&self) -> UnixSeconds {
+        let ends = self.0.iter().map(|responder| responder.not_after);
+        ends.min().expect("a group is never empty")
+    }
+}
+
+impl From<Responder> for Group {
+    fn from(alone: Responder) -> Self {
+        Self(vec![Arc::new(alone)])
+    }
+}
+
+/// The responders whose keys are open, one for each authority and algorithm: opening a key takes longer than a signature, and
+/// the threads that sign must not make two responders where one is wanted.
 #[derive(Default)]
-pub struct Signers(Mutex<BTreeMap<IssuerId, Arc<Responder>>>);
+pub struct Signers(Mutex<BTreeMap<(IssuerId, SignatureAlgorithm), Arc<Responder>>>);
 
 impl Signers {
-    /// As the function [`current`]; the key is opened once.
+    /// Who signs for `issuer` now: of each algorithm what the function [`current`] says; keys are opened once.
     ///
     /// # Errors
     /// [`CaError`], see there.
@@ -71,17 +100,23 @@ impl Signers {
         office: &Office<S>,
         issuer: &Issuer,
         by: By<'_>,
-    ) -> Result<Arc<Responder>, CaError> {
+    ) -> Result<Group, CaError> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = open.get(&issuer.issuer_id());
-        if let Some(signer) = chosen(office, issuer, by)?
-            && let Some(known) = known.filter(|known| known.certificate == signer.certificate)
-        {
-            return Ok(known.clone());
+        let terms = office.settings.terms(issuer.alias());
+        let mut group = Vec::new();
+        for algorithm in terms.algorithms(issuer.algorithm) {
+            let known = open.get(&(issuer.issuer_id(), algorithm));
+            if let Some(signer) = chosen(office, issuer, algorithm, by)?
+                && let Some(known) = known.filter(|known| known.certificate == signer.certificate)
+            {
+                group.push(known.clone());
+                continue;
+            }
+            let responder = Arc::new(current(office, issuer, algorithm, by)?);
+            open.insert((issuer.issuer_id(), algorithm), responder.clone());
+            group.push(responder);
         }
-        let responder = Arc::new(current(office, issuer, by)?);
-        open.insert(issuer.issuer_id(), responder.clone());
-        Ok(responder)
+        Ok(Group(group))
     }
 
     /// As the function [`forget_keys`], while no responder is being made.
@@ -99,7 +134,7 @@ impl Signers {
     }
 }
 
-/// The responder that signs for `issuer` now: the newest one if it lives long enough, else a new one. Only whoever holds the
+/// The responder that signs with `algorithm` for `issuer` now: the newest one if it lives long enough, else a new one. Only whoever holds the
 /// spool calls it.
 ///
 /// # Errors
@@ -107,19 +142,28 @@ impl Signers {
 pub fn current<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
+    algorithm: SignatureAlgorithm,
     by: By<'_>,
 ) -> Result<Responder, CaError> {
-    if let Some(signer) = chosen(office, issuer, by)? {
-        let key = office.keyring.signer(&signer.key_file, issuer.algorithm)?;
+    if let Some(signer) = chosen(office, issuer, algorithm, by)? {
+        let key = office.keyring.signer(&signer.key_file, algorithm)?;
         return Responder::new(key, signer.certificate);
     }
-    make(office, issuer, by)
+    make(office, issuer, algorithm, by)
 }
 
-/// The newest responder that lives long enough and whose key is there.
+/// What a signer signs with, by its certificate; none if it cannot be read.
+pub(crate) fn algorithm_of(certificate: &[u8]) -> Option<SignatureAlgorithm> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let key = certificate.tbs_certificate().subject_public_key_info();
+    signs_with(&key.to_der().ok()?)
+}
+
+/// The newest responder of that algorithm that lives long enough and whose key is there.
 fn chosen<S: Store>(
     office: &Office<S>,
     issuer: &Issuer,
+    algorithm: SignatureAlgorithm,
     by: By<'_>,
 ) -> Result<Option<OcspSigner>, CaError> {
     super::issue::resume_ocsp_signers(office, issuer, by)?;
@@ -131,6 +175,7 @@ fn chosen<S: Store>(
         signer.not_before <= by.at
             && office.keyring.holds(&signer.key_file)
             && lives_long_enough(office, issuer, signer.not_after, by.at)
+            && algorithm_of(&signer.certificate) == Some(algorithm)
     };
     let fresh = signers.into_iter().filter(fresh);
     Ok(fresh.max_by_key(|signer| signer.not_after))
@@ -183,11 +228,22 @@ fn lives_long_enough<S>(
     not_after > now + least || not_after >= issuer.not_after
 }
 
-fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Responder, CaError> {
+fn make<S: Store>(
+    office: &Office<S>,
+    issuer: &Issuer,
+    algorithm: SignatureAlgorithm,
+    by: By<'_>,
+) -> Result<Responder, CaError> {
     let key_file = format!("{}{}", key_prefix(issuer), random_name()?);
-    let key = office.keyring.make(&key_file, issuer.algorithm)?;
+    let key = office.keyring.make(&key_file, algorithm)?;
+    // Several are made within a minute: one that is beside the authority's own says so.
+    let beside = if algorithm == issuer.algorithm {
+        String::new()
+    } else {
+        format!("{} ", algorithm.name())
+    };
     let title = format!(
-        "{} OCSP {}",
+        "{} OCSP {beside}{}",
         issuer.alias().to_uppercase(),
         wire_date(by.at)
     );
@@ -252,7 +308,8 @@ fn make<S: Store>(office: &Office<S>, issuer: &Issuer, by: By<'_>) -> Result<Res
     office
         .registry
         .wait(|store| store.record_issued(&issued, by))?;
-    tracing::info!(authority = issuer.alias(), not_after, "new OCSP signer");
+    let (authority, algorithm) = (issuer.alias(), algorithm.name());
+    tracing::info!(authority, algorithm, not_after, "new OCSP signer");
     Responder::new(key, certificate)
 }
 

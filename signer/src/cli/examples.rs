@@ -64,7 +64,11 @@ pub(super) const SERVE: &str = "\
 Example:
   hufu signer serve --data hufu-data
 
-A revocation is in the spool within a fraction of a second; responses and CRLs are signed again at half of their life.";
+A revocation is in the spool within a fraction of a second; responses and CRLs are signed again at half of their life. The tables
+[signing.issuer.ALIAS] of the configuration file say what is otherwise for one authority:
+  [signing.issuer.p256]
+  refresh-secs = 3600
+  ocsp-algorithms = [\"rsa-2048-sha256\"]   # responses by these too (RFC 6960 §4.4.7), the own one first";
 
 pub(super) const LIVE: &str = "\
 Example, beside `hufu signer serve`:

@@ -34,13 +34,13 @@ pub(super) fn reading_office(
         return Err(SignerError::NotFounded(data.to_owned()));
     }
     let registry = Blocking::open(|| async move { SqliteStore::open_to_read(&file).await })?;
-    Ok(Office::new(Home::new(data), registry, settings)?)
+    fitting(Office::new(Home::new(data), registry, settings)?)
 }
 
 /// The whole office of a data folder that is founded.
 pub(super) fn office(common: &Common, data: &Path) -> Result<Office<SqliteStore>, SignerError> {
     let settings = config::read(common.config.as_deref())?;
-    Ok(Office::new(Home::new(data), registry(data)?, settings)?)
+    fitting(Office::new(Home::new(data), registry(data)?, settings)?)
 }
 
 /// The office of a data folder that may be empty or not be there at all.
@@ -54,7 +54,17 @@ pub(super) fn new_office(common: &Common, data: &Path) -> Result<Office<SqliteSt
     })?;
     let file = folder.join(REGISTRY);
     let registry = Blocking::open(|| async move { SqliteStore::open(&file).await })?;
-    Ok(Office::new(home, registry, settings)?)
+    fitting(Office::new(home, registry, settings)?)
+}
+
+/// An office whose settings fit its authorities: what those sign with stands in the registry only.
+fn fitting(office: Office<SqliteStore>) -> Result<Office<SqliteStore>, SignerError> {
+    for issuer in office.issuers()? {
+        office
+            .settings
+            .check_for(issuer.alias(), issuer.algorithm)?;
+    }
+    Ok(office)
 }
 
 /// The data folder as others make theirs; inside it, keys and names of persons for its owner only.

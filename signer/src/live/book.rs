@@ -19,11 +19,11 @@ use wire::time::UnixSeconds;
 use super::list::List;
 use super::settings::{LiveSettings, NeverIssued};
 use crate::adopt::responder as local;
-use crate::ca::ocsp_signer::Responder;
+use crate::ca::ocsp_signer::{Responder, algorithm_of};
 use crate::ca::{CaError, Issuer};
 use crate::error::sentence;
 use crate::office::Office;
-use crate::registry::{AuthorityId, Foreign, Revision, Store};
+use crate::registry::{AuthorityId, Foreign, OcspSigner, Revision, Store};
 
 /// Who signs, ready to.
 pub(super) struct Signatory {
@@ -197,44 +197,47 @@ fn signatories<S: Store>(
         .wait(|store| store.ocsp_signers(issuer.id(), now))?;
     rows.retain(|row| row.not_before <= now);
     rows.sort_by_key(|row| std::cmp::Reverse(row.not_after));
-    let mut found: Vec<Arc<Signatory>> = Vec::new();
-    for row in rows {
-        let known = before.and_then(|entry| {
-            let same = |one: &&Arc<Signatory>| one.responder.certificate == row.certificate;
-            entry.signatories.iter().find(same).cloned()
+    let terms = office.settings.terms(issuer.alias());
+    let mut found = Vec::new();
+    for algorithm in terms.algorithms(issuer.algorithm) {
+        let signs_with_it = |row: &&OcspSigner| algorithm_of(&row.certificate) == Some(algorithm);
+        // The one that lives longest, unless its key is not there.
+        let mut usable = rows.iter().filter(signs_with_it).filter_map(|row| {
+            let known = before.and_then(|entry| {
+                let same = |one: &&Arc<Signatory>| one.responder.certificate == row.certificate;
+                entry.signatories.iter().find(same).cloned()
+            });
+            known.or_else(|| opened(office, issuer, row, algorithm))
         });
-        if known.is_none() && found.iter().any(|one| algorithm(one) == issuer.algorithm) {
-            // Shorter-lived, and its key was never needed.
-            continue;
-        }
-        let signatory = match known {
-            Some(known) => known,
-            None => match open(office, issuer, &row.key_file, row.certificate) {
-                Ok(opened) => Arc::new(opened),
-                Err(error) => {
-                    let cause = sentence(&error);
-                    tracing::warn!(authority = issuer.alias(), %cause, "an OCSP signer cannot be used");
-                    continue;
-                }
-            },
-        };
-        if !found
-            .iter()
-            .any(|one| algorithm(one) == algorithm(&signatory))
-        {
-            found.push(signatory);
-        }
+        found.extend(usable.next());
     }
     Ok(found)
 }
 
-fn open<S>(
+/// A signer with its key; none, and a line in the log, if that cannot be used.
+fn opened<S>(
     office: &Office<S>,
     issuer: &Issuer,
+    row: &OcspSigner,
+    algorithm: SignatureAlgorithm,
+) -> Option<Arc<Signatory>> {
+    match open(office, algorithm, &row.key_file, row.certificate.clone()) {
+        Ok(opened) => Some(Arc::new(opened)),
+        Err(error) => {
+            let (authority, cause) = (issuer.alias(), sentence(&error));
+            tracing::warn!(authority, %cause, "an OCSP signer cannot be used");
+            None
+        }
+    }
+}
+
+fn open<S>(
+    office: &Office<S>,
+    algorithm: SignatureAlgorithm,
     key_file: &str,
     certificate: Vec<u8>,
 ) -> Result<Signatory, CaError> {
-    let key = office.keyring.signer(key_file, issuer.algorithm)?;
+    let key = office.keyring.signer(key_file, algorithm)?;
     Ok(Signatory::new(Responder::new(key, certificate)?))
 }
 
@@ -328,7 +331,7 @@ fn hash(hash: AskedHash, octets: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::key::{KeyError, Signer};
 
@@ -349,6 +352,9 @@ mod tests {
         }
     }
 
+    /// Some `CertID`, without its header.
+    const ID: [u8; 11] = [0x30, 2, 0x06, 0, 0x04, 0, 0x04, 0, 0x02, 1, 5];
+
     fn signatory(algorithm: SignatureAlgorithm, not_after: UnixSeconds) -> Arc<Signatory> {
         Arc::new(Signatory::new(Responder {
             key: Box::new(Named(algorithm)),
@@ -359,8 +365,9 @@ mod tests {
         }))
     }
 
-    /// A request whose client would rather have these, in this order.
-    fn wishing(algorithms: &[SignatureAlgorithm]) -> Vec<u8> {
+    /// A request for the certificate of that `CertID`, given without its header, whose client would rather have these algorithms,
+    /// in this order.
+    pub(in crate::live) fn wishing(id: &[u8], algorithms: &[SignatureAlgorithm]) -> Vec<u8> {
         use wire::der::push_tlv;
         let wrapped = |tag, content: &[u8]| {
             let mut whole = Vec::new();
@@ -374,8 +381,7 @@ mod tests {
         let value = wrapped(0x04, &wrapped(0x30, &list));
         let extension = [wire::oid::PREFERRED_SIGNATURE_ALGORITHMS, &value].concat();
         let extensions = wrapped(0xa2, &wrapped(0x30, &wrapped(0x30, &extension)));
-        let id = [0x30, 2, 0x06, 0, 0x04, 0, 0x04, 0, 0x02, 1, 5];
-        let list = wrapped(0x30, &wrapped(0x30, &wrapped(0x30, &id)));
+        let list = wrapped(0x30, &wrapped(0x30, &wrapped(0x30, id)));
         wrapped(0x30, &wrapped(0x30, &[list, extensions].concat()))
     }
 
@@ -396,7 +402,7 @@ mod tests {
             prefixes: vec![],
         };
         let chosen = |wishes: &[SignatureAlgorithm], now| {
-            let request = wishing(wishes);
+            let request = wishing(&ID, wishes);
             let read = wire::request::OcspRequest::parse(&request).unwrap();
             assert!(read.preferred.is_some());
             entry

@@ -132,7 +132,8 @@ pub struct BatchRecord {
     pub shard: u32,
     /// Into how many shards it divides its issuer.
     pub shards: u32,
-    /// One bit for each CertID form it is signed for, by the form's code; 0: not known.
+    /// One bit for each CertID form it is signed for, by the form's code, and from 32 on for each algorithm beside the
+    /// authority's own, by its code; 0: not known.
     pub variants: u64,
     /// The registry revision it covers.
     pub revision: Revision,

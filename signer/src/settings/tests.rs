@@ -66,3 +66,63 @@ fn one_authority_is_signed_again_too_late_or_for_a_form_nobody_knows() {
 fn an_unknown_key_is_not_ignored() {
     assert!(toml::from_str::<SettingsConfig>("response-validity = 1").is_err());
 }
+
+#[test]
+fn algorithms_that_no_client_can_tell_apart_or_no_authority_can_have_are_signed_with() {
+    use SignatureAlgorithm::{EcdsaP256Sha256, EcdsaP384Sha384, Ed25519, Rsa3072Sha256, Sm2Sm3};
+    let read = |of: &str| {
+        let text = format!("[issuer.p256]\n{of}\n");
+        Settings::new(toml::from_str(&text).unwrap())
+    };
+    let settings = read("ocsp-algorithms = [\"ed25519\", \"ecdsa-p384-sha384\"]").unwrap();
+    let terms = settings.terms("p256");
+    // In one order, however they are written: a shard signed with the same ones counts.
+    assert_eq!(terms.further, [EcdsaP384Sha384, Ed25519]);
+    let all = [Rsa3072Sha256, EcdsaP384Sha384, Ed25519];
+    assert_eq!(terms.algorithms(Rsa3072Sha256), all);
+    assert_eq!(settings.terms("sm2").algorithms(Sm2Sm3), [Sm2Sm3]);
+    settings.check_for("p256", EcdsaP256Sha256).unwrap();
+    settings.check_for("sm2", Sm2Sm3).unwrap();
+
+    let told = |refused: Result<(), SettingsError>| {
+        crate::error::sentence(&refused.expect_err("it cannot stand"))
+    };
+    for (wrong, why) in [
+        ("[\"rsa\"]", "names `rsa`; there are ecdsa-p256-sha256, "),
+        (
+            "[\"ed25519\", \"ed25519\"]",
+            "clients ask for by one identifier; leave one out",
+        ),
+        (
+            "[\"rsa-2048-sha256\", \"rsa-4096-sha256\"]",
+            "clients ask for by one identifier; leave one out",
+        ),
+        (
+            "[\"ed25519\", \"sm2-sm3\", \"rsa-2048-sha256\", \"ecdsa-p384-sha384\"]",
+            "name at most 3",
+        ),
+        (
+            "[\"ed25519\", \"rsa-2048-sha256\"]\nforms = [\"sha1\", \"sha256\", \"sha1-no-parameters\", \"sha256-no-parameters\", \"sm3\", \"sm3-no-parameters\"]",
+            "each response is signed 18 times; leave some out",
+        ),
+    ] {
+        let text = told(read(&format!("ocsp-algorithms = {wrong}")).map(drop));
+        assert!(
+            text.starts_with("issuer.p256: ocsp-algorithms: ") && text.contains(why),
+            "{text}"
+        );
+    }
+    let own = settings.check_for("p256", Ed25519);
+    let own = told(own);
+    assert!(
+        own.ends_with("signs with ed25519 in any case; leave it out"),
+        "{own}"
+    );
+    let other = told(settings.check_for("p256", Sm2Sm3));
+    assert!(
+        other.contains("SM2 authorities certify SM2 keys"),
+        "{other}"
+    );
+    // Nobody means it of all authorities.
+    assert!(toml::from_str::<SettingsConfig>("ocsp-algorithms = []").is_err());
+}

@@ -102,7 +102,7 @@ fn an_entry_is_taken_for_another_authoritys_or_another_authoritys_for_ours() {
     let today = signer.today;
     let here = tempfile::tempdir().unwrap();
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let ours = Some(&authority);
     let entries = [
         (None, 1, KEY),
@@ -167,7 +167,7 @@ fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
     let entries = [(Some(&authority), 1, KEY)];
     let indirect = tbs(&signer, (5, None), INDIRECT, &entries);
     let judged = |named: Option<&Elsewhere>, list: Vec<u8>| {
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         stage(here.path(), &authority, named, &[list]);
         refused(adopt(&mut shift, today))
     };
@@ -191,7 +191,7 @@ fn somebody_signs_lists_who_was_not_named_or_names_nobody() {
     let nameless = judged(Some(&signer), signer.sign(&nameless));
     assert!(matches!(nameless, Refusal::Nameless(_)), "{nameless}");
     // The certificate beside the list is not the one that was named.
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let id = stage(
         here.path(),
         &authority,
@@ -220,7 +220,7 @@ fn one_signers_numbers_keep_another_out_or_nothing_ever_lets_a_scope_begin_anew(
     authority.today = today;
     let here = tempfile::tempdir().unwrap();
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let entries = [(Some(&authority), 1, KEY)];
     let list =
         |signer: &Elsewhere, number| signer.sign(&tbs(signer, (number, None), INDIRECT, &entries));
@@ -296,7 +296,7 @@ fn a_name_that_is_spelt_otherwise_or_cannot_be_compared_is_somebody_elses() {
             distribution_point: INDIRECT,
             freshest_uri: None,
         });
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         stage(here.path(), &authority, Some(&signer), &[signer.sign(&tbs)]);
         adopt(&mut shift, today)
     };

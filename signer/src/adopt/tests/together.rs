@@ -138,7 +138,7 @@ fn what_a_delta_revokes_is_not_answered_or_what_it_clears_is() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
     let today = there.today;
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let at = today - 5_000;
     let full = [(1, at, KEY), (2, at, HOLD), (3, at, KEY)];
     let full: List<'_> = (5, today - 300, None, None, &full);
@@ -208,7 +208,7 @@ fn a_delta_is_put_on_a_list_it_does_not_change() {
     ] {
         let delta: List<'_> = (number, today - 100, Some(base), point, &[]);
         // Begun anew: a refused list is not looked at again at once.
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         there.stage(here.path(), &[full, delta], false);
         let refusal = refused(adopt(&mut shift, today));
         assert!(refusal.to_string().contains(why), "{refusal}");
@@ -226,7 +226,7 @@ fn a_delta_of_its_lists_own_number_or_of_an_earlier_day_has_the_last_word() {
     let entries = [(1, at, KEY), (2, at, HOLD)];
     let full: List<'_> = (5, today - 300, None, None, &entries);
     let judged = |number, this_update, changes: &[Entry]| {
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         there.stage(
             here.path(),
             &[full, (number, this_update, Some(3), None, changes)],
@@ -251,7 +251,7 @@ fn partitions_are_taken_for_the_whole_or_contradict_each_other() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
     let today = there.today;
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let at = today - 5_000;
     let (one, two) = ([(1, at, KEY)], [(2, at, KEY)]);
     let one: List<'_> = (3, today - 300, None, Some("http://x/1.crl"), &one);
@@ -303,7 +303,7 @@ fn one_of_several_partitions_goes_back_behind_the_newest() {
     let office = founded(here.path());
     let at = today - 5_000;
     let entry = [(1, at, KEY)];
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let mut come = |lists: &[List<'_>]| {
         there.stage(here.path(), lists, false);
         adopt(&mut shift, today)
@@ -344,7 +344,7 @@ fn a_partition_is_called_otherwise_as_soon_as_another_stands_beside_it() {
     let (there, here) = (Elsewhere::new(), tempfile::tempdir().unwrap());
     let today = there.today;
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let one: List<'_> = (3, today - 300, None, Some("http://x/1.crl"), &[]);
     let two: List<'_> = (3, today - 300, None, Some("http://x/2.crl"), &[]);
     let mut names = |lists: &[List<'_>]| {

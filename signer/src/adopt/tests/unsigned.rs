@@ -43,7 +43,7 @@ fn a_list_nobody_signed_is_answered_otherwise_than_it_says_or_outlives_the_word_
         let office = founded(here.path());
         let (since, until) = (now() - 10, now() + 3600);
         let id = stage_unsigned(here.path(), &issuer, form, list, (since, until));
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         let Outcome::Adopted { written, .. } = adopt(&mut shift, now()) else {
             panic!("not adopted");
         };
@@ -91,7 +91,7 @@ fn a_wrong_line_of_a_list_nobody_signed_is_passed_over() {
     let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (issuer, _, _) = elsewhere(there.path(), "p256", 0);
     let office = founded(here.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let good = "V\t390101000000Z\t\t01\tunknown\t/CN=a\n";
     for (line, told) in [
         (

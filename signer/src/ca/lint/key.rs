@@ -6,6 +6,9 @@ use aws_lc_rs::signature::{self as aws, ParsedPublicKey};
 use spki::SubjectPublicKeyInfoRef;
 use spki::der::asn1::ObjectIdentifier;
 use wire::algorithm::SignatureAlgorithm;
+use x509_parser::prelude::FromDer;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 pub(super) const RULES: &[Rule] = &[sound, matching_family];
 
@@ -26,6 +29,38 @@ pub fn family(public_key_der: &[u8]) -> Option<(KeyFamily, Curve)> {
         P256 | P384 | P521 => Some((KeyFamily::EllipticCurve, Curve::Western)),
         SM2 => Some((KeyFamily::EllipticCurve, Curve::Sm2)),
         _ => None,
+    }
+}
+
+/// What a key of ours signs with, or `None` if none of ours is like that.
+#[must_use]
+pub fn signs_with(public_key_der: &[u8]) -> Option<SignatureAlgorithm> {
+    let key = SubjectPublicKeyInfoRef::try_from(public_key_der).ok()?;
+    match family(public_key_der)? {
+        (KeyFamily::Edwards, _) => Some(SignatureAlgorithm::Ed25519),
+        (_, Curve::Sm2) => Some(SignatureAlgorithm::Sm2Sm3),
+        (KeyFamily::EllipticCurve, _) => match key.algorithm.parameters_oid().ok()? {
+            P256 => Some(SignatureAlgorithm::EcdsaP256Sha256),
+            P384 => Some(SignatureAlgorithm::EcdsaP384Sha384),
+            _ => None,
+        },
+        (KeyFamily::Rsa, _) => {
+            let (_, key) = SubjectPublicKeyInfo::from_der(public_key_der).ok()?;
+            match rsa_bits(&key) {
+                2_048 => Some(SignatureAlgorithm::Rsa2048Sha256),
+                3_072 => Some(SignatureAlgorithm::Rsa3072Sha256),
+                4_096 => Some(SignatureAlgorithm::Rsa4096Sha256),
+                _ => None,
+            }
+        }
+    }
+}
+
+/// Bits of the modulus; none of another key.
+fn rsa_bits(key: &SubjectPublicKeyInfo<'_>) -> usize {
+    match key.parsed() {
+        Ok(PublicKey::RSA(rsa)) => rsa.key_size(),
+        _ => 0,
     }
 }
 
@@ -66,12 +101,8 @@ fn sound(case: &Case<'_>) -> Result<(), LintError> {
         return Err(unsound());
     }
     if family == KeyFamily::Rsa {
-        let bits = match case.certificate.public_key().parsed() {
-            Ok(x509_parser::public_key::PublicKey::RSA(rsa)) => rsa.key_size(),
-            _ => 0,
-        };
         must(
-            bits >= 2_048,
+            rsa_bits(case.certificate.public_key()) >= 2_048,
             "an RSA key must have at least 2048 bits",
             "CA/B BR §6.1.5",
         )?;

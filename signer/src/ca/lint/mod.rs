@@ -18,7 +18,7 @@ use wire::time::UnixSeconds;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer;
 
-pub use key::family;
+pub use key::{family, signs_with};
 
 /// What a certificate is meant to be; decides which rules apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

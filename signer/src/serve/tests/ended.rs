@@ -66,7 +66,7 @@ fn expired_certificates_cost_as_many_signatures_as_living_ones() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
     let (over, end) = expired(&office);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let begun = end + 10;
     let _ = pass(&mut shift, begun);
     let mut before = said(&office);
@@ -123,7 +123,7 @@ fn good_that_was_carried_over_outlives_a_revocation() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
     let (over, end) = expired(&office);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, end + 10);
     let first = said(&office);
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
@@ -142,7 +142,7 @@ fn signatures_that_must_not_be_used_again_are_carried_over() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
     let (over, end) = expired(&office);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let begun = end + 10;
     let _ = pass(&mut shift, begun);
     let id = office.issuer("p256").unwrap().issuer_id();
@@ -243,16 +243,16 @@ fn what_an_operator_wanted_anew_is_carried_over_from_other_shards() {
     let kept = office.home.ended(&id);
     let files = || std::fs::read_dir(&kept).map_or(0, |files| files.count());
     office.settings = divided_into(8);
-    let _ = pass(&mut Shift::begin(&office).unwrap(), end + 10);
+    let _ = pass(&mut begin(&office), end + 10);
     assert!(files() > 0);
     // One batch takes the place of all of them, and keeps nothing.
     office.settings = divided_into(4);
-    let written = pass(&mut Shift::begin(&office).unwrap(), end + 20);
+    let written = pass(&mut begin(&office), end + 20);
     assert!(written.iter().any(|w| w.1 == Kind::Full), "{written:?}");
     assert_eq!(files(), 0);
-    let _ = pass(&mut Shift::begin(&office).unwrap(), end + 30);
+    let _ = pass(&mut begin(&office), end + 30);
     let carried = |at| {
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         let report = shift.pass(&|| at, &|_| {}).unwrap();
         let own = report.batches.iter().filter(|w| w.issuer == "p256");
         own.map(|written| written.carried).sum::<u64>()
@@ -260,9 +260,60 @@ fn what_an_operator_wanted_anew_is_carried_over_from_other_shards() {
     assert_eq!(carried(end + ROUND), 0, "there is nothing to carry over");
     assert_eq!(carried(end + 2 * ROUND), 3, "and now there is");
     // An operator's word, and a kill before anything was done about it.
-    Shift::begin(&office).unwrap().forget_all().unwrap();
-    let mut shift = Shift::begin(&office).unwrap();
+    begin(&office).forget_all().unwrap();
+    let mut shift = begin(&office);
     let written = pass(&mut shift, end + 2 * ROUND + HOUR);
     assert!(written.iter().any(|w| w.1 == Kind::Full), "{written:?}");
     assert_eq!(files(), 0);
+}
+
+#[test]
+fn signatures_by_another_set_of_algorithms_are_carried_over() {
+    let with = |names: &str| {
+        let config = format!("[issuer.p256]\nocsp-algorithms = [{names}]\n");
+        Settings::new(toml::from_str(&config).unwrap()).unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let mut office = issued(folder.path());
+    let (over, end) = expired(&office);
+    let carried = |office: &Office<SqliteStore>, at| {
+        let mut shift = begin(office);
+        let report = shift.pass(&|| at, &|_| {}).unwrap();
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        let own = report.batches.iter().filter(|w| w.issuer == "p256");
+        // Every signature of every variant is verified by the certificate of its group and slot.
+        let forms = 2 * said(office)
+            .values()
+            .map(|said| said.2.len() / 2)
+            .max()
+            .unwrap();
+        (own.map(|written| written.carried).sum::<u64>(), forms)
+    };
+    let all = over.len() as u64;
+    assert_eq!(carried(&office, end + 10), (0, 2));
+    office.settings = with("\"ed25519\"");
+    assert_eq!(carried(&office, end + 20), (0, 4), "signed with one only");
+    let mut groups = 0;
+    // Beyond the life of a signer: what both of before signed stands beside what their successors do.
+    for turn in 1..=17 {
+        let (again, variants) = carried(&office, end + 20 + turn * ROUND);
+        assert!(again == all || again == 0, "{again} in turn {turn}");
+        assert_eq!(variants, 4);
+        let header = newest(&office, "p256", Kind::Full).header;
+        assert_eq!(header.slots, 2);
+        groups = groups.max(header.responders.len() / 2);
+    }
+    assert_eq!(groups, 2, "no signature outlived its signer's last turn");
+    let end = end + 20 + 17 * ROUND;
+    let before = said(&office);
+    office.settings = with("\"ecdsa-p384-sha384\"");
+    assert_eq!(carried(&office, end + ROUND), (0, 4), "by another one");
+    let now = said(&office);
+    assert!(over.iter().all(|serial| now[serial].2 != before[serial].2));
+    // The first signers have expired by now as well.
+    let (again, variants) = carried(&office, end + 2 * ROUND);
+    assert!(
+        again >= all && variants == 4,
+        "{again} of {variants} variants"
+    );
 }

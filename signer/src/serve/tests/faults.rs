@@ -24,7 +24,7 @@ pub(super) fn refuse(office: &Office<SqliteStore>, alias: &str, number: u64) {
 fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let revoked = revoke(&office, "sm2", RevocationReason::KeyCompromise);
     assert_eq!(pass(&mut shift, now()).len(), 2);
@@ -45,7 +45,7 @@ fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
     assert_eq!(pass(&mut shift, now()), [("sm2".to_owned(), Kind::Full, 4)]);
     // A process that begins anew sees that it was made up for.
     drop(shift);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     assert_eq!(pass(&mut shift, now()), []);
     // By hand.
     shift.forget_all().unwrap();
@@ -59,7 +59,7 @@ fn a_revocation_in_a_batch_the_loader_refused_is_lost() {
 fn what_was_revoked_is_lost_with_a_batch_that_was_refused_after_the_next_was_written() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let first = revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let _ = pass(&mut shift, now());
@@ -71,7 +71,7 @@ fn what_was_revoked_is_lost_with_a_batch_that_was_refused_after_the_next_was_wri
     refuse(&office, "sm2", 4);
     // Killed before it could do anything about it.
     drop(shift);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     assert_eq!(
         pass(&mut shift, now()),
         [
@@ -91,14 +91,14 @@ fn what_was_revoked_is_lost_with_a_batch_that_was_refused_after_the_next_was_wri
     );
     assert_eq!(pass(&mut shift, now()), [], "once a refusal");
     drop(shift);
-    assert_eq!(pass(&mut Shift::begin(&office).unwrap(), now()), []);
+    assert_eq!(pass(&mut begin(&office), now()), []);
 }
 
 #[test]
 fn a_revocation_waits_until_a_refused_base_is_signed_anew() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let _ = pass(&mut shift, now());
@@ -114,7 +114,7 @@ fn a_revocation_waits_until_a_refused_base_is_signed_anew() {
 fn a_list_waits_because_another_authority_took_the_revision() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let _ = pass(&mut shift, now());
@@ -133,7 +133,7 @@ fn a_list_waits_because_another_authority_took_the_revision() {
 fn one_authority_without_its_keys_stops_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     for name in office.keyring.names_beginning("p256").unwrap() {
         office.keyring.remove(&name).unwrap();
@@ -165,7 +165,7 @@ fn one_authority_without_its_keys_stops_the_others() {
 fn a_batch_is_dated_before_the_revocation_it_reports() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now() - 100);
     revoke(&office, "p256", RevocationReason::KeyCompromise);
     // Time goes on while a batch is prepared: what was asked first lies before the revocation.
@@ -195,7 +195,7 @@ fn a_batch_is_dated_before_the_revocation_it_reports() {
 fn a_revocation_waits_behind_a_full_batch() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now() - 20 * 3_600);
     revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let written = pass(&mut shift, now());
@@ -208,7 +208,7 @@ fn a_certificate_is_signed_twice_because_two_processes_finish_it() {
     let folder = tempfile::tempdir().unwrap();
     let office = founded(folder.path());
     let issuer = office.issuer("p256").unwrap();
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let approved = approve(&office, "p256", &[person("张三", "E1")]);
     let state = || {
         let filter = CertificateFilter {
@@ -237,7 +237,7 @@ fn a_certificate_is_signed_twice_because_two_processes_finish_it() {
 fn answers_of_a_revoked_signer_stay() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let first = newest(&office, "sm2", Kind::Full).header;
     let filter = CertificateFilter {
@@ -295,7 +295,7 @@ fn an_authority_that_is_revoked_issues() {
     let refused = issue::issue(&office, approved, By::signer(now()), |_| {});
     assert!(matches!(refused, Err(CaError::Revoked(_))));
     // Who was certified before is answered for as ever.
-    let _ = pass(&mut Shift::begin(&office).unwrap(), now());
+    let _ = pass(&mut begin(&office), now());
     assert!(newest(&office, "p256", Kind::Full).serials().len() > 3);
 }
 
@@ -305,7 +305,7 @@ fn near_the_authoritys_end_every_batch_gets_a_new_signer() {
     let office = issued(folder.path());
     let end = office.issuer("p256").unwrap().not_after - 86_400;
     let signers = || office.keyring.names_beginning("p256-ocsp-").unwrap().len();
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, end);
     let before = signers();
     let _ = pass(&mut shift, end + 50_000);
@@ -317,7 +317,7 @@ fn keys_of_ended_signers_and_of_none_stay_on_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
     let keys = || office.keyring.names_beginning("p256-ocsp-").unwrap();
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let first = keys();
     // Made, and then the disk was full.
@@ -336,7 +336,7 @@ fn keys_of_ended_signers_and_of_none_stay_on_the_disk() {
 fn a_clock_that_was_ahead_leaves_certificates_expired_and_signers_without_keys() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
     let _ = pass(&mut shift, now());
     let states = || {

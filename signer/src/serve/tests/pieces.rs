@@ -68,7 +68,7 @@ fn said(office: &Office<SqliteStore>, written: &[Written]) -> Vec<Serial> {
 fn a_revocation_waits_behind_all_that_was_issued_meanwhile() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let issued = issue_more(&office, "p256", 5);
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
@@ -93,14 +93,14 @@ fn a_revocation_waits_behind_all_that_was_issued_meanwhile() {
     assert_eq!(last.kind, Kind::Documents, "behind all of them");
     assert_eq!(pass(&mut shift, now()), []);
     drop(shift);
-    assert_eq!(pass(&mut Shift::begin(&office).unwrap(), now()), []);
+    assert_eq!(pass(&mut begin(&office), now()), []);
 }
 
 #[test]
 fn a_revocation_between_two_pieces_waits_for_the_last_of_them() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let issued = issue_more(&office, "sm2", 7);
     let (first, rest) = piece(&shift, way());
@@ -143,7 +143,7 @@ fn a_piece_claims_what_a_later_one_tells() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
     let _ = issue_more(&office, "p256", 6);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let newest = || office.registry.wait(|store| store.revision()).unwrap();
     let revoked = || revoke(&office, "p256", RevocationReason::KeyCompromise);
@@ -177,7 +177,7 @@ fn a_piece_claims_what_a_later_one_tells() {
 fn a_piece_that_was_refused_leaves_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
     let mut expected = issue_more(&office, "p256", 6);
@@ -199,13 +199,13 @@ fn a_piece_that_was_refused_leaves_a_gap() {
 fn a_signer_killed_between_two_pieces_forgets_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let issued = issue_more(&office, "p256", 5);
     let (_, rest) = piece(&shift, way());
     assert_eq!(rest, Rest::More);
     drop(shift);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let report = shift.pass(&now, &|_| {}).unwrap();
     let again: BTreeSet<_> = said(&office, &report.batches).into_iter().collect();
     assert_eq!(again, issued);
@@ -216,7 +216,7 @@ fn a_signer_killed_between_two_pieces_forgets_the_others() {
 fn a_change_begun_before_the_one_ahead_of_it_was_refused_counts() {
     let folder = tempfile::tempdir().unwrap();
     let office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let first = revoke(&office, "p256", RevocationReason::KeyCompromise);
     let written = shift.pass(&now, &|_| {}).unwrap().batches;
@@ -252,7 +252,7 @@ fn a_change_begun_before_the_one_ahead_of_it_was_refused_counts() {
 fn a_list_reaches_the_loader_before_what_it_revokes() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     issue_more(&office, "sm2", 5);
     let revoked = revoke(&office, "sm2", RevocationReason::KeyCompromise);
@@ -274,7 +274,7 @@ fn a_list_reaches_the_loader_before_what_it_revokes() {
 fn papers_of_others_wait_for_all_the_pieces_of_one_whose_key_is_slow() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     issue_more(&office, "sm2", 3);
     for _ in 0..6 {
@@ -305,7 +305,7 @@ fn papers_of_others_wait_for_all_the_pieces_of_one_whose_key_is_slow() {
 fn two_threads_say_the_same_change() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     issue_more(&office, "p256", 10);
     let _ = pass(&mut shift, now());
@@ -333,7 +333,7 @@ fn two_threads_say_the_same_change() {
 fn pieces_that_begin_again_are_below_what_the_loader_holds() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     issue_more(&office, "p256", 8);
     let mut held = 0;
@@ -370,7 +370,7 @@ fn pieces_that_begin_again_are_below_what_the_loader_holds() {
     );
     takes(&report);
     drop(shift);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let report = shift.pass(&now, &|_| {}).unwrap();
     takes(&report);
     assert_eq!(pass(&mut shift, now()), []);
@@ -386,7 +386,7 @@ fn revocations_are_lost_with_bases_that_an_operator_wanted_anew() {
         ..SettingsConfig::default()
     })
     .unwrap();
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
     shift.forget_all().unwrap();
@@ -401,7 +401,7 @@ fn revocations_are_lost_with_bases_that_an_operator_wanted_anew() {
 fn a_base_that_came_since_ends_what_a_refused_change_said() {
     let folder = tempfile::tempdir().unwrap();
     let office = piecemeal(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now() - 20 * 3_600);
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
     let (lost, _) = piece(&shift, way());

@@ -36,7 +36,7 @@ fn roll(
 fn shards_are_signed_all_at_once_or_never_again() {
     let folder = tempfile::tempdir().unwrap();
     let office = divided(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let first = pass(&mut shift, now());
     let shards = |written: &[(String, Kind, u64)]| {
         let shards = written.iter().filter(|w| w.1 == Kind::Shard);
@@ -56,7 +56,7 @@ fn shards_are_signed_all_at_once_or_never_again() {
 fn after_a_week_without_power_a_revocation_waits_for_the_shards() {
     let folder = tempfile::tempdir().unwrap();
     let office = divided(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now() - 7 * 86_400);
     revoke(&office, "sm2", RevocationReason::KeyCompromise);
     let written = pass(&mut shift, now());
@@ -70,7 +70,7 @@ fn after_a_week_without_power_a_revocation_waits_for_the_shards() {
 fn a_clock_that_steps_stops_the_shards() {
     let folder = tempfile::tempdir().unwrap();
     let office = divided(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let kinds = |written: Vec<(String, Kind, u64)>| {
         let shards = written.into_iter().filter(|w| w.1 == Kind::Shard);
         shards.count()
@@ -91,11 +91,11 @@ fn a_clock_that_steps_stops_the_shards() {
 fn an_authority_that_grows_is_divided_in_pieces_that_do_not_fit() {
     let folder = tempfile::tempdir().unwrap();
     let mut office = issued(folder.path());
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     drop(shift);
     office.settings = divided(&folder.path().join("other")).settings;
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let written = pass(&mut shift, now());
     // The loader refuses a shard beside others of another division: all at once.
     assert_eq!(written.len(), 2, "{written:?}");
@@ -112,10 +112,10 @@ fn an_authority_that_grows_is_divided_in_pieces_that_do_not_fit() {
 fn a_form_enabled_later_is_not_signed_before_the_next_turn() {
     let folder = tempfile::tempdir().unwrap();
     let mut office = issued(folder.path());
-    let _ = pass(&mut Shift::begin(&office).unwrap(), now());
+    let _ = pass(&mut begin(&office), now());
     let config = "[issuer.p256]\nforms = [\"sha1\", \"sha256\", \"sha1-no-parameters\"]\n";
     office.settings = Settings::new(toml::from_str(config).unwrap()).unwrap();
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     assert_eq!(
         pass(&mut shift, now()),
         [("p256".to_owned(), Kind::Full, 4)]
@@ -136,7 +136,7 @@ fn a_flipped_bit_of_the_status_file_is_signed() {
     let id = office.issuer("p256").unwrap().issuer_id();
     let path = office.home.status(&id);
     let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
-    let mut shift = Shift::begin(&office).unwrap();
+    let mut shift = begin(&office);
     let _ = pass(&mut shift, now());
     // While it is open: the status of every record, one octet after the serial.
     let length = std::fs::metadata(&path).unwrap().len();
@@ -164,7 +164,7 @@ fn a_flipped_bit_of_the_status_file_is_signed() {
     drop(shift);
     file.set_len(200).unwrap();
     for day in 2..4 {
-        let mut shift = Shift::begin(&office).unwrap();
+        let mut shift = begin(&office);
         let written = pass(&mut shift, now() + day * 86_400);
         assert!(
             written.contains(&("p256".to_owned(), Kind::Full, 4)),
