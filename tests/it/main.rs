@@ -34,6 +34,7 @@ mod live_lane;
 mod long_lists;
 mod metrics;
 mod openssl_ocsp;
+mod preferred;
 mod refused_pieces;
 mod reload;
 mod relying_parties;
