@@ -1,6 +1,7 @@
 //! What is not signed ahead is signed when it is asked for: nonces, several certificates, other forms of `CertID`, who is on
 //! no list. When the lane is away, slow or full, what is signed ahead goes out instead.
 
+mod flood;
 mod foreign;
 mod rig;
 
@@ -279,36 +280,6 @@ fn lane_that_is_away_stuck_or_back_again_costs_answers() {
         rig.signed(&[&usual], Some(NONCE)).nonce().is_some()
     });
     assert!(rig.metric(FELL_BACK) >= 2.0);
-}
-
-#[test]
-fn flood_of_nonces_takes_the_answers_from_the_others() {
-    let rig = Rig::start("queue = 2", &["--live-queue", "4", "--live-rate", "50"]);
-    let usual = rig.usual(&rig.serials[0]);
-    let plain = request(&[&usual], None);
-    let with_nonce = request(&[&usual], Some(NONCE));
-    let (ocsp, floods) = (rig.responder.ocsp, 8);
-    std::thread::scope(|scope| {
-        let flood = || {
-            let mut connection = http::Connection::open(ocsp).unwrap();
-            for _ in 0..150 {
-                let answer = Answer::read(&connection.ask(&with_nonce).unwrap().body);
-                assert_eq!(answer.single().status, Status::Good);
-            }
-        };
-        for _ in 0..floods {
-            scope.spawn(flood);
-        }
-        let mut connection = http::Connection::open(ocsp).unwrap();
-        for _ in 0..300 {
-            let answer = Answer::read(&connection.ask(&plain).unwrap().body);
-            assert_eq!(answer.single().status, Status::Good);
-        }
-    });
-    let (fell_back, answered) = (rig.metric(FELL_BACK), rig.metric(ANSWERED));
-    assert!(fell_back > 0.0, "nothing was turned away");
-    assert!(rig.metric("hufu_live_requests_total{outcome=\"full\"}") > 0.0);
-    assert_eq!(fell_back + answered, f64::from(floods * 150));
 }
 
 #[test]

@@ -345,4 +345,4 @@ impl From<CaError> for Fault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

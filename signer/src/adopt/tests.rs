@@ -17,7 +17,11 @@ mod together;
 mod unsigned;
 
 /// An authority elsewhere: `revoked` of its three certificates are on its list.
-fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, Vec<Serial>) {
+pub(crate) fn elsewhere(
+    folder: &Path,
+    alias: &str,
+    revoked: usize,
+) -> (Vec<u8>, Vec<u8>, Vec<Serial>) {
     let office = founded(folder);
     let rows = [
         person("张三", "E1"),
@@ -58,7 +62,7 @@ fn elsewhere(folder: &Path, alias: &str, revoked: usize) -> (Vec<u8>, Vec<u8>, V
     )
 }
 
-fn stage(folder: &Path, issuer: &[u8], list: &[u8], as_of: Option<&str>) -> IssuerId {
+pub(crate) fn stage(folder: &Path, issuer: &[u8], list: &[u8], as_of: Option<&str>) -> IssuerId {
     let id = IssuerId(found::issuer_id(issuer).unwrap());
     let staged = folder.join("staged").join(id.to_string());
     std::fs::create_dir_all(&staged).unwrap();
@@ -73,7 +77,7 @@ fn stage(folder: &Path, issuer: &[u8], list: &[u8], as_of: Option<&str>) -> Issu
     id
 }
 
-fn adopt(shift: &mut Shift<'_, SqliteStore>, now: u64) -> Outcome {
+pub(crate) fn adopt(shift: &mut Shift<'_, SqliteStore>, now: u64) -> Outcome {
     let mut outcomes = shift.adopt(&|| now, &|_| {}).unwrap();
     assert_eq!(outcomes.len(), 1);
     outcomes.remove(0)

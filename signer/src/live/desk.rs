@@ -29,18 +29,27 @@ struct Job {
 /// Where responses are laid down to be signed.
 pub(super) struct Desk(SyncSender<Job>);
 
-impl Desk {
-    /// Starts the threads; they end with the desk.
-    pub(super) fn open(threads: usize, queue: usize) -> io::Result<Self> {
-        let (jobs, waiting) = sync_channel(queue);
-        let waiting = Arc::new(Mutex::new(waiting));
+/// What lies there, for those who sign.
+pub(super) struct Tray(Arc<Mutex<Receiver<Job>>>);
+
+impl Tray {
+    /// Starts this many threads; they end with the desk.
+    pub(super) fn attend(&self, threads: usize) -> io::Result<()> {
         for number in 0..threads {
-            let waiting = Arc::clone(&waiting);
+            let waiting = Arc::clone(&self.0);
             std::thread::Builder::new()
                 .name(format!("sign-{number}"))
                 .spawn(move || work(&waiting))?;
         }
-        Ok(Self(jobs))
+        Ok(())
+    }
+}
+
+impl Desk {
+    /// A desk for this many, and what lies on it: nobody signs yet.
+    pub(super) fn new(queue: usize) -> (Self, Tray) {
+        let (jobs, waiting) = sync_channel(queue);
+        (Self(jobs), Tray(Arc::new(Mutex::new(waiting))))
     }
 
     /// Has a response signed.

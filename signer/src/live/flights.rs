@@ -67,3 +67,58 @@ pub(super) async fn told(mut beside: watch::Receiver<Option<Reply>>) -> Option<R
     let reply = beside.wait_for(Option::is_some).await.ok()?;
     reply.clone()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn reply(revision: Revision) -> Reply {
+        Reply {
+            octets: Bytes::from_static(b"an answer"),
+            revision,
+            is_kept: false,
+        }
+    }
+
+    fn wait(beside: watch::Receiver<Option<Reply>>) -> Option<Reply> {
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        { runtime }.build().unwrap().block_on(told(beside))
+    }
+
+    #[test]
+    fn an_answer_is_shared_with_who_asked_something_else_or_after_a_change() {
+        let flights = Flights::default();
+        let Seat::First(leader) = flights.join(vec![1], 7) else {
+            panic!("nobody asked before")
+        };
+        let Seat::Beside(beside) = flights.join(vec![1], 7) else {
+            panic!("asked twice at once")
+        };
+        for (name, changed_at) in [(2, 7), (1, 8)] {
+            assert!(matches!(
+                flights.join(vec![name], changed_at),
+                Seat::First(_)
+            ));
+        }
+        leader.tell(&reply(9));
+        assert_eq!(wait(beside).map(|reply| reply.revision), Some(9));
+        // Whoever asks now asks anew: there is no memory here.
+        assert!(matches!(flights.join(vec![1], 7), Seat::First(_)));
+        assert!(flights.0.is_empty(), "as many as are being answered");
+    }
+
+    #[test]
+    fn who_sits_beside_one_that_failed_waits_for_ever() {
+        let flights = Flights::default();
+        let Seat::First(leader) = flights.join(vec![1], 7) else {
+            panic!("nobody asked before")
+        };
+        let Seat::Beside(beside) = flights.join(vec![1], 7) else {
+            panic!("asked twice at once")
+        };
+        drop(leader);
+        assert!(wait(beside).is_none());
+        assert!(flights.0.is_empty());
+    }
+}

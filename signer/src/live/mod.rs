@@ -4,7 +4,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `settings.rs` | the `[live]` table and the flags, checked |
-//! | `server.rs`, `tls.rs` | the port: HTTP/1.1, mutual TLS off loopback |
+//! | `server.rs`, `line.rs`, `tls.rs` | the port: HTTP/1.1, its limits, mutual TLS off loopback |
 //! | `lane.rs` | the way of a request, step by step |
 //! | `question.rs` | what is asked, about which issuer |
 //! | `status.rs` | what is said: from the registry, or from our own reading of another authority's list |
@@ -25,6 +25,7 @@ mod cache;
 mod desk;
 mod flights;
 mod lane;
+mod line;
 mod list;
 mod metrics;
 mod question;
@@ -121,7 +122,10 @@ pub fn run<S: Store + Clone>(
         let (shelf, settings, stop) = (shelf.clone(), settings.clone(), Arc::clone(&stop));
         move || keep_reading(&office, &settings, &shelf, clock, &stop)
     })?;
-    let desk = desk::Desk::open(settings.threads, settings.queue)?;
+    let (desk, tray) = desk::Desk::new(settings.queue);
+    tray.attend(settings.threads)?;
+    // The threads hold it: when they are gone, who asks is told so.
+    drop(tray);
     let lane = Arc::new(Lane {
         store,
         shelf,
@@ -154,7 +158,7 @@ pub fn run<S: Store + Clone>(
         })?;
         tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "live lane listens");
         tokio::select! {
-            () = server::serve(Arc::clone(&lane), listener, tls) => {}
+            () = server::serve(Arc::clone(&lane), listener, tls, server::Limits::default()) => {}
             // Who is revoked would sign on.
             () = ended(&reader) => tracing::error!("signers are not looked for any more; the lane ends, to be started anew"),
             _ = terminate.recv() => {}

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -19,15 +19,39 @@ use tokio_rustls::TlsAcceptor;
 use wire::request::MAX_REQUEST_OCTETS;
 
 use super::lane::{Lane, Reply};
+use super::line::{Line, Patience, Stage};
 use crate::registry::Store;
+
+/// What the port bears.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// At once; one more waits to be accepted.
+    pub(super) connections: usize,
+    pub(super) patience: Patience,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+            patience: Patience {
+                head: HEAD,
+                body: BODY,
+                taking: TAKING,
+                rest: REST,
+            },
+        }
+    }
+}
 
 /// Serves for ever.
 pub(super) async fn serve<S: Store>(
     lane: Arc<Lane<S>>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    limits: Limits,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let place = Arc::clone(&places).acquire_owned().await;
         let Ok((socket, _)) = listener.accept().await else {
@@ -38,47 +62,76 @@ pub(super) async fn serve<S: Store>(
         let (lane, tls) = (Arc::clone(&lane), tls.clone());
         tokio::spawn(async move {
             lane.metrics.connections.inc();
-            converse(&lane, socket, tls).await;
+            converse(&lane, socket, tls, limits.patience).await;
             lane.metrics.connections.dec();
             drop(place);
         });
     }
 }
 
-async fn converse<S: Store>(lane: &Arc<Lane<S>>, socket: TcpStream, tls: Option<TlsAcceptor>) {
+async fn converse<S: Store>(
+    lane: &Arc<Lane<S>>,
+    socket: TcpStream,
+    tls: Option<TlsAcceptor>,
+    patience: Patience,
+) {
     // Answers are one segment: waiting for more of it would add a delay to each.
     let _ = socket.set_nodelay(true);
     let Some(tls) = tls else {
-        return speak(lane, socket).await;
+        return speak(lane, socket, patience).await;
     };
     match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
-        Ok(Ok(stream)) => speak(lane, stream).await,
+        Ok(Ok(stream)) => speak(lane, stream, patience).await,
         Ok(Err(error)) => tracing::warn!(%error, "a client of the live lane was turned away"),
         Err(_) => {}
     }
 }
 
-async fn speak<S: Store>(
+/// Answers what is asked on a connection, until its end.
+pub(super) async fn speak<S: Store>(
     lane: &Arc<Lane<S>>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    patience: Patience,
 ) {
+    let line = Line::new(stream, patience);
+    let stage = line.stage();
     let service = service_fn(|request| {
-        let lane = Arc::clone(lane);
-        async move { Ok::<_, Infallible>(respond(&lane, request).await) }
+        let (lane, stage) = (Arc::clone(lane), stage.clone());
+        async move { Ok::<_, Infallible>(respond(&lane, request, &stage, patience.body).await) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
+    // Its one timer for heads counts rests as well: the line has both.
+    http.header_read_timeout(None)
         .max_buf_size(MAX_BUFFER_OCTETS);
     // A responder that goes away is not news.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let _ = http.serve_connection(TokioIo::new(line), service).await;
 }
 
-async fn respond<S: Store>(lane: &Lane<S>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn respond<S: Store>(
+    lane: &Lane<S>,
+    request: Request<Incoming>,
+    stage: &Stage,
+    patience: Duration,
+) -> Response<Full<Bytes>> {
+    stage.asked();
+    let response = found(lane, request, patience).await;
+    stage.answered();
+    response
+}
+
+async fn found<S: Store>(
+    lane: &Lane<S>,
+    request: Request<Incoming>,
+    patience: Duration,
+) -> Response<Full<Bytes>> {
     match (request.method(), request.uri().path()) {
         (&Method::POST, "/ocsp") => {
+            // What says that it is too long is not waited for.
+            if request.body().size_hint().lower() > MAX_REQUEST_OCTETS as u64 {
+                return plain(StatusCode::PAYLOAD_TOO_LARGE, Bytes::new());
+            }
             let body = Limited::new(request.into_body(), MAX_REQUEST_OCTETS).collect();
-            match tokio::time::timeout(BODY, body).await {
+            match tokio::time::timeout(patience, body).await {
                 Ok(Ok(body)) => match lane.answer(&body.to_bytes()).await {
                     Ok(reply) => answered(&reply),
                     Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, Bytes::new()),
@@ -127,7 +180,11 @@ fn plain(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
 const MAX_CONNECTIONS: usize = 4_096;
 const MAX_BUFFER_OCTETS: usize = 16 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// From the first octet of a head to its last; a new connection's first head comes no later than that.
+const HEAD: Duration = Duration::from_secs(5);
 const BODY: Duration = Duration::from_secs(5);
+/// What an answer may take to be taken.
+const TAKING: Duration = Duration::from_secs(10);
 /// How long a connection may rest between requests; responders keep theirs as long as they can.
-const IDLE: Duration = Duration::from_secs(600);
+const REST: Duration = Duration::from_secs(600);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

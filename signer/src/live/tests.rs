@@ -1,4 +1,5 @@
-//! Over a real registry: signers that roll over, a book that is read again, questions put together.
+//! Over a real registry: signers that roll over, a book that is read again, questions put together; next door the way of a
+//! request, and the port.
 
 use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::{AskedHash, asked_prefixes};
@@ -14,6 +15,11 @@ use crate::office::Office;
 use crate::registry::{By, SqliteStore};
 use crate::settings::Settings;
 
+mod expired;
+mod port;
+mod rig;
+mod way;
+
 fn settings() -> LiveSettings {
     LiveSettings::new(&LiveConfig::default()).unwrap()
 }
@@ -26,11 +32,15 @@ fn read(office: &Office<SqliteStore>, before: &Book, at: u64) -> Book {
 fn prefix(office: &Office<SqliteStore>, alias: &str) -> Vec<u8> {
     let issuer = office.issuer(alias).unwrap();
     let key_bits = super::book::key_bits(&issuer).unwrap();
+    prefix_of(&issuer.name_der, &key_bits)
+}
+
+fn prefix_of(name_der: &[u8], key_bits: &[u8]) -> Vec<u8> {
     let hash = |hash: AskedHash, octets: &[u8]| match hash {
         AskedHash::Sha1 => crate::batch::cert_id_hash(wire::cert_id::CertIdHash::Sha1, octets),
         _ => vec![0],
     };
-    asked_prefixes(&issuer.name_der, &key_bits, hash).swap_remove(0)
+    asked_prefixes(name_der, key_bits, hash).swap_remove(0)
 }
 
 #[test]

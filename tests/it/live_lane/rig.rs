@@ -117,6 +117,12 @@ pub(super) fn start_lane(office: &Office, live: SocketAddr, table: &str) -> Runn
     lane
 }
 
+/// Requests of this outcome, as the lane counts them.
+pub(super) fn lane_metric(live: SocketAddr, outcome: &str) -> f64 {
+    let sample = format!("hufu_lane_requests_total{{outcome=\"{outcome}\"}}");
+    metric(live, &sample)
+}
+
 fn metric(address: SocketAddr, sample: &str) -> f64 {
     let text = http::get(address, "/metrics").unwrap().body;
     let text = String::from_utf8(text).unwrap();

@@ -1,0 +1,126 @@
+//! Single flight, the bounded queue, the deadline. The desk is attended to when a test says so: what waits is known, and no
+//! test waits for time to pass but the one about the deadline.
+
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use wire::response::{OcspResponse, SingleStatus};
+
+use super::rig::{Adopted, once, runtime};
+use crate::live::lane::{Busy, Lane, Reply};
+use crate::registry::SqliteStore;
+
+/// The outcomes counted: signed, shared, full, late.
+fn counted(lane: &Lane<SqliteStore>) -> [u64; 4] {
+    let metrics = &lane.metrics;
+    [
+        &metrics.signed,
+        &metrics.shared,
+        &metrics.full,
+        &metrics.late,
+    ]
+    .map(prometheus::IntCounter::get)
+}
+
+fn says_revoked(answered: Result<Reply, Busy>) -> Reply {
+    let reply = answered.unwrap();
+    let basic = OcspResponse::parse(&reply.octets).unwrap().basic.unwrap();
+    assert!(matches!(basic.first.status, SingleStatus::Revoked { .. }));
+    reply
+}
+
+#[test]
+fn identical_questions_are_each_signed_or_one_with_a_nonce_gets_anothers_answer() {
+    let rig = Adopted::new();
+    let (lane, tray) = rig.lane(8);
+    let (plain, with_nonce) = (rig.question(None), rig.question(Some(b"a nonce")));
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(lane.answer(&plain))).collect();
+    let mut two: Vec<_> = (0..2).map(|_| Box::pin(lane.answer(&with_nonce))).collect();
+    for one in waiting.iter_mut().chain(&mut two) {
+        assert!(once(one.as_mut()).is_pending());
+    }
+    tray.attend(1).unwrap();
+    let replies: Vec<_> = waiting
+        .into_iter()
+        .map(|one| says_revoked(runtime.block_on(one)).octets)
+        .collect();
+    assert!(replies.iter().all(|octets| *octets == replies[0]));
+    for one in two {
+        let reply = says_revoked(runtime.block_on(one));
+        assert_ne!(reply.octets, replies[0]);
+    }
+    // One for the five, one for each nonce.
+    assert_eq!(counted(&lane), [3, 4, 0, 0]);
+}
+
+#[test]
+fn who_waits_for_another_ones_answer_waits_for_ever_when_that_one_gives_up() {
+    let rig = Adopted::new();
+    let (lane, tray) = rig.lane(8);
+    let question = rig.question(None);
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    let mut first = Box::pin(lane.answer(&question));
+    let mut beside = pin!(lane.answer(&question));
+    assert!(once(first.as_mut()).is_pending());
+    assert!(once(beside.as_mut()).is_pending());
+    drop(first);
+    assert!(once(beside.as_mut()).is_pending(), "it asks for itself now");
+    tray.attend(1).unwrap();
+    let _ = says_revoked(runtime.block_on(beside));
+    // What was given up is not signed either.
+    assert_eq!(counted(&lane), [1, 0, 0, 0]);
+}
+
+#[test]
+fn more_wait_than_may_or_a_place_is_not_given_back() {
+    let rig = Adopted::new();
+    let (lane, tray) = rig.lane(1);
+    let question = rig.question(None);
+    let runtime = runtime();
+    let _inside = runtime.enter();
+    let mut first: Pin<Box<_>> = Box::pin(lane.answer(&question));
+    assert!(once(first.as_mut()).is_pending());
+    assert!(lane.metrics().unwrap().contains("hufu_lane_queue_length 1"));
+    for turned_away in 1..=3 {
+        let second = once(pin!(lane.answer(&question)));
+        assert!(
+            matches!(second, Poll::Ready(Err(Busy::Full))),
+            "not at once"
+        );
+        assert_eq!(counted(&lane), [0, 0, turned_away, 0]);
+    }
+    tray.attend(1).unwrap();
+    let _ = says_revoked(runtime.block_on(first));
+    let _ = says_revoked(runtime.block_on(lane.answer(&question)));
+    assert!(lane.metrics().unwrap().contains("hufu_lane_queue_length 0"));
+    assert_eq!(counted(&lane), [2, 0, 3, 0]);
+}
+
+#[test]
+fn a_question_waits_past_its_deadline_or_is_signed_when_nobody_waits_any_more() {
+    let rig = Adopted::new();
+    let (mut lane, tray) = rig.lane(1);
+    let question = rig.question(None);
+    let runtime = runtime();
+    lane.deadline = Duration::from_millis(1);
+    let answered = runtime.block_on(lane.answer(&question));
+    assert_eq!(answered.err(), Some(Busy::Late));
+    assert_eq!(counted(&lane), [0, 0, 0, 1]);
+    // Its place is free, but it lies on the desk still: there is no room for more.
+    lane.deadline = super::rig::LONG;
+    let answered = runtime.block_on(lane.answer(&question));
+    assert_eq!(answered.err(), Some(Busy::Full));
+    tray.attend(1).unwrap();
+    let mut answered = runtime.block_on(lane.answer(&question));
+    while answered.as_ref().err() == Some(&Busy::Full) {
+        std::thread::yield_now();
+        answered = runtime.block_on(lane.answer(&question));
+    }
+    let _ = says_revoked(answered);
+    let [signed, shared, _, late] = counted(&lane);
+    assert_eq!([signed, shared, late], [1, 0, 1]);
+}
