@@ -306,6 +306,13 @@ fn another_authoritys_good_certificate_has_no_answer_or_a_partial_list_calls_it_
             let body = rig.ask(&[&on_list], None).body;
             matches!(Answer::read(&body), Answer::Signed(basic) if matches!(basic.singles[0].status, Status::Revoked(..)))
         });
+        wait_until("the lane answers", Duration::from_secs(60), || {
+            matches!(Answer::read(&rig.ask(&[&on_list], Some(NONCE)).body),
+                Answer::Signed(basic) if basic.nonce().is_some())
+        });
+        // RFC 6960 §4.4.2: the CRL on which it was found: number, time, and the address of a list that says its own.
+        let signed_live = rig.ask(&[&on_list], Some(NONCE)).body;
+        foreign::names_its_list(&rig.office.data, &signed_live, restricted);
         let not_on_list = id(0x70);
         if restricted {
             let answer = Answer::read(&rig.ask(&[&not_on_list], None).body);

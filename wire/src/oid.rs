@@ -70,6 +70,10 @@ pub const CMS_SIGNED_DATA: &[u8] = &[
 ];
 /// 2.5.29.20: `id-ce-cRLNumber` (RFC 5280 §5.2.3).
 pub const CRL_NUMBER: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x14];
+/// 1.3.6.1.5.5.7.48.1.3: `id-pkix-ocsp-crl` (RFC 6960 §4.4.2).
+pub const CRL_REFERENCE: &[u8] = &[
+    0x06, 0x09, 0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01, 0x03,
+];
 /// 2.5.29.27: `id-ce-deltaCRLIndicator` (RFC 5280 §5.2.4).
 pub const DELTA_CRL_INDICATOR: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x1b];
 /// 1.2.840.10045.4.1: `ecdsa-with-SHA1` (RFC 3279 §2.2.3).

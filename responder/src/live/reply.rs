@@ -120,6 +120,7 @@ mod tests {
             this_update: NOW,
             next_update,
             archive_cutoff: None,
+            found_on: None,
         }];
         let parts = SeveralParts {
             key_hash: &[0; 20],

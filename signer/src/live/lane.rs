@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 use wire::response::{
-    ExtendedRevoke, INTERNAL_ERROR, MALFORMED_REQUEST, Said, SeveralParts, TRY_LATER, UNAUTHORIZED,
-    write_several,
+    ExtendedRevoke, INTERNAL_ERROR, MALFORMED_REQUEST, Said, SeveralParts, SingleStatus, TRY_LATER,
+    UNAUTHORIZED, write_several,
 };
 use wire::serial::Serial;
 use wire::time::UnixSeconds;
@@ -292,6 +292,12 @@ impl<S: Store> Lane<S> {
                 archive_cutoff: told
                     .expired_at
                     .map(|_| now.saturating_sub(self.archive_secs)),
+                // Of who is good a list says nothing; our own statuses come from the registry, and the newest list may not
+                // have them yet.
+                // RFC 6960 §4.4.2: the list is named to who asks about the revoked and the held that stand on it.
+                found_on: list
+                    .filter(|_| matches!(told.status, SingleStatus::Revoked { .. }))
+                    .and_then(List::reference),
             })
             .collect();
         let is_extended = told

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 /// How long whoever is connected may take.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +83,7 @@ impl<I> Line<I> {
 
     fn count(&mut self, stage: u8, patience: Duration) {
         self.stage.set(stage);
-        self.coming.as_mut().reset(Instant::now() + patience);
+        self.coming.set(sleep(patience));
     }
 
     /// What went out, or that it did not for too long: an answer that is taken octet by octet is not taken.

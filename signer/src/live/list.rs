@@ -1,6 +1,8 @@
 //! Another authority's list as the lane reads it: from the staged folder, judged anew, kept in memory.
 
 use wire::cert_id::IssuerId;
+use wire::crl::Crl;
+use wire::response::CrlReference;
 use wire::serial::Serial;
 use wire::status::CertStatus;
 use wire::time::UnixSeconds;
@@ -27,6 +29,10 @@ pub(super) struct List {
     pub(super) names_all_revoked: bool,
     pub(super) name_der: Vec<u8>,
     pub(super) key_bits: Vec<u8>,
+    /// Whether there is one list of which it can be said that an entry stands on it.
+    is_one: bool,
+    number: Option<Vec<u8>>,
+    address: Option<String>,
     options: Options,
     /// In order of serials.
     rows: Vec<Row>,
@@ -61,6 +67,11 @@ impl List {
                     && options.form == Form::Crl
                     && options.lists.is_empty()
                     && !judged.is_indirect,
+            // Several partitions have no number in common.
+            is_one: options.trusted.is_none()
+                && (staged.lists.len() == 1 || judged.number.is_some()),
+            number: judged.number,
+            address: address(&staged),
             name_der: judged.name_der,
             key_bits: judged.key_bits,
             options,
@@ -81,6 +92,28 @@ impl List {
             .and_then(|at| self.rows.get(at))
             .map(|row| row.status)
     }
+
+    /// What is said of the list to who asks about a certificate on it. RFC 5280 §5.2.4: a complete list and its delta say
+    /// together what the complete list of the delta's number says, so that number and time are told. None of several
+    /// partitions, of which it is no longer known which one names whom, nor of what is no CRL.
+    pub(super) fn reference(&self) -> Option<CrlReference<'_>> {
+        self.is_one.then_some(CrlReference {
+            url: self.address.as_deref(),
+            number: self.number.as_deref(),
+            time: self.this_update,
+        })
+    }
+}
+
+/// Where the list says that it can be had, if it is one and says so briefly. (A delta lies elsewhere than the list of its
+/// number, which perhaps nobody ever published.)
+fn address(staged: &Staged) -> Option<String> {
+    let [only] = staged.lists.as_slice() else {
+        return None;
+    };
+    let list = Crl::parse(only).ok()?;
+    let url = list.extensions.distribution_point?.uri()?;
+    (url.is_ascii() && url.len() <= MAX_ADDRESS_OCTETS).then(|| url.to_owned())
 }
 
 /// Whether these are the options of the list that was adopted; the adoption of an unsigned one names its time of trust.
@@ -93,3 +126,6 @@ fn is_of(options: &Options, row: &Foreign) -> bool {
             adopted.this_update == since && adopted.next_update == Some(until)
         })
 }
+
+/// A responder takes an answer of 16 KiB, with as many of these as a request names certificates.
+const MAX_ADDRESS_OCTETS: usize = 128;

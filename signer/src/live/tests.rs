@@ -16,6 +16,7 @@ use crate::registry::{By, SqliteStore};
 use crate::settings::Settings;
 
 mod expired;
+mod found_on;
 mod port;
 mod rig;
 mod way;

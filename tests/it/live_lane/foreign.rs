@@ -1,7 +1,9 @@
 //! A small authority with a list.
 
 use std::fs;
+use std::path::Path;
 
+use hufu_tests::judge::openssl;
 use hufu_tests::office::Office;
 use hufu_tests::pki::Certificate;
 use rcgen::{
@@ -61,4 +63,20 @@ impl Authority {
             .loader(&["import", "--crl", file, "--issuer", issuer])
             .ok();
     }
+}
+
+/// Has OpenSSL read on which list it was found what [`Authority::import`] revoked.
+pub(super) fn names_its_list(folder: &Path, answer: &[u8], restricted: bool) {
+    fs::write(folder.join("live.der"), answer).unwrap();
+    let words = ["ocsp", "-respin", "live.der", "-noverify", "-resp_text"];
+    let read = openssl(folder, words).ok().stdout;
+    for told in [
+        "OCSP CRL ID",
+        "crlNum: 01",
+        "crlTime: Jan  1 00:00:00 2024 GMT",
+    ] {
+        assert!(read.contains(told), "{told}: {read}");
+    }
+    let address = read.contains("crlUrl: http://example.test/part.crl");
+    assert_eq!(address, restricted, "{read}");
 }

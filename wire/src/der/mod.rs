@@ -31,6 +31,8 @@ pub mod tag {
     pub const OID: u8 = 0x06;
     /// ENUMERATED.
     pub const ENUMERATED: u8 = 0x0a;
+    /// `IA5String`.
+    pub const IA5_STRING: u8 = 0x16;
     /// `UTCTime`.
     pub const UTC_TIME: u8 = 0x17;
     /// `GeneralizedTime`.

@@ -38,7 +38,9 @@ pub use reader::{
     BasicResponse, OcspResponse, ResponderId, ResponseStatus, SingleResponse, SingleResponses,
     SingleStatus,
 };
-pub use several::{ExtendedRevoke, Said, SeveralParts, assemble_several, certs_tlv, write_several};
+pub use several::{
+    CrlReference, ExtendedRevoke, Said, SeveralParts, assemble_several, certs_tlv, write_several,
+};
 
 /// Octets of the longest response put together here, without embedded certificates.
 pub const MAX_RESPONSE_OCTETS: usize = 4096;

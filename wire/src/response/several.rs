@@ -38,6 +38,20 @@ pub struct Said<'a> {
     pub next_update: UnixSeconds,
     /// Back to when the status of expired certificates is kept, said of those that have expired.
     pub archive_cutoff: Option<UnixSeconds>,
+    /// The list on which it was found, said of those that stand on another authority's.
+    pub found_on: Option<CrlReference<'a>>,
+}
+
+/// A list, as far as is known. RFC 6960 §4.4.2: `CrlID ::= SEQUENCE { crlUrl [0] EXPLICIT IA5String OPTIONAL, crlNum [1]
+/// EXPLICIT INTEGER OPTIONAL, crlTime [2] EXPLICIT GeneralizedTime OPTIONAL }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CrlReference<'a> {
+    /// Where it can be had: ASCII.
+    pub url: Option<&'a str>,
+    /// Its `CRLNumber`: content octets of the INTEGER.
+    pub number: Option<&'a [u8]>,
+    /// Its `thisUpdate`.
+    pub time: UnixSeconds,
 }
 
 /// Everything the signed part of such a response says.
@@ -170,16 +184,45 @@ fn single(said: &Said<'_>) -> Vec<u8> {
     // RFC 9919 §3.2.4: nextUpdate is always there.
     push_header(&mut single, tag::context_constructed(0), 17);
     push_time(&mut single, said.next_update);
-    // CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff ever does.
+    let extensions = single_extensions(said);
+    if !extensions.is_empty() {
+        push_extensions(&mut single, &extensions);
+    }
+    single
+}
+
+/// The extensions of a `SingleResponse`, none of them critical.
+// CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff and the list's reference ever do.
+fn single_extensions(said: &Said<'_>) -> Vec<u8> {
+    let mut list = Vec::new();
+    if let Some(reference) = &said.found_on {
+        // RFC 6960 §4.4.2: the CRL on which a revoked or held certificate was found: its address, its number, its time.
+        push_extension(&mut list, oid::CRL_REFERENCE, &crl_id(reference));
+    }
     if let Some(cutoff) = said.archive_cutoff {
         // RFC 6960 §4.4.4: archiveCutoff is a GeneralizedTime in singleExtensions, producedAt less the retention.
         let mut value = Vec::new();
         push_time(&mut value, cutoff);
-        let mut list = Vec::new();
         push_extension(&mut list, oid::ARCHIVE_CUTOFF, &value);
-        push_extensions(&mut single, &list);
     }
-    single
+    list
+}
+
+fn crl_id(reference: &CrlReference<'_>) -> Vec<u8> {
+    let mut fields = Vec::new();
+    let mut push = |number, content: &[u8]| {
+        push_tlv(&mut fields, tag::context_constructed(number), content);
+    };
+    if let Some(url) = reference.url {
+        push(0, &wrapped(tag::IA5_STRING, url.as_bytes()));
+    }
+    if let Some(number) = reference.number {
+        push(1, &wrapped(tag::INTEGER, number));
+    }
+    let mut time = Vec::new();
+    push_time(&mut time, reference.time);
+    push(2, &time);
+    wrapped(tag::SEQUENCE, &fields)
 }
 
 /// The extensions of the whole response, none of them critical.

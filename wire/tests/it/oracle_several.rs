@@ -9,7 +9,7 @@ use wire::algorithm::SignatureAlgorithm;
 use wire::cert_id::cert_id;
 use wire::request::{MAX_CERT_IDS, MAX_NONCE_OCTETS};
 use wire::response::{
-    AssembleError, ExtendedRevoke, OcspResponse, Said, SeveralParts, SingleStatus,
+    AssembleError, CrlReference, ExtendedRevoke, OcspResponse, Said, SeveralParts, SingleStatus,
     assemble_several, write_several,
 };
 use wire::serial::Serial;
@@ -26,11 +26,35 @@ struct One {
     this_update: UnixSeconds,
     next_update: UnixSeconds,
     archive_cutoff: Option<UnixSeconds>,
+    found_on: Option<List>,
+}
+
+/// A list on which it was found.
+#[derive(Clone, Debug)]
+struct List {
+    url: Option<String>,
+    /// Of a positive number that fits.
+    number: Option<u64>,
+    time: UnixSeconds,
+}
+
+impl List {
+    /// The octets of its number, as an INTEGER has them.
+    fn octets(&self) -> Option<Vec<u8>> {
+        let octets = [&[0], &self.number?.to_be_bytes()[..]].concat();
+        let is_spare = |pair: &[u8]| pair[0] == 0 && pair[1] < 0x80;
+        let spare = octets.windows(2).take_while(|pair| is_spare(pair)).count();
+        Some(octets[spare..].to_vec())
+    }
 }
 
 impl One {
     fn cert_id(&self) -> Vec<u8> {
         cert_id(&self.prefix, self.serial.content())
+    }
+
+    fn number(&self) -> Option<Vec<u8>> {
+        self.found_on.as_ref()?.octets()
     }
 }
 
@@ -49,7 +73,9 @@ struct Made {
 impl Made {
     fn assembled(&self) -> Vec<u8> {
         let ids: Vec<_> = self.all.iter().map(One::cert_id).collect();
-        let said: Vec<_> = self.all.iter().zip(&ids).map(said).collect();
+        let numbers: Vec<_> = self.all.iter().map(One::number).collect();
+        let all = self.all.iter().zip(&ids).zip(&numbers);
+        let said: Vec<_> = all.map(said).collect();
         let mut tbs = Vec::new();
         write_several(&self.parts(&said), &mut tbs).unwrap();
         assemble_several(&tbs, self.algorithm, &self.signature, &[]).unwrap()
@@ -70,13 +96,18 @@ impl Made {
     }
 }
 
-fn said<'a>((one, id): (&One, &'a Vec<u8>)) -> Said<'a> {
+fn said<'a>(((one, id), number): ((&'a One, &'a Vec<u8>), &'a Option<Vec<u8>>)) -> Said<'a> {
     Said {
         cert_id: id,
         status: one.status,
         this_update: one.this_update,
         next_update: one.next_update,
         archive_cutoff: one.archive_cutoff,
+        found_on: one.found_on.as_ref().map(|list| CrlReference {
+            url: list.url.as_deref(),
+            number: number.as_deref(),
+            time: list.time,
+        }),
     }
 }
 
@@ -88,6 +119,15 @@ fn statuses() -> impl Strategy<Value = SingleStatus> {
     ]
 }
 
+fn lists() -> impl Strategy<Value = List> {
+    let url = proptest::option::of("http://[a-z]{1,20}/[ -~]{0,40}");
+    (url, proptest::option::of(any::<u64>()), times()).prop_map(|(url, number, time)| List {
+        url,
+        number,
+        time,
+    })
+}
+
 fn one() -> impl Strategy<Value = One> {
     (
         prefixes(),
@@ -95,15 +135,17 @@ fn one() -> impl Strategy<Value = One> {
         statuses(),
         [times(), times()],
         proptest::option::of(times()),
+        proptest::option::of(lists()),
     )
         .prop_map(
-            |(prefix, serial, status, [this_update, next_update], archive_cutoff)| One {
+            |(prefix, serial, status, [this_update, next_update], archive_cutoff, found_on)| One {
                 prefix,
                 serial,
                 status,
                 this_update,
                 next_update,
                 archive_cutoff,
+                found_on,
             },
         )
 }
@@ -183,9 +225,21 @@ proptest! {
             let cutoff = extension(theirs.single_extensions.as_ref(), 6);
             // RFC 6960 §4.2.1: a GeneralizedTime is written as RFC 5280 §4.1.2.5.2 has it: UTC, seconds, no fractions.
             prop_assert_eq!(cutoff, ours.archive_cutoff.map(generalized));
-            // CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff ever does.
+            // RFC 6960 §4.4.2: the CRL on which it was found: address, number and time, as far as they are known.
+            let found_on = extension(theirs.single_extensions.as_ref(), 3);
+            prop_assert_eq!(found_on.is_some(), ours.found_on.is_some());
+            if let (Some(octets), Some(list)) = (found_on, &ours.found_on) {
+                let theirs: rasn_ocsp::CrlId = rasn::der::decode(&octets).unwrap();
+                prop_assert_eq!(&rasn::der::encode(&theirs).unwrap(), &octets);
+                let url = theirs.url.map(|url| String::from_utf8_lossy(url.as_iso646_bytes()).into_owned());
+                prop_assert_eq!(&url, &list.url);
+                prop_assert_eq!(theirs.num, list.number.map(rasn::types::Integer::from));
+                prop_assert_eq!(theirs.time.map(seconds), Some(list.time));
+            }
+            // CABF BR §7.3.2: no reasonCode stands among the single extensions; only archiveCutoff and the list's reference ever do.
             let told = theirs.single_extensions.iter().flat_map(|list| list.iter()).count();
-            prop_assert_eq!(told, usize::from(ours.archive_cutoff.is_some()));
+            let expected = usize::from(ours.archive_cutoff.is_some()) + usize::from(ours.found_on.is_some());
+            prop_assert_eq!(told, expected);
             match (&theirs.cert_status, ours.status) {
                 (rasn_ocsp::CertStatus::Good, SingleStatus::Good)
                 | (rasn_ocsp::CertStatus::Unknown(_), SingleStatus::Unknown) => {}
@@ -235,6 +289,7 @@ fn response_about_none_or_too_many_is_written() {
         this_update: 1,
         next_update: 2,
         archive_cutoff: None,
+        found_on: None,
     };
     for found in [0, MAX_CERT_IDS + 1] {
         let said = vec![one; found];

@@ -71,6 +71,7 @@ pub(super) struct Adopted {
     _here: TempDir,
     office: Office<SqliteStore>,
     prefix: Vec<u8>,
+    pub(super) list: Vec<u8>,
     pub(super) revoked: Serial,
 }
 
@@ -92,6 +93,7 @@ impl Adopted {
                 certificate.subject().as_raw(),
                 &certificate.public_key().subject_public_key.data,
             ),
+            list,
             revoked: serials[0],
         }
     }
@@ -103,7 +105,11 @@ impl Adopted {
 
     /// A question about the revoked certificate.
     pub(super) fn question(&self, nonce: Option<&[u8]>) -> Vec<u8> {
-        build_request(&self.prefix, self.revoked.content(), nonce)
+        self.question_about(&self.revoked, nonce)
+    }
+
+    pub(super) fn question_about(&self, serial: &Serial, nonce: Option<&[u8]>) -> Vec<u8> {
+        build_request(&self.prefix, serial.content(), nonce)
     }
 }
 

@@ -71,7 +71,6 @@ fn who_waits_for_another_ones_answer_waits_for_ever_when_that_one_gives_up() {
     assert!(once(beside.as_mut()).is_pending(), "it asks for itself now");
     tray.attend(1).unwrap();
     let _ = says_revoked(runtime.block_on(beside));
-    // What was given up is not signed either.
     assert_eq!(counted(&lane), [1, 0, 0, 0]);
 }
 
@@ -101,7 +100,7 @@ fn more_wait_than_may_or_a_place_is_not_given_back() {
 }
 
 #[test]
-fn a_question_waits_past_its_deadline_or_is_signed_when_nobody_waits_any_more() {
+fn a_question_waits_past_its_deadline_or_leaves_no_room_for_ever() {
     let rig = Adopted::new();
     let (mut lane, tray) = rig.lane(1);
     let question = rig.question(None);
