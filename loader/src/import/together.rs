@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Seek as _, SeekFrom};
 
 use wire::crl::{Crl, Outline};
+use wire::name::PreparedName;
 use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
@@ -101,7 +102,8 @@ pub fn scope_of(crl: &Crl<'_>) -> Vec<u8> {
     let point = crl.extensions.distribution_point;
     let mut scope = point.map(|point| point.encode()).unwrap_or_default();
     if is_indirect(crl) {
-        scope.extend_from_slice(crl.issuer);
+        // However its name is spelt.
+        scope.extend_from_slice(&PreparedName::of(crl.issuer).key());
     }
     scope
 }

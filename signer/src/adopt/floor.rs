@@ -8,8 +8,9 @@
 //! ```
 //!
 //! It is written before the adoption it belongs to: whoever dies in between adopts the same lists next time. A scope that is
-//! retired keeps its line. A replay sets no limit, so it takes the lines of its scopes away: the operator's way to let a
-//! scope begin anew.
+//! retired keeps its line. Another key's lists are of another scope: at a change of keys all partitions together are held
+//! against the newest date only, and each against its own by the loader. A replay sets no limit, so it takes the lines of its
+//! scopes away: the operator's way to let a scope begin anew.
 
 use std::collections::BTreeMap;
 

@@ -163,7 +163,8 @@ pub(super) fn scope_of(crl: &Crl<'_>) -> Vec<u8> {
     let point = crl.extensions.distribution_point;
     let mut scope = point.map(|point| point.encode()).unwrap_or_default();
     if is_indirect(crl) {
-        scope.extend_from_slice(crl.issuer);
+        // However its name is spelt.
+        scope.extend_from_slice(&PreparedName::of(crl.issuer).key());
     }
     scope
 }

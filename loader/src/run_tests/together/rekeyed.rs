@@ -70,6 +70,38 @@ fn a_delta_of_the_key_before_keeps_the_next_keys_lists_out() {
 }
 
 #[test]
+fn an_issuer_of_lists_whose_name_is_spelt_otherwise_is_taken_for_another() {
+    let (place, signer) = (Place::new(), list_signer());
+    let ours = Some(&place.authority);
+    let all = How {
+        complete: true,
+        ..ALONE
+    };
+    let of = |number| {
+        octets(
+            &signer,
+            &full(number, NOW - 300 + number, &[]),
+            &[(ours, key(1))],
+        )
+    };
+    assert!(come(&place, Some(&signer), &[of(5)], all).unwrap().complete);
+    // UTF8String becomes PrintableString.
+    let respelt = |number| {
+        let mut tbs = wire::crl::Crl::parse(&of(number)).unwrap().tbs.to_vec();
+        let text = b"\x0c\x0fSigner of lists";
+        let at = tbs.windows(text.len()).position(|part| part == text);
+        tbs[at.unwrap()] = 0x13;
+        signer.sign_crl(&tbs)
+    };
+    let report = come(&place, Some(&signer), &[respelt(6)], ALONE).unwrap();
+    assert!(report.complete, "{report:?}");
+    let why = come(&place, Some(&signer), &[respelt(4)], ALONE).unwrap_err();
+    assert!(why.contains("staged list"), "{why}");
+    let report = come(&place, Some(&signer), &[of(7)], BESIDE).unwrap();
+    assert_eq!((report.lists.len(), report.revoked), (0, 1), "{report:?}");
+}
+
+#[test]
 fn a_kept_partition_is_blamed_for_the_certificate_that_was_named_for_another() {
     let (place, signer, rekeyed) = (Place::new(), list_signer(), list_signer());
     let ours = Some(&place.authority);

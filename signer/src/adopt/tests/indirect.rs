@@ -247,6 +247,22 @@ fn one_signers_numbers_keep_another_out_or_nothing_ever_lets_a_scope_begin_anew(
     assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
     stage(here.path(), &authority, Some(&signer), &[list(&signer, 2)]);
     assert!(matches!(adopt(&mut shift, today), Outcome::Adopted { .. }));
+    // Its name spelt otherwise is the same scope.
+    let mut respelt = tbs(&signer, (1, None), INDIRECT, &entries);
+    let name = &signer.issuer.name_der;
+    let at = respelt.windows(name.len()).position(|part| part == name);
+    let text = &mut respelt[at.unwrap()..][..name.len()];
+    let common_name = text.windows(3).position(|part| part == [0x55, 0x04, 0x03]);
+    let place = common_name.unwrap() + 3;
+    text[place] = if text[place] == 0x13 { 0x0c } else { 0x13 };
+    stage(
+        here.path(),
+        &authority,
+        Some(&signer),
+        &[signer.sign(&respelt)],
+    );
+    let refusal = refused(adopt(&mut shift, today));
+    assert!(matches!(refusal, Refusal::Backwards { .. }), "{refusal}");
     // Another key under one name counts for itself.
     let rekeyed = Elsewhere::called("p256");
     stage(
