@@ -406,6 +406,7 @@ impl<'d> Line<'d> {
             data: self.home.data().to_owned(),
             signer: self.signer,
             sorting: self.sorting.clone(),
+            hash_keys: self.publisher.hash_keys(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::outward::BucketArgs;
 use super::{Outcome, REFUSED, now, sentence};
 use crate::admin;
 use crate::bucket::{BucketSource, Place};
+use crate::digest::Digest;
 use crate::durable::FsDisk;
 use crate::follow::nudge::Nudges;
 use crate::follow::{Followed, Follower, HealRound, Limits};
@@ -243,10 +244,9 @@ struct Scrub {
     /// When it is tried next whether all that is in place can be opened.
     heal_due: Instant,
     healing: HealRound,
-    /// What could not be fetched anew: each is said once.
-    not_healed: BTreeSet<String>,
-    /// Whether this round met one of them.
-    healing_fails: bool,
+    /// What could not be fetched anew in this round and in the one before: each is said once.
+    fails: BTreeSet<Digest>,
+    failed_before: BTreeSet<Digest>,
     /// Why the last step was put off: said once.
     put_off: Option<String>,
 }
@@ -268,8 +268,8 @@ impl Scrub {
             round,
             heal_due: now,
             healing: HealRound::default(),
-            not_healed: BTreeSet::new(),
-            healing_fails: false,
+            fails: BTreeSet::new(),
+            failed_before: BTreeSet::new(),
             put_off: None,
         }
     }
@@ -282,21 +282,16 @@ impl Scrub {
             metrics.scrubbed("fetched_anew");
             tracing::info!(name, "scrub: fetched anew");
         }
-        if let Some(refusal) = &healing.failed {
+        if let Some((file, refusal)) = &healing.failed {
             // Counted each time: it lasts.
             metrics.scrubbed("not_fetched");
-            self.healing_fails = true;
-            let reason = sentence(refusal);
-            if !self.not_healed.contains(&reason) {
-                tracing::error!(reason, "scrub: a file in place cannot be opened");
-                self.not_healed.insert(reason);
+            if self.fails.insert(*file) && !self.failed_before.contains(file) {
+                tracing::error!(%file, reason = %sentence(refusal), "scrub: a file in place cannot be opened");
             }
         }
         if healing.is_done {
             self.heal_due = now + DELTAS_EVERY;
-            if !std::mem::take(&mut self.healing_fails) {
-                self.not_healed.clear();
-            }
+            self.failed_before = std::mem::take(&mut self.fails);
         }
     }
 

@@ -1,10 +1,12 @@
 //! The next generation while it is put together: what stays of the current one, and what comes.
 //!
 //! Next door: `tiers.rs` keeps an issuer's deltas few, `shared.rs` judges files that several issuers bring,
-//! `agreement.rs` whether lists and packs say the same, `ended.rs` lets go what ended.
+//! `agreement.rs` whether lists and packs say the same, `fit.rs` whether a batch's packs go with
+//! those that stay, `ended.rs` lets go what ended.
 
 mod agreement;
 mod ended;
+mod fit;
 mod shared;
 mod tiers;
 
@@ -22,14 +24,12 @@ use crate::digest::Digest;
 use crate::durable::{At as _, Disk, DiskError};
 use crate::import::admit::{Candidate, Floor};
 use crate::import::batch::BatchRefusal;
-use crate::import::certificate::Certificate;
 use crate::import::file::unsigned;
 use crate::manifest::{
     BatchNote, IssuerHex, IssuerNote, Manifest, ObjectEntry, ReplayNote, Role, SourceNote,
 };
 use crate::object::Sealed;
-use crate::pack::Pack;
-use crate::publish::Edition;
+use crate::publish::{Edition, HashKeys};
 use crate::store::Store;
 
 /// What the next generation will hold.
@@ -106,77 +106,16 @@ impl Draft {
     /// Whether a batch fits what will stay beside it: its shards, its hash key, its issuer's name and key, and its
     /// documents. What does not fit would be refused only by the rehearsal before publishing, and keep all other batches
     /// from going on.
-    pub fn check(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
-        self.check_packs(store, &candidate.header)?;
+    pub fn check(
+        &self,
+        store: &Store,
+        known: &HashKeys,
+        candidate: &Candidate,
+    ) -> Result<(), BatchRefusal> {
+        self.check_packs(store, known, &candidate.header)?;
         self.check_issuer(store, candidate)?;
         self.check_documents(store, candidate)?;
         self.check_lists(store, candidate)
-    }
-
-    /// Two issuers of one name and one key, told apart by the key's algorithm identifier only, would answer to the same
-    /// `CertID`s.
-    fn check_issuer(&self, store: &Store, candidate: &Candidate) -> Result<(), BatchRefusal> {
-        let mut seen = vec![candidate.header.issuer_id];
-        for (entry, path) in self.with_paths(store) {
-            let is_pack = matches!(entry.role, Role::Base(_) | Role::Delta(_));
-            if !is_pack || seen.contains(&entry.issuer.0) {
-                continue;
-            }
-            // What cannot be opened is passed over: the next one of its issuer says the same.
-            let Ok(pack) = Pack::open(&path) else {
-                continue;
-            };
-            seen.push(entry.issuer.0);
-            let other = Certificate::from_der(&pack.shared().issuer_certificate).ok();
-            let answers_alike = other.is_some_and(|other| {
-                other.subject == candidate.issuer.subject
-                    && other.key_bits == candidate.issuer.key_bits
-            });
-            if answers_alike && candidate.header.kind != Kind::Documents {
-                return Err(BatchRefusal::SameCertId {
-                    other: entry.issuer.0.to_string(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn check_packs(&self, store: &Store, header: &Header) -> Result<(), BatchRefusal> {
-        if header.kind == Kind::Shard {
-            let base = self
-                .entries_of(header.issuer_id)
-                .find_map(|entry| match &entry.role {
-                    Role::Base(note) => Some(note.shards),
-                    _ => None,
-                });
-            if let Some(base) = base.filter(|&base| base != header.shards) {
-                return Err(BatchRefusal::OtherShards {
-                    batch: header.shards,
-                    base,
-                });
-            }
-        }
-        let age = (header.revision, header.number);
-        let stays = |role: &Role| match (header.kind, role) {
-            (Kind::Documents, _) | (_, Role::Crl(_) | Role::Certificate(_)) => false,
-            (Kind::Full, Role::Base(_)) => false,
-            (Kind::Full, Role::Delta(note)) => (note.revision, note.batch) > age,
-            (Kind::Shard | Kind::Delta, Role::Base(_) | Role::Delta(_)) => true,
-        };
-        let mut own = self.entries_of(header.issuer_id);
-        if !own.any(|entry| stays(&entry.role)) {
-            return Ok(());
-        }
-        // Those that are there agree among themselves: one that opens is enough, also one that goes.
-        let mut packs = self.with_paths(store).filter(|(entry, _)| {
-            let is_pack = matches!(entry.role, Role::Base(_) | Role::Delta(_));
-            entry.issuer.0 == header.issuer_id && is_pack
-        });
-        match packs.find_map(|(_, path)| Pack::open(&path).ok()) {
-            None => Err(BatchRefusal::NothingOpens),
-            Some(pack) if *pack.hash_key() != header.hash_key => Err(BatchRefusal::OtherHashKey),
-            Some(_) => Ok(()),
-        }
     }
 
     /// A list never goes backwards under its name.

@@ -26,10 +26,10 @@ pub struct HealRound {
 /// What a step of a round came to.
 #[derive(Debug, Default)]
 pub struct Healing {
-    /// Names of what was fetched anew.
+    /// What was fetched anew, by what people call it.
     pub fetched: Vec<String>,
-    /// What ended the step; the next one begins behind that file.
-    pub failed: Option<Refusal>,
+    /// The file that ended the step, and why; the next one begins behind it.
+    pub failed: Option<(Digest, Refusal)>,
     /// All were looked at; the next step begins a round.
     pub is_done: bool,
 }
@@ -52,7 +52,7 @@ impl Follower<'_> {
                 match self.fetch_anew(&entry, error) {
                     Ok(()) => healing.fetched.push(entry.name.clone()),
                     Err(refusal) => {
-                        healing.failed = Some(refusal);
+                        healing.failed = Some((entry.blake3, refusal));
                         return healing;
                     }
                 }
@@ -72,8 +72,9 @@ impl Follower<'_> {
         if is_sound(&path, entry.blake3) {
             return Err(error.into());
         }
-        tracing::error!(path = %path.display(), name = %entry.name, reason = %sentence(&error), "a file is damaged, and is fetched anew");
-        self.fetch(entry)
+        self.fetch(entry)?;
+        tracing::error!(path = %path.display(), name = %entry.name, reason = %sentence(&error), "a file was damaged, and is fetched anew");
+        Ok(())
     }
 
     /// Opens a generation that is to be put in place, and heals it, but for the files that were fetched just now.

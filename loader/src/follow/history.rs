@@ -176,7 +176,7 @@ fn a_header_that_rotted_keeps_every_generation_out() {
     // What is as bad in the store is not put in place of anything.
     flip(&rig.newest_object(), 0);
     flip(&object, 0);
-    assert_eq!(heal(&follower).failed.unwrap().kind(), "altered");
+    assert_eq!(heal(&follower).failed.unwrap().1.kind(), "altered");
 }
 
 #[test]
@@ -196,13 +196,16 @@ fn one_file_that_cannot_be_healed_hides_the_others() {
     for (step, is_there) in [true, false, true].into_iter().enumerate() {
         let healing = follower.heal(&mut round, &mut || true);
         assert_eq!(healing.fetched.len(), usize::from(is_there), "{step}");
-        assert_eq!(healing.failed.is_none(), is_there, "{step}");
+        assert_eq!(
+            healing.failed.map(|failed| failed.0),
+            (!is_there).then_some(names[1])
+        );
         assert!(!healing.is_done);
     }
     assert!(follower.heal(&mut round, &mut || true).is_done);
     // And round again.
     let healing = follower.heal(&mut round, &mut || false);
-    assert_eq!(healing.failed.unwrap().kind(), "missing");
+    assert_eq!(healing.failed.unwrap().1.kind(), "missing");
     assert!(follower.heal(&mut round, &mut || false).is_done);
 }
 

@@ -18,7 +18,7 @@ use super::guard::RecordFault;
 use super::refusal::CrlRefusal;
 use super::responder::ResponderFault;
 use super::witness::WitnessFault;
-use crate::pack::WriteError;
+use crate::pack::{PackError, WriteError};
 use crate::seal::PublicKey;
 use crate::staged::{StagedError, rfc3339};
 
@@ -86,8 +86,10 @@ pub enum BatchRefusal {
     )]
     OtherHashKey,
     /// Every pack of its issuer is damaged.
-    #[error("no pack of its issuer can be opened: nobody can tell whether it fits those that stay")]
-    NothingOpens,
+    #[error(
+        "no pack of its issuer can be opened, so nobody can tell whether it fits them; copy this one back from the bucket or from an edge's objects/"
+    )]
+    NothingOpens(#[source] PackError),
     /// Another issuer answers to the same `CertID`s.
     #[error(
         "issuer {other} has the same name and the same key bits under another algorithm: nobody could tell whose answer it is"
@@ -208,7 +210,7 @@ impl BatchRefusal {
     /// aside, for the signer does not sign a refused one again.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Io(_) | Self::Staged(_) | Self::NothingOpens => true,
+            Self::Io(_) | Self::Staged(_) | Self::NothingOpens(_) => true,
             Self::ClockBehind { at, now, .. } => *at <= now.saturating_add(WAIT_FOR_CLOCK_SECS),
             _ => false,
         }

@@ -22,10 +22,13 @@ mod plan;
 mod rehearsal;
 mod retention;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use wire::cert_id::IssuerId;
+use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
 pub use plan::{Plan, Step};
@@ -63,6 +66,8 @@ pub struct Publisher<'d> {
     in_doubt: bool,
     /// What was rehearsed last: the next rehearsal opens only what is new.
     rehearsed: Option<Rehearsal>,
+    /// By what key each issuer's serials are hashed, as far as it was read since the start.
+    hash_keys: Arc<HashKeys>,
     _lock: File,
 }
 
@@ -123,6 +128,7 @@ impl<'d> Publisher<'d> {
             above: 0,
             in_doubt: false,
             rehearsed: None,
+            hash_keys: Arc::default(),
             _lock: lock,
         })
     }
@@ -324,8 +330,14 @@ impl<'d> Publisher<'d> {
     fn rehearse(&mut self, next: &TrustedManifest) -> Result<(), OpenError> {
         let before = self.rehearsed.as_ref();
         let rehearsed = Rehearsal::of(&self.store, next, self.current(), before)?;
+        Arc::make_mut(&mut self.hash_keys).extend(rehearsed.snapshot.hash_keys());
         self.rehearsed = Some(rehearsed);
         Ok(())
+    }
+
+    /// By what key each issuer's serials are hashed, as far as it was read since the start.
+    pub fn hash_keys(&self) -> Arc<HashKeys> {
+        Arc::clone(&self.hash_keys)
     }
 
     /// Names of files that could not be opened at the last publication, and that it was done without.
@@ -340,6 +352,9 @@ impl<'d> Publisher<'d> {
         self.carry_out(plan)
     }
 }
+
+/// By what key each issuer's serials are hashed.
+pub type HashKeys = BTreeMap<IssuerId, SerialHashKey>;
 
 /// A generation that is out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Where one batch is judged and built, apart from the store's publisher: a large one may be read while others are published.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wire::time::UnixSeconds;
 
@@ -15,6 +16,7 @@ use crate::import::admit::{AdmitError, Candidate, Gate};
 use crate::manifest::DocumentNote;
 use crate::object::Sealed;
 use crate::pack::WriteError;
+use crate::publish::HashKeys;
 use crate::seal::PublicKey;
 use crate::sort::Sorting;
 use crate::spool::Waiting;
@@ -27,6 +29,7 @@ pub(super) struct Workplace<'d> {
     pub(super) data: PathBuf,
     pub(super) signer: PublicKey,
     pub(super) sorting: Sorting,
+    pub(super) hash_keys: Arc<HashKeys>,
 }
 
 /// A batch that was judged, with its packs and documents built.
@@ -56,7 +59,7 @@ impl Workplace<'_> {
         let floor = draft.floor(batch.issuer);
         let mut candidate = Candidate::open(&batch.path, batch.issuer, batch.number, &floor)?;
         draft.pass_over_older(store, &mut candidate);
-        draft.check(store, &candidate)?;
+        draft.check(store, &self.hash_keys, &candidate)?;
         let records = candidate.header.record_count;
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use wire::batch::{Document, DocumentKind, Header, Kind};
 use wire::serial::SerialHashKey;
-use wire::status::RevocationReason;
+use wire::status::{CertStatus, RevocationReason};
 
 use super::{Place, good};
 use crate::durable::FsDisk;
@@ -109,7 +109,39 @@ fn a_file_that_rots_in_the_publishers_store_stops_every_revocation() {
 }
 
 #[test]
-fn what_a_generation_brings_is_published_though_it_does_not_fit_what_rotted() {
+fn revocations_wait_because_the_only_pack_of_their_issuer_rots() {
+    for mishap in MISHAPS {
+        let place = Place::new();
+        place.put(place.header(1), &[good(1), good(2), good(3)]);
+        let mut line = place.line(&FsDisk);
+        line.pass(NOW, &mut |_, _| ()).unwrap();
+        let path = path_of(&place, &line, |role| matches!(role, Role::Base(_)));
+        let sound = std::fs::read(&path).unwrap();
+        mishap(&path);
+        let stranger = Header {
+            kind: Kind::Delta,
+            hash_key: SerialHashKey([7; 16]),
+            ..place.header(2)
+        };
+        place.put(stranger, &[good(1)]);
+        let report = line.pass(NOW + 1, &mut |_, _| ()).unwrap();
+        assert!(report.refused[0].reason.contains("hash key"), "{report:?}");
+        revoke(&place, 3);
+        let report = line.pass(NOW + 2, &mut |_, _| ()).unwrap();
+        assert_eq!((report.generation, report.taken.len()), (Some(2), 1));
+        assert_eq!(line.damaged_files(), 1);
+        let _ = std::fs::remove_file(&path);
+        std::fs::write(&path, sound).unwrap();
+        assert!(
+            place
+                .status(3)
+                .is_some_and(|status| status != CertStatus::Good)
+        );
+    }
+}
+
+#[test]
+fn a_stranger_is_published_beside_a_pack_that_nobody_could_open_since_the_start() {
     let place = Place::new();
     place.put(place.header(1), &[good(1), good(2)]);
     let mut line = place.line(&FsDisk);
@@ -117,15 +149,19 @@ fn what_a_generation_brings_is_published_though_it_does_not_fit_what_rotted() {
     let path = path_of(&place, &line, |role| matches!(role, Role::Base(_)));
     let sound = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
+    drop(line);
+    let mut line = place.line(&FsDisk);
     let stranger = Header {
         kind: Kind::Delta,
         hash_key: SerialHashKey([7; 16]),
         ..place.header(2)
     };
     place.put(stranger, &[good(1)]);
-    // No pack that opens: nobody knows, and others are not kept from going on.
+    // Nobody knows, and others are not kept from going on.
     let report = line.pass(NOW + 1, &mut |_, _| ()).unwrap();
     assert_eq!((report.generation, report.put_off.len()), (None, 1));
+    let name = path.file_name().unwrap().to_str().unwrap();
+    assert!(report.put_off[0].reason.contains(name), "{report:?}");
     std::fs::write(&path, sound).unwrap();
     let report = line.pass(NOW + 2, &mut |_, _| ()).unwrap();
     assert_eq!((report.refused.len(), report.put_off.len()), (1, 0));

@@ -22,6 +22,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wire::cert_id::IssuerId;
+#[cfg(feature = "publish")]
+use wire::serial::SerialHashKey;
 use wire::time::UnixSeconds;
 
 pub use document::{Body, Document, Encoded};
@@ -154,6 +156,14 @@ impl Snapshot {
     /// The issuers it answers for.
     pub fn issuers(&self) -> impl Iterator<Item = IssuerInfo<'_>> {
         self.issuers.iter().map(Issuer::info)
+    }
+
+    /// By what key each issuer's serials are hashed.
+    #[cfg(feature = "publish")]
+    pub(crate) fn hash_keys(&self) -> impl Iterator<Item = (IssuerId, SerialHashKey)> {
+        self.issuers
+            .iter()
+            .map(|issuer| (issuer.id, issuer.hash_key))
     }
 
     /// The packs, in no order.
