@@ -103,17 +103,13 @@ fn pieces_that_begin_again_are_refused_as_going_back() {
         refused,
         "all of it is said again, and taken"
     );
-    // Cut off behind the second of three pieces: nothing gets a name any more.
+    // Cut off behind the second of three pieces: nothing gets a name any more. What was void takes a number for each note.
     place.revoke(&serials[7..12]);
     let folder = delta.parent().unwrap();
-    let newest = place
-        .batches("")
-        .iter()
-        .map(|batch| number(batch))
-        .max()
-        .unwrap();
+    let before = place.batches("");
+    let newest = before.iter().map(|batch| number(batch)).max().unwrap();
     let blocked =
-        (newest + 3..newest + 60).map(|number| folder.join(format!("{number:020}.batch")));
+        (newest + 5..newest + 60).map(|number| folder.join(format!("{number:020}.batch")));
     let blocked: Vec<_> = blocked.collect();
     blocked
         .iter()
@@ -122,6 +118,9 @@ fn pieces_that_begin_again_are_refused_as_going_back() {
     blocked
         .iter()
         .for_each(|path| fs::remove_dir(path).unwrap());
+    let written = place.batches("");
+    let new = written.iter().filter(|batch| !before.contains(batch));
+    assert_eq!(new.count(), 2, "two pieces left before it was cut off");
     let _ = place.office.loader(&["publish"]);
     place.publish();
     assert_eq!(place.batches("refused"), refused, "begun again, and taken");
