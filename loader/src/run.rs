@@ -9,8 +9,8 @@
 //! 6  acknowledge what came
 //! ```
 //!
-//! A change thus waits for one small step at most. While a large base batch is read, changes that come are published in
-//! between. So batches are not taken in the order of their numbers, and need not be: what answers for a serial is decided
+//! A change thus waits for one small step at most. While a large base batch is read or long lists are made ready, changes
+//! that come are published in between (`run/meanwhile.rs`). So batches are not taken in the order of their numbers, and need not be: what answers for a serial is decided
 //! by revision and number of the packs, and against being taken twice each kind has its own last number
 //! (`import/admit.rs`).
 //!
@@ -18,6 +18,7 @@
 //! wait on; killed after 4, step 1 of the next run finds them named, by number and hash, and acknowledges. So no batch is
 //! lost and none goes in twice.
 
+mod meanwhile;
 mod report;
 mod workplace;
 
@@ -40,6 +41,7 @@ use crate::expired;
 use crate::home::Home;
 use crate::import::admit::AdmitError;
 use crate::import::batch::{BatchReader, BatchRefusal};
+use crate::manifest::Manifest;
 use crate::pack::WriteError;
 use crate::publish::{PublishError, Publisher};
 use crate::seal::PublicKey;
@@ -80,9 +82,14 @@ pub struct Line<'d> {
     terms: Terms,
     sorting: Sorting,
     changes_in_a_row: u32,
+    documents_in_a_row: u32,
     damaged: DamagedDeltas,
     pub(crate) portion: Portion,
+    tell: Option<Box<Tell<'d>>>,
 }
+
+/// Hears what was published, and what the newest generation is.
+pub type Tell<'t> = dyn FnMut(&PassReport, Option<&Manifest>) + 't;
 
 /// How much is done before changes are looked at again.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +99,9 @@ pub(crate) struct Portion {
     pub(crate) octets: u64,
     /// Records of a larger batch between two looks: some ten milliseconds' worth.
     pub(crate) records: u64,
+    /// The same of batches of files: lists are held against the packs, entry by entry, and compressed, which takes a
+    /// hundred times as long.
+    pub(crate) document_octets: u64,
 }
 
 impl Default for Portion {
@@ -99,6 +109,7 @@ impl Default for Portion {
         Self {
             octets: 16 << 20,
             records: 16_384,
+            document_octets: 512 << 10,
         }
     }
 }
@@ -116,9 +127,19 @@ impl<'d> Line<'d> {
             signer,
             terms,
             changes_in_a_row: 0,
+            documents_in_a_row: 0,
             damaged: DamagedDeltas::default(),
             portion: Portion::default(),
+            tell: None,
         }
+    }
+
+    /// The same, telling at once of changes that are published while something large is made: edges wait for them. What was
+    /// told so is in no report.
+    #[must_use]
+    pub fn telling(mut self, tell: Box<Tell<'d>>) -> Self {
+        self.tell = Some(tell);
+        self
     }
 
     /// The same, sorting staged lists in so many octets of memory.
@@ -205,6 +226,10 @@ impl<'d> Line<'d> {
         report: &mut PassReport,
     ) -> Result<(), RunError> {
         let mut ranks = self.waiting_by_rank(report)?;
+        if ranks.contains_key(&Rank::Base) && self.documents_in_a_row >= DOCUMENTS_IN_A_ROW {
+            // Nor must whoever has lists ready as soon as the ones before are out keep base packs out until they end.
+            ranks.remove(&Rank::Document);
+        }
         if ranks.len() > 1 && self.changes_in_a_row >= CHANGES_IN_A_ROW {
             // Whoever revokes without pause must not keep lists and base packs out until they end.
             ranks.remove(&Rank::Change);
@@ -213,6 +238,11 @@ impl<'d> Line<'d> {
             self.changes_in_a_row = match rank {
                 Rank::Change => self.changes_in_a_row + 1,
                 Rank::Document | Rank::Base => 0,
+            };
+            self.documents_in_a_row = match rank {
+                Rank::Change => self.documents_in_a_row,
+                Rank::Document => self.documents_in_a_row + 1,
+                Rank::Base => 0,
             };
             self.take_rank(rank, batches, now, progress, report)?;
             if !report.is_quiet() {
@@ -257,20 +287,33 @@ impl<'d> Line<'d> {
         progress: &mut dyn FnMut(u64, u64),
         report: &mut PassReport,
     ) -> Result<(), RunError> {
+        if rank == Rank::Document {
+            // A list goes out behind the changes that stand on it. Some may have come since this was listed, or have been put
+            // off so that the list has its turn: held against the packs without them it would be refused.
+            self.take_changes(now, report)?;
+        }
+        let most = match rank {
+            Rank::Change => u64::MAX,
+            Rank::Document => self.portion.document_octets,
+            Rank::Base => self.portion.octets,
+        };
         let mut octets = 0_u64;
         let mut chosen = Vec::new();
         for batch in batches {
             let long = std::fs::metadata(&batch.path).map_or(0, |file| file.len());
             octets = octets.saturating_add(long);
-            if rank != Rank::Change && !chosen.is_empty() && octets > self.portion.octets {
+            if !chosen.is_empty() && octets > most {
                 break;
             }
             chosen.push((rank, batch));
         }
-        if rank == Rank::Base && octets > self.portion.octets && chosen.len() == 1 {
-            return self.take_long(&chosen[0].1, now, progress, report);
+        match (rank, chosen.as_slice()) {
+            (Rank::Document, [(_, batch)]) if octets > most => self.take_beside(batch, now, report),
+            (Rank::Base, [(_, batch)]) if octets > most => {
+                self.take_long(batch, now, progress, report)
+            }
+            _ => self.take_together(chosen, now, progress, report),
         }
-        self.take_together(chosen, now, progress, report)
     }
 
     /// Takes these, in this order, into one generation.
@@ -294,51 +337,6 @@ impl<'d> Line<'d> {
             }
         }
         self.finish(draft, taken, now, report)
-    }
-
-    /// Takes one large base batch. While it is read, changes that come are published: they wait for a few thousand records,
-    /// never for all.
-    fn take_long(
-        &mut self,
-        batch: &Waiting,
-        now: UnixSeconds,
-        progress: &mut dyn FnMut(u64, u64),
-        report: &mut PassReport,
-    ) -> Result<(), RunError> {
-        let workplace = self.workplace();
-        let draft = Draft::of(self.publisher.current());
-        let (mut looked_at, mut failed) = (0, None);
-        let outcome = workplace.build(batch, &draft, now, &mut |read, all| {
-            progress(read, all);
-            if failed.is_none() && read >= looked_at + self.portion.records {
-                looked_at = read;
-                failed = self.take_changes(now, report).err();
-            }
-        });
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        if let Some(prepared) = self.sort_out(batch, Rank::Base, outcome, report)? {
-            // Of what is published now, changes that came meanwhile included.
-            let mut draft = Draft::of(self.publisher.current());
-            let disk = self.publisher.disk();
-            let taken = prepared.into_draft(&mut draft, disk, batch.clone())?;
-            self.finish(draft, vec![taken], now, report)?;
-        }
-        Ok(())
-    }
-
-    /// Changes only.
-    fn take_changes(&mut self, now: UnixSeconds, report: &mut PassReport) -> Result<(), RunError> {
-        let mut changes = waiting(&self.home.spool())?;
-        changes.retain(|batch| Rank::of(batch) == Rank::Change);
-        if changes.is_empty() {
-            return Ok(());
-        }
-        let mut step = PassReport::default();
-        self.take_rank(Rank::Change, changes, now, &mut |_, _| (), &mut step)?;
-        report.add(step);
-        Ok(())
     }
 
     /// What becomes of a batch that could not be built: set aside, put off, or an end of the step.
@@ -417,7 +415,8 @@ impl<'d> Line<'d> {
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Prepared, AdmitError> {
-        self.workplace().build(batch, draft, now, progress)
+        self.workplace()
+            .build(batch, draft, now, progress, &|| None)
     }
 
     /// A batch that the current manifest names, by number and hash, went in before a run was killed.
@@ -463,6 +462,8 @@ impl<'d> Line<'d> {
 
 /// Steps for changes alone before something else has its turn.
 const CHANGES_IN_A_ROW: u32 = 4;
+/// Steps for lists before base packs have their turn.
+const DOCUMENTS_IN_A_ROW: u32 = 4;
 /// Opens spool and store of `data` for one publisher: keys made or read, the store locked.
 pub fn open<'d>(disk: &'d dyn Disk, data: &Path, terms: Terms) -> Result<Line<'d>, OpenLineError> {
     if terms.reseal_after_secs >= terms.valid_for_secs {

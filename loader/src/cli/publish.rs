@@ -69,7 +69,7 @@ fn above(args: &PublishArgs, number: u64) -> Outcome {
 
 pub(super) fn forever(args: &RunArgs) -> Outcome {
     let line = open(&FsDisk, &args.data.folder, terms(&args.sealing))?;
-    let mut line = line.sorting_within(args.memory.octets());
+    let line = line.sorting_within(args.memory.octets());
     if let Some(current) = line.publisher().current() {
         warn_of_replays(current);
     }
@@ -84,11 +84,24 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         let address = admin::serve(address, move || asked.text())?;
         tracing::info!(%address, "telling metrics");
     }
+    let tell = |report: &PassReport, current: Option<&Manifest>| {
+        metrics.passed(report, current, SystemTime::now());
+        if report.generation.is_some() {
+            outward.wake();
+        }
+        log(report);
+        match serde_json::to_string(report) {
+            Ok(text) if args.json && !report.is_quiet() => println!("{text}"),
+            _ => {}
+        }
+    };
+    let mut line = line.telling(Box::new(tell));
     let mut bar = Bar::of_records();
     let mut failure = Failure::default();
     let mut watch = FolderWatch::new();
     loop {
         if outward.has_ended() {
+            drop(line);
             return outward.why();
         }
         // Before looking: what comes while we look wakes the next wait.
@@ -99,7 +112,7 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
         match stepped {
             Ok(report) => {
                 bar.end();
-                metrics.passed(&report, line.publisher().current(), SystemTime::now());
+                tell(&report, line.publisher().current());
                 match report.put_off.first() {
                     None => failure.over(),
                     Some(batch) => failure.tell(&format!(
@@ -107,16 +120,8 @@ pub(super) fn forever(args: &RunArgs) -> Outcome {
                         batch.number, batch.issuer, batch.reason
                     )),
                 }
-                if report.generation.is_some() {
-                    outward.wake();
-                }
                 if report.is_quiet() {
                     watch.wait(Duration::from_millis(args.every));
-                    continue;
-                }
-                log(&report);
-                if args.json {
-                    println!("{}", serde_json::to_string(&report)?);
                 }
             }
             Err(error) => {

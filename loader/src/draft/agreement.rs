@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
 use wire::batch::Kind;
+use wire::cert_id::IssuerId;
 use wire::crl::Crl;
 
 use super::Draft;
@@ -17,19 +18,23 @@ use crate::object::Sealed;
 use crate::pack::Pack;
 use crate::store::Store;
 use crate::verify::answers::Answers;
-use crate::verify::contradiction::{Eve, Sight};
+use crate::verify::contradiction::{Eve, Seen, Sight};
 use crate::verify::view::Published;
 
 impl Draft {
     /// Holds what came with a batch against what the draft holds. Its files are removed if it is refused.
+    ///
+    /// That takes long where lists are long. `newest` is asked once it is done: for the draft that a batch of files will go
+    /// into after all, if changes were published meanwhile and nothing else was; these are held against the lists then.
     pub fn check_agreement(
         &self,
         disk: &dyn Disk,
         home: &Home,
         built: &Built,
         documents: &[Sealed],
+        newest: &dyn Fn() -> Option<Draft>,
     ) -> Result<Result<(), BatchRefusal>, DiskError> {
-        let Some(why) = self.contradiction(home, built, documents) else {
+        let Some(why) = self.contradiction(home, built, documents, newest) else {
             return Ok(Ok(()));
         };
         let temps: Vec<PathBuf> = built
@@ -42,7 +47,13 @@ impl Draft {
         Ok(Err(BatchRefusal::Contradiction { why }))
     }
 
-    fn contradiction(&self, home: &Home, built: &Built, documents: &[Sealed]) -> Option<String> {
+    fn contradiction(
+        &self,
+        home: &Home,
+        built: &Built,
+        documents: &[Sealed],
+        newest: &dyn Fn() -> Option<Draft>,
+    ) -> Option<String> {
         let issuer = built.admitted.header.issuer_id;
         let brings_list = |sealed: &Sealed| matches!(sealed.entry().role, Role::Crl(_));
         let brings_base = |sealed: &Sealed| matches!(sealed.entry().role, Role::Base(_));
@@ -54,14 +65,15 @@ impl Draft {
             true => Asked::All,
             false => Asked::WhatCame,
         };
-        let (new_packs, mut packs) = self.packs(&store, built, asked)?;
-        packs.sort_by_key(|pack| Reverse((pack.age(), pack.is_delta())));
-        let newest = packs.first()?;
+        let (new_packs, packs) = self.packs(&store, built, asked)?;
+        let mut all: Vec<&Pack> = packs.iter().collect();
+        newest_first(&mut all);
+        let first = all.first()?;
         // Other authorities' lists were held against their batch, record by record.
-        if newest.crl_blake3().is_some() {
+        if first.crl_blake3().is_some() {
             return None;
         }
-        let certificate = Certificate::from_der(&newest.shared().issuer_certificate).ok()?;
+        let certificate = Certificate::from_der(&first.shared().issuer_certificate).ok()?;
         let came: Vec<String> = documents.iter().map(|d| d.entry().name.clone()).collect();
         let mut sight = Sight::Whole;
         let mut own = |entry: &ObjectEntry, path: &Path| match published(entry, path, &certificate)
@@ -89,7 +101,6 @@ impl Draft {
             let replaced = published(entry, &path, &certificate).ok().flatten();
             before.extend(replaced.filter(|list| !is_delta(list)));
         }
-        let all: Vec<&Pack> = packs.iter().collect();
         let replaced = self.replaced(&store, built);
         let bases = all
             .iter()
@@ -97,7 +108,7 @@ impl Draft {
             .filter(|pack| !pack.is_delta() && new_packs.contains(&pack.path().to_owned()));
         let eve = Eve {
             home,
-            key: *newest.hash_key(),
+            key: *first.hash_key(),
             came,
             before,
             answers: Answers::of(&all),
@@ -107,7 +118,45 @@ impl Draft {
             deltas: all.iter().copied().filter(|pack| pack.is_delta()).collect(),
             lists,
         };
-        eve.contradiction()
+        let seen = match eve.read() {
+            Ok(seen) => seen,
+            Err(why) => return Some(why),
+        };
+        let wrong = eve.contradiction(&seen);
+        wrong.or_else(|| newest()?.contradiction_since(&store, issuer, &all, &eve, &seen))
+    }
+
+    /// The same of a batch of files that agreed with `packs`, now that some of their deltas have been joined and others came.
+    fn contradiction_since(
+        &self,
+        store: &Store,
+        issuer: IssuerId,
+        packs: &[&Pack],
+        eve: &Eve<'_>,
+        seen: &Seen<'_>,
+    ) -> Option<String> {
+        let is_delta = |entry: &ObjectEntry| matches!(entry.role, Role::Delta(_));
+        let there: Vec<PathBuf> = self
+            .with_paths(store)
+            .filter(|(entry, _)| entry.issuer.0 == issuer && is_delta(entry))
+            .map(|(_, path)| path)
+            .collect();
+        let (stay, gone): (Vec<&Pack>, Vec<&Pack>) = packs
+            .iter()
+            .partition(|pack| !pack.is_delta() || there.iter().any(|path| path == pack.path()));
+        let came = there
+            .iter()
+            .filter(|path| stay.iter().all(|pack| pack.path() != path.as_path()));
+        // Of one that cannot be opened nobody knows what it said, as below.
+        let came: Vec<Pack> = came
+            .map(|path| Pack::open(path).ok())
+            .collect::<Option<_>>()?;
+        let came: Vec<&Pack> = came.iter().collect();
+        let mut packs: Vec<&Pack> = stay.iter().chain(&came).copied().collect();
+        newest_first(&mut packs);
+        let deltas = packs.iter().copied().filter(|pack| pack.is_delta());
+        let later = eve.with(Answers::of(&packs), deltas.collect());
+        later.contradiction_since(seen, &came, &gone)
     }
 
     /// The base packs whose place those that came take. What cannot be opened any more has nothing to say.
@@ -163,6 +212,11 @@ enum Asked {
     All,
     /// Base packs that came, and deltas: nobody asks for serials of other shards.
     WhatCame,
+}
+
+/// In the order in which they are asked: a delta before a base as new.
+fn newest_first(packs: &mut [&Pack]) {
+    packs.sort_by_key(|pack| Reverse((pack.age(), pack.is_delta())));
 }
 
 /// Nobody can tell whose list it is.

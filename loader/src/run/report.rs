@@ -23,6 +23,9 @@ pub struct PassReport {
     pub acknowledged_late: usize,
     #[serde(skip)]
     waiting_lanes: Vec<(IssuerId, Rank)>,
+    /// Something else was done, and told.
+    #[serde(skip)]
+    was_told: bool,
 }
 
 impl PassReport {
@@ -38,7 +41,7 @@ impl PassReport {
     }
 
     /// Adds what a later step did.
-    pub(super) fn add(&mut self, step: Self) {
+    pub(crate) fn add(&mut self, step: Self) {
         self.generation = step.generation.or(self.generation);
         self.resealed |= step.resealed;
         self.taken.extend(step.taken);
@@ -46,11 +49,23 @@ impl PassReport {
         self.put_off = step.put_off;
         self.waiting_lanes = step.waiting_lanes;
         self.acknowledged_late += step.acknowledged_late;
+        self.was_told |= step.was_told;
     }
 
-    /// Whether there is anything to tell.
+    /// What is left to be told once all this was.
+    pub(super) fn told(self) -> Self {
+        Self {
+            put_off: self.put_off,
+            waiting_lanes: self.waiting_lanes,
+            was_told: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing was done.
     pub fn is_quiet(&self) -> bool {
-        self.generation.is_none() && self.refused.is_empty() && self.acknowledged_late == 0
+        let nothing_to_tell = self.generation.is_none() && self.refused.is_empty();
+        nothing_to_tell && self.acknowledged_late == 0 && !self.was_told
     }
 }
 

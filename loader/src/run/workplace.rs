@@ -40,13 +40,15 @@ pub(super) struct Prepared {
 }
 
 impl Workplace<'_> {
-    /// Judges and builds one batch that is to go into `draft`.
+    /// Judges and builds one batch that is to go into `draft`; or, a batch of files, into what `newest` says in the end: the
+    /// same after some changes.
     pub(super) fn build(
         &self,
         batch: &Waiting,
         draft: &Draft,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
+        newest: &dyn Fn() -> Option<Draft>,
     ) -> Result<Prepared, AdmitError> {
         let (disk, store) = (self.disk, &self.store);
         let gate = Gate {
@@ -75,7 +77,7 @@ impl Workplace<'_> {
         let documents = &built.admitted.documents;
         let documents: Vec<Sealed> = documents.iter().map(seal).collect::<Result<_, _>>()?;
         draft
-            .check_agreement(disk, &home, &built, &documents)
+            .check_agreement(disk, &home, &built, &documents, newest)
             .map_err(WriteError::from)??;
         let header = &built.admitted.header;
         let note = Taken {

@@ -135,6 +135,23 @@ fn revocations_without_pause_keep_everything_else_out() {
 }
 
 #[test]
+fn lists_without_pause_keep_base_packs_out() {
+    let place = Place::new();
+    place.whole(1, 1, &[good(1)]);
+    let mut line = place.line(&FsDisk);
+    let taken = (2..20).find(|number| {
+        let header = Header {
+            kind: Kind::Documents,
+            ..place.header(*number)
+        };
+        place.put(header, &[]);
+        let step = line.step(NOW, &mut |_, _| ()).unwrap();
+        step.taken.iter().any(|taken| taken.kind == "full")
+    });
+    assert!(taken.is_some());
+}
+
+#[test]
 fn a_change_waits_until_a_large_batch_is_read() {
     let place = Place::new();
     place.whole(1, 1, &[good(1), good(2), good(3)]);
@@ -142,6 +159,7 @@ fn a_change_waits_until_a_large_batch_is_read() {
     line.portion = Portion {
         octets: 1,
         records: 0,
+        ..Portion::default()
     };
     let mut come = false;
     let report = line.step(NOW, &mut |_, _| {

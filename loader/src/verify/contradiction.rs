@@ -51,13 +51,22 @@ pub enum Sight {
     Partial,
 }
 
+/// The lists of an eve, read once.
+pub struct Seen<'l> {
+    /// Those that it will have; whether they came.
+    views: Vec<(View<'l>, bool)>,
+    /// Those that are replaced, as far as they can be read.
+    before: Vec<View<'l>>,
+    sight: Sight,
+}
+
 impl<'p> Eve<'p> {
-    /// The first thing that does not agree, in a sentence.
-    pub fn contradiction(&self) -> Option<String> {
+    /// Reads its lists. One that came and cannot be held against anything is the first thing that does not agree.
+    pub fn read(&self) -> Result<Seen<'_>, String> {
         let scopes = Scopes::of(&self.lists);
         let mut lone = scopes.lone.iter().filter(|delta| delta.mark.is_some());
         if let Some(delta) = lone.find(|delta| self.has_come(delta)) {
-            return Some(format!("{} changes a list that is not there", delta.name));
+            return Err(format!("{} changes a list that is not there", delta.name));
         }
         let mut views = Vec::new();
         let mut sight = self.sight;
@@ -73,22 +82,77 @@ impl<'p> Eve<'p> {
             match self.view(full, delta) {
                 Ok(view) => views.push((view, came)),
                 // What was there already and cannot be read keeps nobody out.
-                Err(why) if came => return Some(why),
+                Err(why) if came => return Err(why),
                 Err(_) => sight = Sight::Partial,
             }
         }
-        let mut came = views.iter().filter(|(_, came)| *came);
+        let before = self.before.iter();
+        Ok(Seen {
+            views,
+            before: before.filter_map(|b| View::of(b, self.key).ok()).collect(),
+            sight,
+        })
+    }
+
+    /// The first thing that does not agree, in a sentence.
+    pub fn contradiction(&self, seen: &Seen<'_>) -> Option<String> {
+        let mut came = seen.views.iter().filter(|(_, came)| *came);
         if let Some(wrong) = came.find_map(|(view, _)| self.list_to_packs(view)) {
             return Some(wrong);
         }
-        if let Some(wrong) = views.iter().find_map(|(view, _)| self.list_to_bases(view)) {
+        let mut views = seen.views.iter();
+        if let Some(wrong) = views.find_map(|(view, _)| self.list_to_bases(view)) {
             return Some(wrong);
         }
-        let vanished = self
-            .before
-            .iter()
-            .find_map(|before| self.vanished(before, &views));
-        vanished.or_else(|| self.packs_to_lists(&views, sight))
+        let mut before = seen.before.iter();
+        let vanished = before.find_map(|before| self.vanished(before, &seen.views));
+        vanished.or_else(|| self.packs_to_lists(&self.deltas, seen))
+    }
+
+    /// The first thing that does not agree any more where all agreed, since the deltas `came` and the deltas `gone` were
+    /// joined with others: of no other serial is the answer another, nor another pack's. What it costs goes by their length
+    /// and not by the lists'.
+    pub fn contradiction_since(
+        &self,
+        seen: &Seen<'_>,
+        came: &[&'p Pack],
+        gone: &[&Pack],
+    ) -> Option<String> {
+        let records = came.iter().chain(gone).flat_map(|pack| pack.records());
+        let serials = records.filter_map(|record| Serial::from_padded(record.serial_padded()).ok());
+        let mut wrong = serials.filter_map(|serial| {
+            let unlike_list = |(view, came): &(View<'_>, bool)| {
+                let listed = view.says(&serial).filter(|_| *came)?;
+                let differs = self.differs(view, &serial, listed);
+                differs.then(|| unlike(&serial, listed, view.name))
+            };
+            let is_gone = |before: &View<'_>| {
+                before.says(&serial)?;
+                self.is_missed(&serial, after(before, &seen.views)?)
+            };
+            let on_lists = seen.views.iter().find_map(unlike_list);
+            on_lists.or_else(|| seen.before.iter().find_map(is_gone))
+        });
+        wrong.next().or_else(|| self.packs_to_lists(came, seen))
+    }
+
+    /// The same with other answers, other deltas among them, and no base that came.
+    pub fn with<'q>(&self, answers: Answers<'q>, deltas: Vec<&'q Pack>) -> Eve<'q>
+    where
+        'p: 'q,
+    {
+        Eve {
+            home: self.home,
+            key: self.key,
+            lists: Vec::new(),
+            came: Vec::new(),
+            before: Vec::new(),
+            answers,
+            bases: Vec::new(),
+            replaced: Vec::new(),
+            deltas,
+            sight: self.sight,
+        }
     }
 
     /// A complete list and its delta, with what expired.
@@ -104,34 +168,35 @@ impl<'p> Eve<'p> {
     }
 
     /// Whatever stood on the list before and is still answered `revoked` stands on the new one.
-    fn vanished(&self, before: &Published, views: &[(View<'_>, bool)]) -> Option<String> {
-        let before = View::of(before, self.key).ok()?;
-        let point = before.full.extensions.distribution_point;
-        let (after, _) = views
-            .iter()
-            .find(|(view, _)| view.full.extensions.distribution_point == point)?;
-        let (serial, status) = before.entries().find_map(|(serial, _)| {
-            let (pack, status) = self.answers.find(&serial)?;
-            let is_revoked = matches!(status, CertStatus::Revoked { .. });
-            (is_revoked && is_forgotten(after, &serial, pack)).then_some((serial, status))
-        })?;
-        Some(lacks(&serial, status, after.name))
+    fn vanished(&self, before: &View<'_>, views: &[(View<'_>, bool)]) -> Option<String> {
+        let after = after(before, views)?;
+        before
+            .entries()
+            .find_map(|(serial, _)| self.is_missed(&serial, after))
     }
 
-    /// Whatever packs that came answer `revoked` is on the list of all, or on some partition's.
-    fn packs_to_lists(&self, views: &[(View<'_>, bool)], sight: Sight) -> Option<String> {
+    /// What is wrong if a serial that is answered `revoked` is not on a list.
+    fn is_missed(&self, serial: &Serial, after: &View<'_>) -> Option<String> {
+        let (pack, status) = self.answers.find(serial)?;
+        let is_revoked = matches!(status, CertStatus::Revoked { .. });
+        let is_missed = is_revoked && is_forgotten(after, serial, pack);
+        is_missed.then(|| lacks(serial, status, after.name))
+    }
+
+    /// Whatever base packs that came answer `revoked`, or these deltas, is on the list of all, or on some partition's.
+    fn packs_to_lists(&self, deltas: &[&'p Pack], seen: &Seen<'_>) -> Option<String> {
         let is_whole = |view: &View<'_>| view.full.extensions.distribution_point.is_none();
-        let whole = views.iter().find(|(view, _)| is_whole(view));
+        let whole = seen.views.iter().find(|(view, _)| is_whole(view));
         let asked = match whole {
             Some(whole) => std::slice::from_ref(whole),
             // It may stand on the one that cannot be asked.
-            None if sight == Sight::Partial => return None,
-            None => views,
+            None if seen.sight == Sight::Partial => return None,
+            None => &seen.views,
         };
         let (first, _) = asked.first()?;
         let mut packs = self.bases.clone();
         if asked.iter().any(|(_, came)| *came) {
-            packs.extend(&self.deltas);
+            packs.extend(deltas);
         }
         // Which partition's it would be is not known here: if one shows less than the first pack that had the revocation, it
         // may yet come there.
@@ -198,14 +263,26 @@ impl<'p> Eve<'p> {
 
     /// Whatever a list revokes is answered so.
     fn list_to_packs(&self, view: &View<'_>) -> Option<String> {
-        let differs = |(serial, listed): &(Serial, CertStatus)| match self.answers.find(serial) {
-            Some((_, status)) if same(status, *listed) => false,
-            Some((pack, status)) => !(may_follow(*listed, status) && view.is_before(pack)),
-            None => true,
-        };
-        let (serial, listed) = view.entries().find(differs)?;
+        let mut entries = view.entries();
+        let (serial, listed) = entries.find(|(serial, said)| self.differs(view, serial, *said))?;
         Some(unlike(&serial, listed, view.name))
     }
+
+    /// Whether the packs answer otherwise than the list says, with no later revision to explain it.
+    fn differs(&self, view: &View<'_>, serial: &Serial, listed: CertStatus) -> bool {
+        match self.answers.find(serial) {
+            Some((_, status)) if same(status, listed) => false,
+            Some((pack, status)) => !(may_follow(listed, status) && view.is_before(pack)),
+            None => true,
+        }
+    }
+}
+
+/// The list in whose place a later one comes.
+fn after<'v, 'l>(before: &View<'_>, views: &'v [(View<'l>, bool)]) -> Option<&'v View<'l>> {
+    let point = before.full.extensions.distribution_point;
+    let mut views = views.iter().map(|(view, _)| view);
+    views.find(|view| view.full.extensions.distribution_point == point)
 }
 
 /// A date proves nothing here: a revocation must not be kept from going out by a clock that was set.
