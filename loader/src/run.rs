@@ -9,15 +9,17 @@
 //! 6  acknowledge what came
 //! ```
 //!
-//! A change thus waits for one small step at most. While a large base batch is read or long lists are made ready, changes
-//! that come are published in between (`run/meanwhile.rs`). So batches are not taken in the order of their numbers, and need not be: what answers for a serial is decided
-//! by revision and number of the packs, and against being taken twice each kind has its own last number
+//! A change thus waits for one small step, as a rule: while a large base batch is read or long lists are made ready, changes
+//! that come are published in between (`run/meanwhile.rs`). What base packs bring is held against their issuer's lists
+//! without a look at changes. So batches are not taken in the order of their numbers, and need not be: what answers for a
+//! serial is decided by revision and number of the packs, and against being taken twice each kind has its own last number
 //! (`import/admit.rs`).
 //!
 //! The manifest is the state: it names the batches that are in. Killed before 4, nothing has happened and the batches
 //! wait on; killed after 4, step 1 of the next run finds them named, by number and hash, and acknowledges. So no batch is
 //! lost and none goes in twice.
 
+mod choice;
 mod meanwhile;
 mod report;
 mod workplace;
@@ -25,7 +27,9 @@ mod workplace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
 
 pub use report::{PassReport, Refused, Taken};
@@ -83,8 +87,12 @@ pub struct Line<'d> {
     sorting: Sorting,
     changes_in_a_row: u32,
     documents_in_a_row: u32,
+    /// Whose files had their turn last.
+    documents_of: Option<IssuerId>,
     damaged: DamagedDeltas,
     pub(crate) portion: Portion,
+    /// Seconds since then.
+    pub(crate) seconds_since: fn(Instant) -> u64,
     tell: Option<Box<Tell<'d>>>,
 }
 
@@ -99,8 +107,8 @@ pub(crate) struct Portion {
     pub(crate) octets: u64,
     /// Records of a larger batch between two looks: some ten milliseconds' worth.
     pub(crate) records: u64,
-    /// The same of batches of files: lists are held against the packs, entry by entry, and compressed, which takes a
-    /// hundred times as long.
+    /// The same of files with the lists published beside them, which are held against one another and against the packs,
+    /// entry by entry, and compressed. More than so many, and it is done on a thread of its own.
     pub(crate) document_octets: u64,
 }
 
@@ -128,8 +136,10 @@ impl<'d> Line<'d> {
             terms,
             changes_in_a_row: 0,
             documents_in_a_row: 0,
+            documents_of: None,
             damaged: DamagedDeltas::default(),
             portion: Portion::default(),
+            seconds_since: |then| then.elapsed().as_secs(),
             tell: None,
         }
     }
@@ -276,44 +286,6 @@ impl<'d> Line<'d> {
             report.generation = Some(self.publish(draft, now)?);
         }
         Ok(())
-    }
-
-    /// Takes batches of one rank into one generation: all changes, or of the others as much as is soon done.
-    fn take_rank(
-        &mut self,
-        rank: Rank,
-        batches: Vec<Waiting>,
-        now: UnixSeconds,
-        progress: &mut dyn FnMut(u64, u64),
-        report: &mut PassReport,
-    ) -> Result<(), RunError> {
-        if rank == Rank::Document {
-            // A list goes out behind the changes that stand on it. Some may have come since this was listed, or have been put
-            // off so that the list has its turn: held against the packs without them it would be refused.
-            self.take_changes(now, report)?;
-        }
-        let most = match rank {
-            Rank::Change => u64::MAX,
-            Rank::Document => self.portion.document_octets,
-            Rank::Base => self.portion.octets,
-        };
-        let mut octets = 0_u64;
-        let mut chosen = Vec::new();
-        for batch in batches {
-            let long = std::fs::metadata(&batch.path).map_or(0, |file| file.len());
-            octets = octets.saturating_add(long);
-            if !chosen.is_empty() && octets > most {
-                break;
-            }
-            chosen.push((rank, batch));
-        }
-        match (rank, chosen.as_slice()) {
-            (Rank::Document, [(_, batch)]) if octets > most => self.take_beside(batch, now, report),
-            (Rank::Base, [(_, batch)]) if octets > most => {
-                self.take_long(batch, now, progress, report)
-            }
-            _ => self.take_together(chosen, now, progress, report),
-        }
     }
 
     /// Takes these, in this order, into one generation.
@@ -464,6 +436,7 @@ impl<'d> Line<'d> {
 const CHANGES_IN_A_ROW: u32 = 4;
 /// Steps for lists before base packs have their turn.
 const DOCUMENTS_IN_A_ROW: u32 = 4;
+
 /// Opens spool and store of `data` for one publisher: keys made or read, the store locked.
 pub fn open<'d>(disk: &'d dyn Disk, data: &Path, terms: Terms) -> Result<Line<'d>, OpenLineError> {
     if terms.reseal_after_secs >= terms.valid_for_secs {

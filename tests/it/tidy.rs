@@ -200,6 +200,8 @@ const READS_THE_CLOCK: &[&str] = &[
     "loader/src/cli/mod.rs",
     "loader/src/cli/publish.rs",
     "signer/src/cli/mod.rs",
+    // How long something has been in the making, beside the `now` it began at.
+    "loader/src/run/meanwhile.rs",
     // Main loops.
     "deploy/appliance/src/children.rs",
     // Waits, within a bound, for a killed instance's ports.

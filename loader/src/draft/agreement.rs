@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use wire::batch::Kind;
+use wire::batch::{DocumentKind, Kind};
 use wire::cert_id::IssuerId;
 use wire::crl::Crl;
 
@@ -11,13 +11,14 @@ use super::Draft;
 use crate::build::Built;
 use crate::durable::{Disk, DiskError};
 use crate::home::Home;
+use crate::import::admit::Candidate;
 use crate::import::batch::BatchRefusal;
 use crate::import::certificate::Certificate;
 use crate::manifest::{ObjectEntry, Role};
 use crate::object::Sealed;
 use crate::pack::Pack;
 use crate::store::Store;
-use crate::verify::answers::Answers;
+use crate::verify::answers::{Answers, Lost};
 use crate::verify::contradiction::{Eve, Seen, Sight};
 use crate::verify::view::Published;
 
@@ -32,9 +33,9 @@ impl Draft {
         home: &Home,
         built: &Built,
         documents: &[Sealed],
-        newest: &dyn Fn() -> Option<Draft>,
+        (standing, newest): (Standing, &dyn Fn() -> Option<Draft>),
     ) -> Result<Result<(), BatchRefusal>, DiskError> {
-        let Some(why) = self.contradiction(home, built, documents, newest) else {
+        let Some(refusal) = self.contradiction(home, built, documents, standing, newest) else {
             return Ok(Ok(()));
         };
         let temps: Vec<PathBuf> = built
@@ -44,7 +45,7 @@ impl Draft {
             .flat_map(|sealed| sealed.temps().map(Path::to_owned))
             .collect();
         self.remove_unused(disk, &temps)?;
-        Ok(Err(BatchRefusal::Contradiction { why }))
+        Ok(Err(refusal))
     }
 
     fn contradiction(
@@ -52,8 +53,9 @@ impl Draft {
         home: &Home,
         built: &Built,
         documents: &[Sealed],
+        standing: Standing,
         newest: &dyn Fn() -> Option<Draft>,
-    ) -> Option<String> {
+    ) -> Option<BatchRefusal> {
         let issuer = built.admitted.header.issuer_id;
         let brings_list = |sealed: &Sealed| matches!(sealed.entry().role, Role::Crl(_));
         let brings_base = |sealed: &Sealed| matches!(sealed.entry().role, Role::Base(_));
@@ -61,14 +63,18 @@ impl Draft {
             return None;
         }
         let store = home.store();
-        let asked = match documents.iter().any(brings_list) {
-            true => Asked::All,
-            false => Asked::WhatCame,
-        };
-        let (new_packs, packs) = self.packs(&store, built, asked)?;
+        let came = built.packs.iter().map(|s| (s.entry(), s.temp().to_owned()));
+        let new_packs: Vec<PathBuf> = came.clone().map(|(_, path)| path).collect();
+        let Standing { packs, lost } = standing.and(came);
         let mut all: Vec<&Pack> = packs.iter().collect();
         newest_first(&mut all);
-        let first = all.first()?;
+        let Some(first) = all.first() else {
+            // A list waits where nobody can tell what its issuer answers; also where the first pack came just now.
+            let has_pack = |draft: Self| draft.entries_of(issuer).any(is_pack);
+            let waits = !lost.is_empty() || newest().is_some_and(has_pack);
+            let why = "no pack of its issuer can be opened, so nobody can tell whether its lists agree with them";
+            return waits.then(|| std::io::Error::other(why).into());
+        };
         // Other authorities' lists were held against their batch, record by record.
         if first.crl_blake3().is_some() {
             return None;
@@ -111,7 +117,7 @@ impl Draft {
             key: *first.hash_key(),
             came,
             before,
-            answers: Answers::of(&all),
+            answers: Answers::of(&all).beside(&lost),
             bases: bases.collect(),
             replaced: replaced.iter().collect(),
             sight,
@@ -120,10 +126,11 @@ impl Draft {
         };
         let seen = match eve.read() {
             Ok(seen) => seen,
-            Err(why) => return Some(why),
+            Err(why) => return Some(BatchRefusal::Contradiction { why }),
         };
-        let wrong = eve.contradiction(&seen);
-        wrong.or_else(|| newest()?.contradiction_since(&store, issuer, &all, &eve, &seen))
+        let since = || newest()?.contradiction_since(&store, issuer, (&all, &lost), &eve, &seen);
+        let why = eve.contradiction(&seen).or_else(since)?;
+        Some(BatchRefusal::Contradiction { why })
     }
 
     /// The same of a batch of files that agreed with `packs`, now that some of their deltas have been joined and others came.
@@ -131,31 +138,32 @@ impl Draft {
         &self,
         store: &Store,
         issuer: IssuerId,
-        packs: &[&Pack],
+        (packs, lost): (&[&Pack], &[Lost]),
         eve: &Eve<'_>,
         seen: &Seen<'_>,
     ) -> Option<String> {
         let is_delta = |entry: &ObjectEntry| matches!(entry.role, Role::Delta(_));
-        let there: Vec<PathBuf> = self
+        let there: Vec<(&ObjectEntry, PathBuf)> = self
             .with_paths(store)
             .filter(|(entry, _)| entry.issuer.0 == issuer && is_delta(entry))
-            .map(|(_, path)| path)
             .collect();
+        let is_there = |pack: &&&Pack| there.iter().any(|(_, path)| path == pack.path());
         let (stay, gone): (Vec<&Pack>, Vec<&Pack>) = packs
             .iter()
-            .partition(|pack| !pack.is_delta() || there.iter().any(|path| path == pack.path()));
-        let came = there
-            .iter()
-            .filter(|path| stay.iter().all(|pack| pack.path() != path.as_path()));
-        // Of one that cannot be opened nobody knows what it said, as below.
-        let came: Vec<Pack> = came
-            .map(|path| Pack::open(path).ok())
-            .collect::<Option<_>>()?;
+            .partition(|pack| !pack.is_delta() || is_there(pack));
+        let is_new =
+            |(_, path): &&(_, PathBuf)| stay.iter().all(|pack| pack.path() != path.as_path());
+        let came = there.iter().filter(is_new).cloned();
+        let standing = Standing {
+            packs: Vec::new(),
+            lost: lost.to_vec(),
+        };
+        let Standing { packs: came, lost } = standing.and(came);
         let came: Vec<&Pack> = came.iter().collect();
         let mut packs: Vec<&Pack> = stay.iter().chain(&came).copied().collect();
         newest_first(&mut packs);
         let deltas = packs.iter().copied().filter(|pack| pack.is_delta());
-        let later = eve.with(Answers::of(&packs), deltas.collect());
+        let later = eve.with(Answers::of(&packs).beside(&lost), deltas.collect());
         later.contradiction_since(seen, &came, &gone)
     }
 
@@ -178,40 +186,58 @@ impl Draft {
             .collect()
     }
 
-    /// The paths of the packs that came, and all packs that are asked. None if one cannot be opened: what it said
-    /// nobody knows, and nothing is held against it.
-    fn packs(
-        &self,
-        store: &Store,
-        built: &Built,
-        asked: Asked,
-    ) -> Option<(Vec<PathBuf>, Vec<Pack>)> {
-        let issuer = built.admitted.header.issuer_id;
-        let new: Vec<PathBuf> = built.packs.iter().map(|s| s.temp().to_owned()).collect();
-        let is_pack = |entry: &ObjectEntry| match entry.role {
-            Role::Base(_) => asked == Asked::All,
-            Role::Delta(_) => true,
+    /// The packs that what a batch brings will be held against. To be opened before anything long is done: what is joined
+    /// with others meanwhile may be gone from the store by its end.
+    pub fn standing(&self, store: &Store, candidate: &Candidate) -> Standing {
+        let issuer = candidate.header.issuer_id;
+        let mut documents = candidate.documents.iter();
+        let brings_list = documents.any(|(document, _)| document.kind == DocumentKind::Crl);
+        let brings_base = match candidate.header.kind {
+            Kind::Full | Kind::Shard => true,
+            Kind::Delta | Kind::Documents => false,
+        };
+        let is_asked = |entry: &ObjectEntry| match entry.role {
+            // A list speaks of every shard. Of base packs that came, nobody asks others for serials.
+            Role::Base(_) => brings_list,
+            Role::Delta(_) => brings_list || brings_base,
             Role::Crl(_) | Role::Certificate(_) => false,
         };
-        let there = self
-            .with_paths(store)
-            .filter(|(entry, _)| entry.issuer.0 == issuer && is_pack(entry))
-            .map(|(_, path)| path);
-        let paths = new.iter().cloned().chain(there);
-        let packs = paths
-            .map(|path| Pack::open(&path).ok())
-            .collect::<Option<_>>()?;
-        Some((new, packs))
+        let there = self.with_paths(store);
+        Standing::default().and(there.filter(|(e, _)| e.issuer.0 == issuer && is_asked(e)))
     }
 }
 
-/// Which packs answer for what is held against lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// Any: a list speaks of every shard.
-    All,
-    /// Base packs that came, and deltas: nobody asks for serials of other shards.
-    WhatCame,
+/// An issuer's packs, as far as they can be opened.
+#[derive(Default)]
+pub struct Standing {
+    packs: Vec<Pack>,
+    lost: Vec<Lost>,
+}
+
+impl Standing {
+    fn and<'e>(mut self, others: impl Iterator<Item = (&'e ObjectEntry, PathBuf)>) -> Self {
+        for (entry, path) in others {
+            match Pack::open(&path) {
+                Ok(pack) => self.packs.push(pack),
+                Err(_) => self.lost.extend(lost(&entry.role)),
+            }
+        }
+        self
+    }
+}
+
+fn lost(role: &Role) -> Option<Lost> {
+    let (note, shard) = match role {
+        Role::Base(note) => (note, Some((note.shards, note.shard))),
+        Role::Delta(note) => (note, None),
+        Role::Crl(_) | Role::Certificate(_) => return None,
+    };
+    let age = (note.revision, note.batch);
+    Some(Lost { age, shard })
+}
+
+fn is_pack(entry: &ObjectEntry) -> bool {
+    matches!(entry.role, Role::Base(_) | Role::Delta(_))
 }
 
 /// In the order in which they are asked: a delta before a base as new.

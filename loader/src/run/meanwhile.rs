@@ -8,14 +8,16 @@
 //!
 //! Killed meanwhile, nothing of the long one has happened: it waits on in the spool, and its halves go from `tmp/`.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::time::UnixSeconds;
 
 use super::{Line, PassReport, RunError};
 use crate::draft::Draft;
+use crate::error::sentence;
 use crate::import::batch::BatchReader;
 use crate::spool::{Rank, Waiting, waiting};
 
@@ -31,20 +33,19 @@ impl Line<'_> {
     ) -> Result<(), RunError> {
         let workplace = self.workplace();
         let draft = Draft::of(self.publisher.current());
+        let begun = self.begin(batch, now);
         let (mut looked_at, mut failed) = (0, None);
         let look = &mut |read, all| {
             progress(read, all);
-            if failed.is_none() && read >= looked_at + self.portion.records {
+            if read >= looked_at + self.portion.records {
                 looked_at = read;
-                failed = self.take_changes(now, report).err();
+                self.look(&begun, report, &mut failed);
             }
         };
         let outcome = workplace.build(batch, &draft, now, look, &|| None);
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        self.look_if_failed(&begun, report, failed)?;
         match self.sort_out(batch, Rank::Base, outcome, report)? {
-            Some(prepared) => self.finish_alone(batch, prepared, now, report),
+            Some(prepared) => self.finish_alone(batch, prepared, begun.now(), report),
             None => Ok(()),
         }
     }
@@ -59,6 +60,7 @@ impl Line<'_> {
     ) -> Result<(), RunError> {
         let workplace = self.workplace();
         let draft = Draft::of(self.publisher.current());
+        let begun = self.begin(batch, now);
         let (ask, asked) = mpsc::channel();
         let (tell, told) = mpsc::channel();
         let (outcome, done) = thread::scope(|scope| {
@@ -69,7 +71,7 @@ impl Line<'_> {
                 let newest = || ask.send(()).ok().and_then(|()| told.recv().ok());
                 workplace.build(batch, &draft, now, &mut |_, _| (), &newest)
             });
-            let done = self.take_changes_until(&asked, now, report);
+            let done = self.take_changes_until(&asked, &begun, report);
             if done.is_ok() {
                 // From here on no change is taken until this one is out. Nobody listens if there was nothing to ask.
                 let _ = tell.send(Draft::of(self.publisher.current()));
@@ -83,7 +85,7 @@ impl Line<'_> {
         });
         done?;
         match self.sort_out(batch, Rank::Document, outcome, report)? {
-            Some(prepared) => self.finish_alone(batch, prepared, now, report),
+            Some(prepared) => self.finish_alone(batch, prepared, begun.now(), report),
             None => Ok(()),
         }
     }
@@ -92,14 +94,72 @@ impl Line<'_> {
     fn take_changes_until(
         &mut self,
         asked: &mpsc::Receiver<()>,
-        now: UnixSeconds,
+        begun: &Begun,
         report: &mut PassReport,
     ) -> Result<(), RunError> {
+        let mut failed = None;
         loop {
-            match asked.recv_timeout(LOOK) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                Err(RecvTimeoutError::Timeout) => self.take_changes(now, report)?,
+            let pause = if failed.is_some() {
+                AFTER_FAILURE
+            } else {
+                LOOK
+            };
+            match asked.recv_timeout(pause) {
+                Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                    return self.look_if_failed(begun, report, failed);
+                }
+                Err(RecvTimeoutError::Timeout) => self.look(begun, report, &mut failed),
             }
+        }
+    }
+
+    /// Takes changes. If that fails the next look tries again, for it may be long until what is made is ready; it is said
+    /// once.
+    fn look(&mut self, begun: &Begun, report: &mut PassReport, failed: &mut Option<RunError>) {
+        let done = self.take_changes(begun.now(), report);
+        if let (Err(error), None) = (&done, &failed) {
+            let error = sentence(error);
+            tracing::error!(error, "changes wait, and will be tried again");
+        }
+        *failed = done.err();
+        if failed.is_some() {
+            // The next try writes them anew. What cannot be removed fails it, and says so.
+            let _ = self.remove_halves(begun);
+        }
+    }
+
+    /// Removes what changes that failed left in `tmp/`, and nothing of what is being made.
+    fn remove_halves(&self, begun: &Begun) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(self.publisher.store().temp())? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if !name.starts_with("document-") && !name.starts_with(&begun.packs) {
+                self.publisher.disk().remove(&entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last look, if the one before it failed: nothing else is published behind a failure.
+    fn look_if_failed(
+        &mut self,
+        begun: &Begun,
+        report: &mut PassReport,
+        mut failed: Option<RunError>,
+    ) -> Result<(), RunError> {
+        if failed.is_some() {
+            self.look(begun, report, &mut failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn begin(&self, batch: &Waiting, now: UnixSeconds) -> Begun {
+        Begun {
+            packs: format!("pack-{}-{}-", batch.issuer, batch.number),
+            now,
+            at: Instant::now(),
+            seconds_since: self.seconds_since,
         }
     }
 
@@ -117,26 +177,58 @@ impl Line<'_> {
         self.finish(draft, vec![taken], now, report)
     }
 
-    /// Changes only. One that brings files waits: these are named by their octets while they are built, and may be among
-    /// those that are being built beside.
+    /// Changes only. One that brings files waits, and its issuer's behind it: files are named by their octets while they are
+    /// built, and may be among those that are being built beside.
     pub(super) fn take_changes(
         &mut self,
         now: UnixSeconds,
         report: &mut PassReport,
     ) -> Result<(), RunError> {
-        let mut changes = waiting(&self.home.spool())?;
-        changes.retain(|batch| Rank::of(batch) == Rank::Change && !brings_files(batch));
-        if changes.is_empty() {
+        // If the look before this one failed, it may have published.
+        self.publisher.settle()?;
+        let mut step = PassReport::default();
+        let (mut changes, mut held) = (Vec::new(), BTreeSet::new());
+        let all = waiting(&self.home.spool())?;
+        for batch in all.into_iter().filter(|b| Rank::of(b) == Rank::Change) {
+            if self.acknowledge_late(&batch)? {
+                step.acknowledged_late += 1;
+                continue;
+            }
+            if brings_files(&batch) {
+                held.insert(batch.issuer);
+            }
+            if !held.contains(&batch.issuer) {
+                changes.push(batch);
+            }
+        }
+        if changes.is_empty() && held.is_empty() && step.is_quiet() {
             return Ok(());
         }
-        let mut step = PassReport::default();
         self.take_rank(Rank::Change, changes, now, &mut |_, _| (), &mut step)?;
+        for issuer in held {
+            step.hold_back(issuer, Rank::Change);
+        }
         if let Some(tell) = self.tell.as_mut().filter(|_| !step.is_quiet()) {
             tell(&step, self.publisher.current());
             step = step.told();
         }
         report.add(step);
         Ok(())
+    }
+}
+
+/// What takes long, and the clock for it: a change that is signed meanwhile is not from the future.
+struct Begun {
+    /// How the names of its packs begin.
+    packs: String,
+    now: UnixSeconds,
+    at: Instant,
+    seconds_since: fn(Instant) -> u64,
+}
+
+impl Begun {
+    fn now(&self) -> UnixSeconds {
+        self.now.saturating_add((self.seconds_since)(self.at))
     }
 }
 
@@ -149,3 +241,5 @@ fn brings_files(batch: &Waiting) -> bool {
 const NICENESS: i32 = 10;
 /// Between two looks at the spool while something is made beside: what a change waits at most before it is seen.
 const LOOK: Duration = Duration::from_millis(5);
+/// The same after one that failed.
+const AFTER_FAILURE: Duration = Duration::from_millis(500);

@@ -34,9 +34,14 @@ impl PassReport {
         self.waiting_lanes.contains(&(issuer, rank))
     }
 
+    /// Leaves an issuer's batches of a kind from here on where they lie.
+    pub(super) fn hold_back(&mut self, issuer: IssuerId, rank: Rank) {
+        self.waiting_lanes.push((issuer, rank));
+    }
+
     /// Leaves a batch where it lies, and those of its kind behind it.
     pub(super) fn put_off(&mut self, batch: &Waiting, rank: Rank, reason: String) {
-        self.waiting_lanes.push((batch.issuer, rank));
+        self.hold_back(batch.issuer, rank);
         self.put_off.push(refused(batch, reason));
     }
 

@@ -63,6 +63,7 @@ impl Workplace<'_> {
         draft.pass_over_older(store, &mut candidate);
         draft.check(store, &self.hash_keys, &candidate)?;
         let records = candidate.header.record_count;
+        let standing = draft.standing(store, &candidate);
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);
         })?;
@@ -77,7 +78,7 @@ impl Workplace<'_> {
         let documents = &built.admitted.documents;
         let documents: Vec<Sealed> = documents.iter().map(seal).collect::<Result<_, _>>()?;
         draft
-            .check_agreement(disk, &home, &built, &documents, newest)
+            .check_agreement(disk, &home, &built, &documents, (standing, newest))
             .map_err(WriteError::from)??;
         let header = &built.admitted.header;
         let note = Taken {

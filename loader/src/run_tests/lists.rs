@@ -1,5 +1,6 @@
 //! Lists of our own registry against the packs: deltas, partitions, what expired, and what is forgotten.
 
+mod aside;
 mod beside;
 mod holders;
 mod partitions;

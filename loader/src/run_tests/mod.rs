@@ -72,7 +72,10 @@ impl Place {
     }
 
     fn line<'d>(&self, disk: &'d dyn Disk) -> Line<'d> {
-        open(disk, self.data.path(), TERMS).unwrap()
+        let mut line = open(disk, self.data.path(), TERMS).unwrap();
+        // However slow the machine.
+        line.seconds_since = |_| 0;
+        line
     }
 
     fn pass(&self, now: u64) -> PassReport {

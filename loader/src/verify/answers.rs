@@ -11,33 +11,87 @@ use crate::staged::rfc3339;
 
 /// An issuer's packs, newest first, a delta as new as a base before it.
 #[derive(Clone, Copy)]
-pub struct Answers<'p>(&'p [&'p Pack]);
+pub struct Answers<'p> {
+    packs: &'p [&'p Pack],
+    lost: &'p [Lost],
+}
+
+/// A pack that cannot be opened. What it says nobody knows, nor what older ones say in its stead.
+#[derive(Debug, Clone, Copy)]
+pub struct Lost {
+    /// Its revision and batch.
+    pub age: (u64, u64),
+    /// Number of shards and which of them; none for a delta, which may speak of any serial.
+    pub shard: Option<(u32, u32)>,
+}
+
+/// What the packs say of a serial.
+enum Found<'p> {
+    Here(&'p Pack, CertStatus),
+    Nowhere,
+    /// Whatever a lost one says.
+    Hidden,
+}
 
 impl<'p> Answers<'p> {
     /// Of packs in that order.
     pub fn of(packs: &'p [&'p Pack]) -> Self {
-        Self(packs)
+        Self { packs, lost: &[] }
+    }
+
+    /// The same where others are there that cannot be opened.
+    pub fn beside(self, lost: &'p [Lost]) -> Self {
+        Self { lost, ..self }
     }
 
     /// What is answered for a serial, and by which pack.
     pub fn find(&self, serial: &Serial) -> Option<(&'p Pack, CertStatus)> {
-        let needle = Needle::new(self.0.first()?.hash_key(), serial.content())?;
-        for pack in self.0 {
+        match self.look(serial) {
+            Found::Here(pack, status) => Some((pack, status)),
+            Found::Nowhere | Found::Hidden => None,
+        }
+    }
+
+    /// Whether what is answered for a serial stands in a pack that cannot be opened, or may.
+    pub fn is_hidden(&self, serial: &Serial) -> bool {
+        matches!(self.look(serial), Found::Hidden)
+    }
+
+    fn look(&self, serial: &Serial) -> Found<'p> {
+        let first = self.packs.first();
+        let needle = first.and_then(|pack| Needle::new(pack.hash_key(), serial.content()));
+        let Some(needle) = needle else {
+            return Found::Nowhere;
+        };
+        let may_say = |lost: &&Lost| {
+            let is_its = |(shards, shard)| needle.shard(shards).0 == shard;
+            lost.shard.is_none_or(is_its)
+        };
+        let lost = self.lost.iter().filter(may_say);
+        let lost = lost.map(|lost| (lost.age, lost.shard.is_none())).max();
+        for pack in self.packs {
+            if lost.is_some_and(|lost| lost > (pack.age(), pack.is_delta())) {
+                return Found::Hidden;
+            }
             if let Find::Here(record) = pack.find(&needle) {
-                return record.status().ok().map(|status| (*pack, status));
+                let status = record.status();
+                return status.map_or(Found::Nowhere, |status| Found::Here(pack, status));
             }
             // The base of its shard is whole: older deltas are not asked.
             let (shards, shard) = pack.shards();
             if !pack.is_delta() && needle.shard(shards).0 == shard {
-                break;
+                return Found::Nowhere;
             }
         }
-        None
+        match lost {
+            Some(_) => Found::Hidden,
+            None => Found::Nowhere,
+        }
     }
 
     /// Every serial answered `revoked`, and by which pack.
     pub fn revoked(&self) -> Vec<(Serial, &'p Pack, CertStatus)> {
-        self.revoked_in(self.0)
+        self.revoked_in(self.packs)
     }
 
     /// The same of those that stand in some of the packs.

@@ -273,7 +273,7 @@ impl<'p> Eve<'p> {
         match self.answers.find(serial) {
             Some((_, status)) if same(status, listed) => false,
             Some((pack, status)) => !(may_follow(listed, status) && view.is_before(pack)),
-            None => true,
+            None => !self.answers.is_hidden(serial),
         }
     }
 }

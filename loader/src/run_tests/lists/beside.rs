@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicIsize, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
 use wire::batch::{acknowledgement_name, spool_name};
@@ -14,23 +15,31 @@ use crate::run::{Line, RunError};
 
 /// A disk on which the first document is written only when a change that comes then is out, or has been waited for in vain;
 /// and on which after so many acts every act fails.
-struct Gate {
+pub(super) struct Gate {
     change: PathBuf,
     octets: Vec<u8>,
     /// Whether the change was acknowledged before the document was written.
-    went_out: OnceLock<bool>,
+    pub(super) went_out: OnceLock<bool>,
+    /// Gone from the store before the change comes.
+    pub(super) goes: OnceLock<PathBuf>,
+    /// Acts for the change before the one that fails, if one does.
+    pub(super) until_failure: AtomicIsize,
+    builder: OnceLock<ThreadId>,
     passing: Mutex<()>,
     left: AtomicIsize,
 }
 
 impl Gate {
-    fn new(place: &Place, change: Header, rows: &[Row]) -> Self {
+    pub(super) fn new(place: &Place, change: Header, rows: &[Row]) -> Self {
         let folder = place.authority.certificate.id().to_string();
         let folder = place.data.path().join("spool").join(folder);
         Self {
             change: folder.join(spool_name(change.number)),
             octets: batch(change, rows, &place.signer, &place.key),
             went_out: OnceLock::new(),
+            goes: OnceLock::new(),
+            until_failure: AtomicIsize::new(isize::MAX),
+            builder: OnceLock::new(),
             passing: Mutex::new(()),
             left: AtomicIsize::new(isize::MAX),
         }
@@ -43,6 +52,10 @@ impl Gate {
         }
         let _alone = self.passing.lock().unwrap();
         self.went_out.get_or_init(|| {
+            self.builder.set(std::thread::current().id()).unwrap();
+            if let Some(path) = self.goes.get() {
+                std::fs::remove_file(path).unwrap();
+            }
             self.change_comes();
             let name = self.change.file_stem().unwrap().to_str().unwrap();
             let ack = acknowledgement_name(name.parse().unwrap());
@@ -62,6 +75,12 @@ impl Gate {
     }
 
     fn act(&self) -> std::io::Result<()> {
+        let builder = self.builder.get();
+        if builder.is_some_and(|builder| *builder != std::thread::current().id())
+            && self.until_failure.fetch_sub(1, Ordering::SeqCst) == 0
+        {
+            return Err(std::io::Error::other("failed"));
+        }
         match self.left.fetch_sub(1, Ordering::SeqCst) {
             left if left > 0 => Ok(()),
             _ => Err(std::io::Error::other("killed")),
@@ -98,7 +117,7 @@ impl Disk for Gate {
 }
 
 /// Steps until nothing waits. Every batch of files counts as a large one.
-fn steps(line: &mut Line<'_>) -> Result<PassReport, RunError> {
+pub(super) fn steps(line: &mut Line<'_>) -> Result<PassReport, RunError> {
     line.portion.document_octets = 0;
     let mut all = PassReport::default();
     loop {
@@ -110,7 +129,7 @@ fn steps(line: &mut Line<'_>) -> Result<PassReport, RunError> {
     }
 }
 
-fn change(place: &Place, number: u64, revision: u64) -> Header {
+pub(super) fn change(place: &Place, number: u64, revision: u64) -> Header {
     Header {
         kind: Kind::Delta,
         revision,
@@ -118,13 +137,13 @@ fn change(place: &Place, number: u64, revision: u64) -> Header {
     }
 }
 
-fn put_lists(place: &Place, number: u64, lists: &[List<'_>]) {
+pub(super) fn put_lists(place: &Place, number: u64, lists: &[List<'_>]) -> PathBuf {
     let documents = Header {
         kind: Kind::Documents,
         documents: lists.iter().map(|list| list.document(place)).collect(),
         ..place.header(number)
     };
-    place.put(documents, &[]);
+    place.put(documents, &[])
 }
 
 #[test]
