@@ -141,7 +141,7 @@ pub fn documents<S: Store>(
         covers: papers.revision(),
     };
     let documents = news.read(office)?;
-    let responder = clerk.responder()?;
+    let responder = clerk.responder_at_hand()?;
     written.push(clerk.put(order, Vec::new(), documents, &responder, 1)?);
     clerk.note_documents(papers)?;
     Ok(written)
@@ -176,10 +176,18 @@ pub(super) struct Clerk<'a, S> {
 }
 
 impl<S: Store> Clerk<'_, S> {
+    /// Who signs a base shard; successors are made here.
     pub(super) fn responder(&self) -> Result<Group, BatchError> {
         let by = By::signer((self.spooler.clock)());
         let signers = self.spooler.signers;
         Ok(signers.current(self.office, self.issuer, by)?)
+    }
+
+    /// Who signs what waits for no successor.
+    pub(super) fn responder_at_hand(&self) -> Result<Group, BatchError> {
+        let by = By::signer((self.spooler.clock)());
+        let signers = self.spooler.signers;
+        Ok(signers.at_hand(self.office, self.issuer, by)?)
     }
 
     /// Takes the next number.

@@ -173,7 +173,7 @@ pub fn changes<S: Store>(
     };
     let pieces = spooler.pieces;
     pieces.put_behind(issuer.issuer_id(), number, known.covered);
-    let responder = clerk.responder()?;
+    let responder = clerk.responder_at_hand()?;
     let threads = office.settings.threads();
     let written = clerk.put(order, rows, Vec::new(), &responder, threads)?;
     let newest = Some(number);

@@ -276,3 +276,58 @@ fn a_failing_thread_hangs_the_others_or_leaves_a_file() {
         0
     );
 }
+
+#[test]
+fn signatures_kept_for_another_set_of_variants_or_another_shard_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let office = founded(folder.path());
+    let issuer = office.issuer("p256").unwrap();
+    let subject = own::subject(&issuer, &office.settings.terms("p256")).unwrap();
+    let group = current(&office, &issuer);
+    let order = Order {
+        subject: &subject,
+        kind: Kind::Shard,
+        shard: 0,
+        number: 1,
+        revision: 1,
+        now: now(),
+        window: plan::window(now(), 86_400, group.not_after(), None),
+        group: &group,
+        rows: Vec::new(),
+        documents: Vec::new(),
+    };
+    let extent = Extent {
+        serial_octets: 16,
+        records: 0,
+    };
+    let header = order.header(extent, &Ended::default());
+    let key = office.keyring.batch_key().unwrap();
+    let path = folder.path().join("0");
+    ended::Kept::write(&path, &header, &[], &*key).unwrap();
+    let is_read = |change: &dyn Fn(&mut Header)| {
+        let mut order = header.clone();
+        change(&mut order);
+        ended::Kept::read(&path, &order, &*key).is_some()
+    };
+    assert!(is_read(&|_| {}));
+    let by_ed25519 = |order: &mut Header| {
+        let own = order.variants.clone();
+        order
+            .variants
+            .extend(own.into_iter().map(|variant| Variant {
+                algorithm: SignatureAlgorithm::Ed25519,
+                slot: 1,
+                ..variant
+            }));
+        order.slots = 2;
+    };
+    assert!(!is_read(&by_ed25519), "signed with one only");
+    let by_another = |order: &mut Header| {
+        let algorithm = SignatureAlgorithm::EcdsaP384Sha384;
+        let variants = order.variants.iter_mut();
+        variants.for_each(|variant| variant.algorithm = algorithm);
+    };
+    assert!(!is_read(&by_another), "by another one");
+    assert!(!is_read(&|order| order.variants.truncate(1)), "other forms");
+    assert!(!is_read(&|order| order.shards = 2), "divided otherwise");
+}

@@ -4,7 +4,11 @@
 //! the longest window it may be asked to sign; the old certificate stays in the packs that were signed with it.
 //!
 //! An authority has one for its own algorithm, and one for each that its settings name beside it. What a signer signs with is
-//! read from its certificate.
+//! read from its certificate. `ocsp_signer/signers.rs` keeps their keys open for the threads that sign.
+
+mod signers;
+
+pub use signers::Signers;
 
 use super::lint::{Purpose, Signatory, signs_with};
 use super::name::NameParts;
@@ -13,10 +17,10 @@ use super::sign::{checked, sign};
 use super::{CaError, Issuer, extension};
 use crate::key::{KeyError, Signer};
 use crate::office::Office;
-use crate::registry::{By, CertificateKind, Issued, IssuerId, OcspSigner, Reservation, Store};
+use crate::registry::{By, CertificateKind, Issued, OcspSigner, Reservation, Store};
 use der::{Decode, Encode};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use wire::algorithm::SignatureAlgorithm;
 use wire::time::UnixSeconds;
 use x509_cert::Certificate;
@@ -85,57 +89,8 @@ impl From<Responder> for Group {
     }
 }
 
-/// The responders whose keys are open, one for each authority and algorithm: opening a key takes longer than a signature, and
-/// the threads that sign must not make two responders where one is wanted.
-#[derive(Default)]
-pub struct Signers(Mutex<BTreeMap<(IssuerId, SignatureAlgorithm), Arc<Responder>>>);
-
-impl Signers {
-    /// Who signs for `issuer` now: of each algorithm what the function [`current`] says; keys are opened once.
-    ///
-    /// # Errors
-    /// [`CaError`], see there.
-    pub fn current<S: Store>(
-        &self,
-        office: &Office<S>,
-        issuer: &Issuer,
-        by: By<'_>,
-    ) -> Result<Group, CaError> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let terms = office.settings.terms(issuer.alias());
-        let mut group = Vec::new();
-        for algorithm in terms.algorithms(issuer.algorithm) {
-            let known = open.get(&(issuer.issuer_id(), algorithm));
-            if let Some(signer) = chosen(office, issuer, algorithm, by)?
-                && let Some(known) = known.filter(|known| known.certificate == signer.certificate)
-            {
-                group.push(known.clone());
-                continue;
-            }
-            let responder = Arc::new(current(office, issuer, algorithm, by)?);
-            open.insert((issuer.issuer_id(), algorithm), responder.clone());
-            group.push(responder);
-        }
-        Ok(Group(group))
-    }
-
-    /// As the function [`forget_keys`], while no responder is being made.
-    ///
-    /// # Errors
-    /// [`CaError::Registry`], [`CaError::Key`].
-    pub fn forget_keys<S: Store>(
-        &self,
-        office: &Office<S>,
-        issuer: &Issuer,
-        now: UnixSeconds,
-    ) -> Result<(), CaError> {
-        let _open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        forget_keys(office, issuer, now)
-    }
-}
-
-/// The responder that signs with `algorithm` for `issuer` now: the newest one if it lives long enough, else a new one. Only whoever holds the
-/// spool calls it.
+/// The responder that signs with `algorithm` for `issuer` now: the newest one if it lives long enough, else a new one. Only
+/// whoever holds the spool calls it.
 ///
 /// # Errors
 /// [`CaError`], see there.
@@ -145,11 +100,30 @@ pub fn current<S: Store>(
     algorithm: SignatureAlgorithm,
     by: By<'_>,
 ) -> Result<Responder, CaError> {
-    if let Some(signer) = chosen(office, issuer, algorithm, by)? {
-        let key = office.keyring.signer(&signer.key_file, algorithm)?;
-        return Responder::new(key, signer.certificate);
+    super::issue::resume_ocsp_signers(office, issuer, by)?;
+    let signers = office
+        .registry
+        .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
+    let wanted = Wanted {
+        office,
+        issuer,
+        lasts: Lasts::WithTimeToSpare,
+        now: by.at,
+    };
+    match wanted.chosen(&signers, algorithm) {
+        Some(signer) => open(office, signer, algorithm),
+        None => make(office, issuer, algorithm, by),
     }
-    make(office, issuer, algorithm, by)
+}
+
+/// A signer with its key opened.
+fn open<S>(
+    office: &Office<S>,
+    signer: &OcspSigner,
+    algorithm: SignatureAlgorithm,
+) -> Result<Responder, CaError> {
+    let key = office.keyring.signer(&signer.key_file, algorithm)?;
+    Responder::new(key, signer.certificate.clone())
 }
 
 /// What a signer signs with, by its certificate; none if it cannot be read.
@@ -159,26 +133,51 @@ pub(crate) fn algorithm_of(certificate: &[u8]) -> Option<SignatureAlgorithm> {
     signs_with(&key.to_der().ok()?)
 }
 
-/// The newest responder of that algorithm that lives long enough and whose key is there.
-fn chosen<S: Store>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    algorithm: SignatureAlgorithm,
-    by: By<'_>,
-) -> Result<Option<OcspSigner>, CaError> {
-    super::issue::resume_ocsp_signers(office, issuer, by)?;
-    let signers = office
-        .registry
-        .wait(|store| store.ocsp_signers(issuer.id(), by.at))?;
-    let fresh = |signer: &OcspSigner| {
-        // The key goes when the signer ends, be it by a clock that was ahead.
-        signer.not_before <= by.at
-            && office.keyring.holds(&signer.key_file)
-            && lives_long_enough(office, issuer, signer.not_after, by.at)
-            && algorithm_of(&signer.certificate) == Some(algorithm)
-    };
-    let fresh = signers.into_iter().filter(fresh);
-    Ok(fresh.max_by_key(|signer| signer.not_after))
+/// How long whoever signs must live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lasts {
+    /// A quarter of its life, and two windows at least: there is time to make another.
+    WithTimeToSpare,
+    /// As long as any window: nobody who waits is kept waiting for another.
+    ForAWindow,
+}
+
+/// Who is looked for.
+struct Wanted<'a, S> {
+    office: &'a Office<S>,
+    issuer: &'a Issuer,
+    lasts: Lasts,
+    now: UnixSeconds,
+}
+
+impl<S> Wanted<'_, S> {
+    /// The newest of these of that algorithm that lives long enough and whose key is there.
+    fn chosen<'s>(
+        &self,
+        signers: impl IntoIterator<Item = &'s OcspSigner>,
+        algorithm: SignatureAlgorithm,
+    ) -> Option<&'s OcspSigner> {
+        let fresh = |signer: &&OcspSigner| {
+            // The key goes when the signer ends, be it by a clock that was ahead.
+            signer.not_before <= self.now
+                && self.office.keyring.holds(&signer.key_file)
+                && self.lives_long_enough(signer.not_after)
+                && algorithm_of(&signer.certificate) == Some(algorithm)
+        };
+        let fresh = signers.into_iter().filter(fresh);
+        fresh.max_by_key(|signer| signer.not_after)
+    }
+
+    fn lives_long_enough(&self, not_after: UnixSeconds) -> bool {
+        let settings = &self.office.settings;
+        let window = settings.longest_validity_secs();
+        let least = match self.lasts {
+            Lasts::WithTimeToSpare => (settings.ocsp_signer_validity_secs / 4).max(2 * window),
+            Lasts::ForAWindow => window,
+        };
+        // Near the authority's own end no signer lives longer than the newest.
+        not_after > self.now + least || not_after >= self.issuer.not_after
+    }
 }
 
 /// Removes keys that will not sign again: of signers that ended or are revoked, and of those that never came to be. Only
@@ -213,19 +212,6 @@ pub fn forget_keys<S: Store>(
 
 fn key_prefix(issuer: &Issuer) -> String {
     format!("{}-ocsp-", issuer.alias())
-}
-
-/// A quarter of its life is left, and two windows fit into that.
-fn lives_long_enough<S>(
-    office: &Office<S>,
-    issuer: &Issuer,
-    not_after: UnixSeconds,
-    now: UnixSeconds,
-) -> bool {
-    let settings = &office.settings;
-    let least = (settings.ocsp_signer_validity_secs / 4).max(2 * settings.longest_validity_secs());
-    // Near the authority's own end no signer lives longer than the newest.
-    not_after > now + least || not_after >= issuer.not_after
 }
 
 fn make<S: Store>(

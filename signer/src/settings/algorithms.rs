@@ -121,5 +121,5 @@ pub(super) fn are_alike(one: SignatureAlgorithm, other: SignatureAlgorithm) -> b
     one.identifier() == other.identifier()
 }
 
-/// Beside the own one. Each takes as many signatures as all before took.
+/// Beside the own one. Each takes as many signatures as that.
 const MOST: usize = 3;

@@ -162,3 +162,51 @@ fn only_the_own_algorithm_gets_a_successor_or_a_dead_key_stays() {
     assert_eq!(last, later);
     assert_eq!(keys(), 2);
 }
+
+#[test]
+fn a_torn_key_beside_the_own_one_keeps_revocations_from_going_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let mut office = issued(here);
+    office.settings = beside("\"ed25519\"");
+    chain_file(&office, here, "p256");
+    let _ = pass(&mut begin(&office), now());
+    let before = newest(&office, "p256", Kind::Full).header.responders;
+    let issuer = office.issuer("p256").unwrap();
+    let signers = || {
+        let store = office.registry.store();
+        let signers = office
+            .registry
+            .drive(store.ocsp_signers(issuer.id(), now()));
+        signers.unwrap()
+    };
+    let tear = |certificate: &[u8]| {
+        let signers = signers();
+        let torn = signers.iter().find(|one| one.certificate == certificate);
+        let file = format!("keys/{}.pk8", torn.unwrap().key_file);
+        std::fs::write(office.home.signer().join(file), "torn").unwrap();
+    };
+    tear(&before[1].certificate);
+    // One that has not opened it yet, and another after that.
+    for _ in 0..2 {
+        let revoked = revoke(&office, "p256", RevocationReason::KeyCompromise);
+        let mut shift = begin(&office);
+        let _ = pass(&mut shift, now());
+        let delta = newest(&office, "p256", Kind::Delta);
+        assert_eq!(delta.header.responders[0], before[0]);
+        assert_ne!(delta.header.responders[1], before[1]);
+        for variant in 0..4 {
+            let text = judged(here, &delta, &revoked, variant);
+            assert!(text.contains(": revoked"), "{text}");
+        }
+        let _ = pass(&mut shift, now());
+        assert_eq!(signers().len(), 3, "one successor");
+    }
+    // Without its own an authority answers nobody who asks for nothing.
+    tear(&before[0].certificate);
+    revoke(&office, "p256", RevocationReason::KeyCompromise);
+    let report = begin(&office).pass(&now, &|_| {}).unwrap();
+    assert!(!report.faults.is_empty());
+    assert!(report.faults.iter().all(|fault| fault.issuer == "p256"));
+    assert_eq!(signers().len(), 3);
+}
