@@ -156,6 +156,11 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Line<I> {
             line.going = None;
             if line.stage.get() == ANSWERED {
                 line.count(RESTING, line.patience.rest);
+                // hyper may have learned before that nothing more has come, and then reads only when something does: a timer
+                // that is not asked here is asked by nobody, and wakes nobody.
+                if line.coming.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
             }
         }
         line.gone(cx, polled)

@@ -96,6 +96,8 @@ pub(super) async fn speak<S: Store>(
     let line = Line::new(stream, patience);
     let stage = line.stage();
     let service = service_fn(|request| {
+        // Here, not when the answer is first asked for: hyper reads on in between, and a whole head is not a slow one.
+        stage.asked();
         let (lane, stage) = (Arc::clone(lane), stage.clone());
         async move { Ok::<_, Infallible>(respond(&lane, request, &stage, patience.body).await) }
     });
@@ -113,7 +115,6 @@ async fn respond<S: Store>(
     stage: &Stage,
     patience: Duration,
 ) -> Response<Full<Bytes>> {
-    stage.asked();
     let response = found(lane, request, patience).await;
     stage.answered();
     response

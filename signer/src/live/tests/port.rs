@@ -1,24 +1,25 @@
 //! Bad input on the lane's port: each hits the limit that has a name, and the lane lives on. One limit is short in each
 //! test, the others last an hour: what ends is ended by that one.
 
+use std::io;
 use std::net::Ipv4Addr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex, join};
 use tokio::net::{TcpListener, TcpStream};
 use wire::request::MAX_REQUEST_OCTETS;
 
-use super::rig::{Adopted, LONG, empty_lane, runtime};
+use super::rig::{Adopted, GENEROUS, LONG, empty_lane, runtime, within};
 use crate::live::lane::Lane;
 use crate::live::line::Patience;
 use crate::live::server::{Limits, serve, speak};
 use crate::registry::SqliteStore;
 
 const SHORT: Duration = Duration::from_millis(50);
-/// What a machine may take that has other things to do.
-const GENEROUS: Duration = Duration::from_secs(60);
 
 fn patient() -> Patience {
     Patience {
@@ -29,7 +30,8 @@ fn patient() -> Patience {
     }
 }
 
-/// What a lane writes to whoever does this, until it closes.
+/// What a lane writes to whoever does this, until it closes. It has a task of its own, as on its port: in the client's own
+/// it would be asked whenever the client is, and never notice that nothing else wakes it.
 async fn told<F: Future<Output = DuplexStream>>(
     lane: Lane<SqliteStore>,
     patience: Patience,
@@ -37,14 +39,15 @@ async fn told<F: Future<Output = DuplexStream>>(
 ) -> String {
     let (ours, theirs) = duplex(ROOM);
     let lane = Arc::new(lane);
-    let asking = async {
+    let speaking = tokio::spawn(async move { speak(&lane, theirs, patience).await });
+    let talk = async {
         let mut stream = client(ours).await;
         let mut told = Vec::new();
         // Who is turned away in the middle of what he says finds the pipe broken.
         let _ = stream.read_to_end(&mut told).await;
+        speaking.await.unwrap();
         String::from_utf8_lossy(&told).into_owned()
     };
-    let talk = async { tokio::join!(speak(&lane, theirs, patience), asking).1 };
     let told = tokio::time::timeout(GENEROUS, talk).await;
     told.expect("the connection is still open")
 }
@@ -154,6 +157,69 @@ fn a_connection_that_rests_is_cut_off_as_one_whose_head_is_slow() {
 }
 
 #[test]
+fn after_a_signed_answer_a_silent_responder_holds_its_place_for_ever() {
+    let rig = Adopted::new();
+    let (lane, tray) = rig.lane(1);
+    tray.attend(1).unwrap();
+    let rest = Patience {
+        rest: SHORT,
+        ..patient()
+    };
+    let question = rig.question(Some(b"a nonce"));
+    let head = format!(
+        "POST /ocsp HTTP/1.1\r\nContent-Length: {}\r\n\r\n",
+        question.len()
+    );
+    let request = [head.as_bytes(), question.as_slice()].concat();
+    // What wakes the connection last is the desk.
+    let told = runtime().block_on(told(lane, rest, |mut stream| async move {
+        stream.write_all(&request).await.unwrap();
+        stream
+    }));
+    assert!(told.starts_with("HTTP/1.1 200 "), "{told}");
+}
+
+/// Comes whole, and at the very moment when its time is past: nothing else asks again.
+struct LastMoment {
+    asked: u32,
+}
+
+impl AsyncRead for LastMoment {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.asked += 1;
+        if self.asked != 2 {
+            return Poll::Pending;
+        }
+        buffer.put_slice(b"GET /x HTTP/1.1\r\nConnection: close\r\n\r\n");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_head_that_is_whole_is_cut_off_as_a_slow_one() {
+    let (_folder, lane) = empty_lane();
+    let lane = Arc::new(lane);
+    let short = Patience {
+        head: SHORT,
+        ..patient()
+    };
+    let told = within(&runtime(), async {
+        let (mut ours, theirs) = duplex(ROOM);
+        let stream = join(LastMoment { asked: 0 }, theirs);
+        let speaking = tokio::spawn(async move { speak(&lane, stream, short).await });
+        let mut told = String::new();
+        let _ = ours.read_to_string(&mut told).await.unwrap();
+        speaking.await.unwrap();
+        told
+    });
+    assert!(told.starts_with("HTTP/1.1 404 "), "{told}");
+}
+
+#[test]
 fn a_body_that_is_too_long_is_read_or_one_that_does_not_come_is_waited_for() {
     let head = |length: usize| format!("POST /ocsp HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
     // Not one octet of it has come.
@@ -195,25 +261,28 @@ fn who_goes_in_the_middle_leaves_his_connection_behind() {
 }
 
 #[test]
-fn a_client_that_never_reads_keeps_its_answers_in_memory() {
-    let (_folder, lane) = empty_lane();
+fn a_client_that_does_not_read_or_hardly_does_keeps_its_answers_in_memory() {
     let patience = Patience {
         taking: SHORT,
         ..patient()
     };
-    // The answer is longer than what the pipe holds.
-    let (mut ours, theirs) = duplex(64);
-    let lane = Arc::new(lane);
-    runtime().block_on(async {
-        let mute = async {
+    for hardly in [false, true] {
+        let (_folder, lane) = empty_lane();
+        let lane = Arc::new(lane);
+        // The answer is longer than what the pipe holds.
+        let (mut ours, theirs) = duplex(64);
+        within(&runtime(), async {
+            let speaking = tokio::spawn(async move { speak(&lane, theirs, patience).await });
             let asked = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
             ours.write_all(asked).await.unwrap();
-        };
-        let talk = async { tokio::join!(speak(&lane, theirs, patience), mute) };
-        let ended = tokio::time::timeout(GENEROUS, talk).await;
-        assert!(ended.is_ok(), "it waits for a client that does not read");
-    });
-    drop(ours);
+            // Octet by octet, each in time.
+            while hardly && ours.read_u8().await.is_ok() {
+                tokio::time::sleep(SHORT / 10).await;
+            }
+            speaking.await.unwrap();
+        });
+        drop(ours);
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ use crate::serve::Shift;
 
 /// Long enough on any machine; whoever waits for it has failed.
 pub(super) const LONG: Duration = Duration::from_secs(3_600);
+/// What a machine may take that has other things to do.
+pub(super) const GENEROUS: Duration = Duration::from_secs(60);
 pub(super) const ARCHIVE_SECS: u64 = 86_400;
 
 /// A lane with so many places that answers by this book, and what lies on its desk. Nothing is kept.
@@ -113,8 +115,14 @@ impl Adopted {
     }
 }
 
-pub(super) fn runtime() -> Runtime {
+pub(in crate::live) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What a future comes to. One that never ends fails its test; nobody has to find out which one hangs.
+pub(in crate::live) fn within<F: Future>(runtime: &Runtime, future: F) -> F::Output {
+    let limited = runtime.block_on(async { tokio::time::timeout(GENEROUS, future).await });
+    limited.expect("it waits for ever")
 }
 
 /// What a future comes to when it is asked once.
