@@ -71,6 +71,7 @@ pub(super) async fn told(mut beside: watch::Receiver<Option<Reply>>) -> Option<R
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::tests::rig::{runtime, within};
     use bytes::Bytes;
 
     fn reply(revision: Revision) -> Reply {
@@ -82,8 +83,7 @@ mod tests {
     }
 
     fn wait(beside: watch::Receiver<Option<Reply>>) -> Option<Reply> {
-        let runtime = tokio::runtime::Builder::new_current_thread();
-        { runtime }.build().unwrap().block_on(told(beside))
+        within(&runtime(), told(beside))
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 mod expired;
 mod found_on;
 mod port;
-mod rig;
+pub(super) mod rig;
 mod way;
 
 fn settings() -> LiveSettings {

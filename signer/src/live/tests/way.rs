@@ -3,11 +3,11 @@
 
 use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wire::response::{OcspResponse, SingleStatus};
 
-use super::rig::{Adopted, once, runtime};
+use super::rig::{Adopted, GENEROUS, once, runtime, within};
 use crate::live::lane::{Busy, Lane, Reply};
 use crate::registry::SqliteStore;
 
@@ -34,26 +34,37 @@ fn says_revoked(answered: Result<Reply, Busy>) -> Reply {
 fn identical_questions_are_each_signed_or_one_with_a_nonce_gets_anothers_answer() {
     let rig = Adopted::new();
     let (lane, tray) = rig.lane(8);
-    let (plain, with_nonce) = (rig.question(None), rig.question(Some(b"a nonce")));
+    let plain = rig.question(None);
+    let nonces = ["a nonce", "another", "a nonce"];
+    let with_nonces = nonces.map(|nonce| rig.question(Some(nonce.as_bytes())));
     let runtime = runtime();
     let _inside = runtime.enter();
     let mut waiting: Vec<_> = (0..5).map(|_| Box::pin(lane.answer(&plain))).collect();
-    let mut two: Vec<_> = (0..2).map(|_| Box::pin(lane.answer(&with_nonce))).collect();
-    for one in waiting.iter_mut().chain(&mut two) {
+    let mut apart: Vec<_> = with_nonces
+        .iter()
+        .map(|asked| Box::pin(lane.answer(asked)))
+        .collect();
+    for one in waiting.iter_mut().chain(&mut apart) {
         assert!(once(one.as_mut()).is_pending());
     }
     tray.attend(1).unwrap();
     let replies: Vec<_> = waiting
         .into_iter()
-        .map(|one| says_revoked(runtime.block_on(one)).octets)
+        .map(|one| says_revoked(within(&runtime, one)).octets)
         .collect();
     assert!(replies.iter().all(|octets| *octets == replies[0]));
-    for one in two {
-        let reply = says_revoked(runtime.block_on(one));
-        assert_ne!(reply.octets, replies[0]);
+    let nonce_of = |octets: &[u8]| {
+        let basic = OcspResponse::parse(octets).unwrap().basic.unwrap();
+        basic.nonce().map(<[u8]>::to_vec)
+    };
+    assert_eq!(nonce_of(&replies[0]), None);
+    let an_octet_string = |text: &str| [&[0x04, 7][..], text.as_bytes()].concat();
+    for (one, asked) in apart.into_iter().zip(nonces) {
+        let reply = says_revoked(within(&runtime, one));
+        assert_eq!(nonce_of(&reply.octets), Some(an_octet_string(asked)));
     }
-    // One for the five, one for each nonce.
-    assert_eq!(counted(&lane), [3, 4, 0, 0]);
+    // One for the five, one for each with a nonce, though two have the same.
+    assert_eq!(counted(&lane), [4, 4, 0, 0]);
 }
 
 #[test]
@@ -70,7 +81,7 @@ fn who_waits_for_another_ones_answer_waits_for_ever_when_that_one_gives_up() {
     drop(first);
     assert!(once(beside.as_mut()).is_pending(), "it asks for itself now");
     tray.attend(1).unwrap();
-    let _ = says_revoked(runtime.block_on(beside));
+    let _ = says_revoked(within(&runtime, beside));
     assert_eq!(counted(&lane), [1, 0, 0, 0]);
 }
 
@@ -93,8 +104,8 @@ fn more_wait_than_may_or_a_place_is_not_given_back() {
         assert_eq!(counted(&lane), [0, 0, turned_away, 0]);
     }
     tray.attend(1).unwrap();
-    let _ = says_revoked(runtime.block_on(first));
-    let _ = says_revoked(runtime.block_on(lane.answer(&question)));
+    let _ = says_revoked(within(&runtime, first));
+    let _ = says_revoked(within(&runtime, lane.answer(&question)));
     assert!(lane.metrics().unwrap().contains("hufu_lane_queue_length 0"));
     assert_eq!(counted(&lane), [2, 0, 3, 0]);
 }
@@ -106,18 +117,20 @@ fn a_question_waits_past_its_deadline_or_leaves_no_room_for_ever() {
     let question = rig.question(None);
     let runtime = runtime();
     lane.deadline = Duration::from_millis(1);
-    let answered = runtime.block_on(lane.answer(&question));
+    let answered = within(&runtime, lane.answer(&question));
     assert_eq!(answered.err(), Some(Busy::Late));
     assert_eq!(counted(&lane), [0, 0, 0, 1]);
     // Its place is free, but it lies on the desk still: there is no room for more.
     lane.deadline = super::rig::LONG;
-    let answered = runtime.block_on(lane.answer(&question));
+    let answered = within(&runtime, lane.answer(&question));
     assert_eq!(answered.err(), Some(Busy::Full));
     tray.attend(1).unwrap();
-    let mut answered = runtime.block_on(lane.answer(&question));
+    let mut answered = within(&runtime, lane.answer(&question));
+    let began = Instant::now();
     while answered.as_ref().err() == Some(&Busy::Full) {
+        assert!(began.elapsed() < GENEROUS, "its place is never free");
         std::thread::yield_now();
-        answered = runtime.block_on(lane.answer(&question));
+        answered = within(&runtime, lane.answer(&question));
     }
     let _ = says_revoked(answered);
     let [signed, shared, _, late] = counted(&lane);
