@@ -77,7 +77,8 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
             }
             Reply::Ready(Some(framing.last_if_draining(worker, response)))
         };
-        // RFC 9112 §3.2: a request with two Hosts is answered 400. The lane leaves those to us.
+        // RFC 9112 §3.2: a request with two Hosts is answered 400.
+        // The lane leaves those to us.
         if parts.headers.get_all(HOST).iter().nth(1).is_some() {
             return at_once(refused(StatusCode::BAD_REQUEST));
         }

@@ -135,9 +135,10 @@ fn test_at(lines: &[&str], index: usize) -> Option<String> {
     };
     let mut above = lines[..function].iter().rev();
     let attributes = above.by_ref().take_while(|line| is_above_one(line));
-    let is_test = attributes
-        .map(|line| line.trim())
-        .any(|line| line == "#[test]");
+    let attributes: Vec<&str> = attributes.map(|line| line.trim()).collect();
+    // One that is run by hand holds nobody to anything.
+    let is_ignored = attributes.iter().any(|line| line.starts_with("#[ignore"));
+    let is_test = attributes.contains(&"#[test]") && !is_ignored;
     let (_, rest) = lines[function].split_once("fn ")?;
     is_test.then(|| rest.split('(').next().unwrap_or_default().replace('_', " "))
 }
@@ -258,6 +259,12 @@ fn helper_is_taken_for_a_test() {
     assert_eq!(at(0, "// it\nfn helper() {\n}\n#[test]\nfn a_b() {"), None);
     assert_eq!(at(1, "fn helper() {\n    // it\n    ask();\n}"), None);
     assert_eq!(at(0, "// it\nconst A: u8 = 1;\n#[test]\nfn a_b() {"), None);
+    assert_eq!(
+        at(0, "// it\n#[test]\n#[ignore = \"slow\"]\nfn a_b() {"),
+        None
+    );
+    let panics = "// it\n#[test]\n#[should_panic]\nfn a_b() {\n}";
+    assert_eq!(at(0, panics), named("a b"));
 }
 
 #[test]

@@ -24,8 +24,7 @@ struct Target {
     kind: String,
     /// In the store, and in the edge.
     file: PathBuf,
-    /// Where responders listen over it, one after another. Chosen before anything is started: a program that is just being
-    /// started by another thread holds for a moment whatever this process has open, so also a port that is only tried.
+    /// Where responders listen over it, one after another.
     ports: [SocketAddr; 2],
 }
 

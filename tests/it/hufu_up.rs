@@ -1,7 +1,6 @@
 //! What a newcomer meets: one command, files to try with, commands to paste; and what happens when it is killed.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,7 +9,7 @@ use hufu_tests::demo::{Authority, Demo};
 use hufu_tests::http;
 use hufu_tests::patient::patient;
 use hufu_tests::pki::{Answer, Hash, Parameters, Status, cert_id, request};
-use hufu_tests::process::{command, free_address, run, wait_until};
+use hufu_tests::process::{command, free_address, is_free, run, wait_until};
 use hufu_tests::root;
 
 /// Processes that have this data folder among their arguments.
@@ -113,9 +112,7 @@ fn a_killed_one_leaves_no_child_and_a_second_start_finds_its_data() {
         processes_over(&data).is_empty()
     });
     // A process that ends loses its command line before its sockets.
-    wait_until("the port is free again", PATIENCE, || {
-        TcpListener::bind(demo.ocsp).is_ok()
-    });
+    wait_until("the port is free again", PATIENCE, || is_free(demo.ocsp));
 
     let before = demo.certificate(Authority::P256, "good").der;
     let began = Instant::now();

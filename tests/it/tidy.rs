@@ -289,6 +289,52 @@ fn every_dependency_is_argued_above_its_line() {
 }
 
 #[test]
+fn the_fuzzer_is_built_of_whatever_came_out_last() {
+    let manifest = read(Path::new("fuzz/Cargo.toml"));
+    let section = manifest.split("\n[dependencies]\n").nth(1).unwrap();
+    let section = section.split("\n[").next().unwrap();
+    let dependencies = section.lines().filter(|line| line.contains(" = "));
+    let is_held = |line: &str| line.contains("path = ") || line.contains("\"=");
+    let found: Vec<String> = dependencies
+        .filter(|line| !line.starts_with('#') && !is_held(line))
+        .map(str::to_owned)
+        .collect();
+    none_of(&found, "fuzz/Cargo.lock is not kept: `=` in its manifest");
+}
+
+#[test]
+fn a_script_gives_up_where_another_program_holds_the_packages() {
+    let mut found = Vec::new();
+    for path in committed("") {
+        let text = fs::read_to_string(root().join(&path)).unwrap_or_default();
+        if text.starts_with("#!") && path != Path::new("tests/packages") {
+            let lines = text.lines().filter(|line| line.contains("apt-get"));
+            found.extend(lines.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    none_of(&found, "tests/packages knows how to wait");
+}
+
+#[test]
+fn a_port_is_refused_to_the_program_it_was_tried_for() {
+    let mut found = Vec::new();
+    for path in committed(".rs") {
+        if !path.iter().any(|part| part == "tests") {
+            continue;
+        }
+        for (number, line) in code_lines(&read(&path)) {
+            if line.contains(concat!("TcpListener", "::bind(")) && line.contains(".is_ok()") {
+                found.push(format!("{}:{number}: {}", path.display(), line.trim()));
+            }
+        }
+    }
+    none_of(
+        &found,
+        "a copy of what listens, in a child that is just being started, keeps the port: bind only",
+    );
+}
+
+#[test]
 fn every_crate_inherits_the_lints() {
     let found: Vec<String> = committed("Cargo.toml")
         .iter()
@@ -361,14 +407,18 @@ fn the_files_that_the_pages_name_are_there() {
     none_of(&found, "pages name what is not there");
 }
 
-/// Whether a function of this name stands there, `#[test]` right above it.
+/// Whether a test of this name stands there, and is run.
 fn has_test(text: &str, name: &str) -> bool {
     let head = format!("fn {name}(");
-    let mut above = "";
-    text.lines().any(|line| {
-        let line = line.trim_start();
-        let here = above == "#[test]" && line.starts_with(&head);
-        above = line;
+    let mut above = Vec::new();
+    text.lines().map(str::trim_start).any(|line| {
+        if line.starts_with("#[") || line.starts_with("//") {
+            above.push(line);
+            return false;
+        }
+        let is_ignored = above.iter().any(|line| line.starts_with("#[ignore"));
+        let here = line.starts_with(&head) && above.contains(&"#[test]") && !is_ignored;
+        above.clear();
         here
     })
 }
@@ -379,4 +429,7 @@ fn a_test_that_is_gone_is_still_named() {
     assert!(has_test(text, "one"));
     assert!(!has_test(text, "two"));
     assert!(!has_test(text, "on"));
+    let more = "#[test]\n// Why.\n#[should_panic]\nfn one() {\n}\n#[test]\n#[ignore = \"slow\"]\nfn two() {\n}\n";
+    assert!(has_test(more, "one"));
+    assert!(!has_test(more, "two"));
 }

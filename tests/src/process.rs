@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use crate::root;
 
@@ -333,15 +337,54 @@ pub fn free_addresses<const N: usize>() -> [SocketAddr; N] {
             let port = u16::try_from(port).expect("the range ends below 32768");
             SocketAddr::from((Ipv4Addr::LOCALHOST, port))
         });
-        if addresses
-            .iter()
-            .all(|address| TcpListener::bind(address).is_ok())
-        {
+        if addresses.iter().all(|address| is_free(*address)) {
             return addresses;
         }
     }
     panic!("no row of {N} ports from {FIRST_PORT} on is free");
 }
 
+/// Whether a program could listen at this IPv4 address now.
+#[must_use]
+pub fn is_free(address: SocketAddr) -> bool {
+    tried(address).is_ok()
+}
+
+/// Bound, and not listened at: a child that another thread is just starting holds for a moment whatever this process has
+/// open. A copy of a socket that *listens* would refuse the port to the program that it was chosen for.
+fn tried(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    // As std does for listeners: then only those that listen are in one another's way.
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)?;
+    Ok(socket)
+}
+
 const FIRST_PORT: u32 = 10_000;
 const PORTS: u32 = 22_000;
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn port_that_is_being_tried_is_refused_to_a_program() {
+        // Of a loopback address that nobody else uses.
+        let address = SocketAddr::from(([127, 0, 83, 1], free_address().port()));
+        // What a child has of it until it becomes its program.
+        let _copy = tried(address).unwrap();
+        assert!(is_free(address), "it is refused to the next who tries");
+        let _program = TcpListener::bind(address).expect("it is refused to a program");
+        assert!(!is_free(address), "somebody listens there");
+    }
+
+    #[test]
+    fn port_is_called_free_that_somebody_listens_at_on_every_address() {
+        let everywhere = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = everywhere.local_addr().unwrap().port();
+        assert!(!is_free(SocketAddr::from((Ipv4Addr::LOCALHOST, port))));
+    }
+}

@@ -85,13 +85,19 @@ const MAX_REQUEST_OCTETS: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::net::sockopt::set_socket_reuseaddr;
+    use rustix::net::{self, AddressFamily, SocketFlags, SocketType};
     use std::time::Instant;
 
     /// On a loopback address that nobody else uses, so that no other test is given the port between letting go of it and
-    /// taking it.
+    /// taking it. Bound, and not listened at: a child that another test is just starting holds a copy for a moment, and one
+    /// that listens would refuse us the port.
     fn listening(on: [u8; 4]) -> (Nudges, SocketAddr) {
-        let free = TcpListener::bind(SocketAddr::from((on, 0))).unwrap();
-        let address = free.local_addr().unwrap();
+        let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+        let free = net::socket_with(family, kind, SocketFlags::CLOEXEC, None).unwrap();
+        set_socket_reuseaddr(&free, true).unwrap();
+        net::bind(&free, &SocketAddr::from((on, 0))).unwrap();
+        let address = SocketAddr::try_from(net::getsockname(&free).unwrap()).unwrap();
         drop(free);
         (Nudges::listen(address).unwrap(), address)
     }

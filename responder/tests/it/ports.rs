@@ -1,7 +1,10 @@
 //! Ports for a responder that is started twice at one address.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 /// Loopback addresses that nothing listens on now, handed out once by this process.
 ///
@@ -20,8 +23,17 @@ fn free_address() -> SocketAddr {
         .take(PORTS as usize)
         .map(|step| FIRST_PORT + start.wrapping_add(step) % PORTS)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap())))
-        .find(|address| TcpListener::bind(address).is_ok())
+        .find(|address| is_free(*address).is_ok())
         .expect("some port below 32768 is free")
+}
+
+/// Bound, and not listened at: a child that another thread is just starting holds a copy for a moment, and one that listens
+/// would refuse the port to the responder that it was chosen for.
+fn is_free(address: SocketAddr) -> rustix::io::Result<()> {
+    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)
 }
 
 const FIRST_PORT: u32 = 10_000;

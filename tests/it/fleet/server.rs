@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hufu_tests::process::free_address;
 use hyper::header::{ETAG, IF_NONE_MATCH, RANGE};
@@ -16,6 +16,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::{S3Service, S3ServiceBuilder};
+
+use super::PATIENCE;
 
 pub(super) const KEY: &str = "AKHUFU";
 pub(super) const SECRET: &str = "a secret of the test's";
@@ -80,7 +82,7 @@ impl Server {
                     .build()
                     .unwrap();
                 runtime.block_on(async {
-                    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+                    let listener = listen(address).await;
                     ready.send(()).unwrap();
                     tokio::select! {
                         () = serve(listener, service, seen) => {}
@@ -97,6 +99,22 @@ impl Server {
             seen,
             stop: Some(stop),
             thread: Some(thread),
+        }
+    }
+}
+
+/// Listens where a server before this one may have listened: a program that another thread is just starting holds for a
+/// moment whatever this process had open.
+async fn listen(address: SocketAddr) -> tokio::net::TcpListener {
+    let began = Instant::now();
+    loop {
+        match tokio::net::TcpListener::bind(address).await {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse && began.elapsed() < PATIENCE =>
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            bound => return bound.unwrap(),
         }
     }
 }

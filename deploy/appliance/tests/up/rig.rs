@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -220,8 +222,17 @@ pub(crate) fn free_ports() -> [SocketAddr; 2] {
         let port = 10_000 + start.wrapping_add(step) % 22_000;
         SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()))
     })
-    .filter(|address| TcpListener::bind(address).is_ok());
+    .filter(|address| is_free(*address).is_ok());
     [0, 1].map(|_| free.next().unwrap())
+}
+
+/// Bound, and not listened at: a child that another thread is just starting holds a copy for a moment, and one that listens
+/// would refuse the port to the appliance that it was chosen for.
+fn is_free(address: SocketAddr) -> rustix::io::Result<()> {
+    let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    set_socket_reuseaddr(&socket, true)?;
+    bind(&socket, &address)
 }
 
 /// GET over HTTP/1.0, one connection; none if nobody answers.
