@@ -1,7 +1,7 @@
 //! Deltas beside a base: few, and none that only repeats the base.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use wire::cert_id::IssuerId;
 
@@ -42,8 +42,11 @@ impl Draft {
         for issuer in self.touched.clone() {
             while self.join_two(disk, store, issuer, damaged)? {}
         }
-        let named: BTreeSet<Digest> = self.all().map(|entry| entry.blake3).collect();
-        damaged.told.retain(|name| named.contains(name));
+        // Whoever copied one back wants to see that it helped; its issuer may be quiet for hours.
+        let files = self.with_paths(store);
+        let told = files.filter(|(entry, _)| damaged.told.contains(&entry.blake3));
+        let still = told.filter(|(entry, path)| !is_sound(path, entry.blake3));
+        damaged.told = still.map(|(entry, _)| entry.blake3).collect();
         Ok(())
     }
 
@@ -228,6 +231,10 @@ impl DamagedDeltas {
     }
 }
 
+fn is_sound(path: &Path, name: Digest) -> bool {
+    Standing::open(path, name).sound().is_some()
+}
+
 fn open_all(deltas: &[Delta]) -> Vec<Standing> {
     let open = |delta: &Delta| Standing::open(&delta.path, delta.blake3);
     deltas.iter().map(open).collect()
@@ -396,7 +403,11 @@ mod tests {
         assert!(deltas.iter().any(|delta| delta.blake3 == torn.blake3));
         let records: u64 = deltas.iter().map(|delta| delta.note.records).sum();
         assert_eq!((records, known.names().count()), (20, 1));
-        // Copied back.
+        // Copied back, and of its issuer nothing is new.
+        draft.touched.clear();
+        draft.rebased.clear();
+        draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
+        assert_eq!(known.names().count(), 1);
         std::fs::write(&torn.path, sound).unwrap();
         draft.join_deltas(&FsDisk, &store, &mut known).unwrap();
         assert_eq!(known.names().count(), 0);

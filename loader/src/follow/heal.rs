@@ -72,7 +72,13 @@ impl Follower<'_> {
         if is_sound(&path, entry.blake3) {
             return Err(error.into());
         }
-        self.fetch(entry)?;
+        if let Err(refusal) = self.fetch(entry) {
+            return Err(Refusal::NotHealed {
+                name: entry.name.clone(),
+                damage: Box::new(error),
+                fetch: Box::new(refusal),
+            });
+        }
         tracing::error!(path = %path.display(), name = %entry.name, reason = %sentence(&error), "a file was damaged, and is fetched anew");
         Ok(())
     }

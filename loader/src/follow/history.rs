@@ -11,7 +11,7 @@ use super::tests::{Rig, flip};
 use super::trials::publish_three;
 use super::{Chain, Followed, Follower, HealRound, MOST_LINKS, Opened, Refusal, SHORT_WAY, Source};
 use crate::durable::FsDisk;
-use crate::error::StoreError;
+use crate::error::{StoreError, sentence};
 use crate::manifest::{MAX_MANIFEST_OCTETS, ObjectEntry};
 use crate::publish::Publisher;
 use crate::snapshot::Snapshot;
@@ -173,10 +173,19 @@ fn a_header_that_rotted_keeps_every_generation_out() {
     fs::remove_file(&object).unwrap();
     assert_eq!(heal(&follower).fetched.len(), 1);
     assert_eq!(rig.served(), 1);
-    // What is as bad in the store is not put in place of anything.
-    flip(&rig.newest_object(), 0);
+    // What is as bad in the store is not put in place of anything, also where that keeps a new generation out.
+    seal_again(&rig);
+    let offered = rig.newest_object();
+    flip(&offered, 0);
     flip(&object, 0);
-    assert_eq!(heal(&follower).failed.unwrap().1.kind(), "altered");
+    let (_, in_place) = heal(&follower).failed.unwrap();
+    for refusal in [in_place, follower.poll().unwrap_err()] {
+        assert_eq!(refusal.kind(), "altered");
+        let said = sentence(&refusal);
+        for path in [&object, &offered] {
+            assert!(said.contains(path.to_str().unwrap()), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::room::NoRoom;
 use crate::digest::Digest;
 use crate::durable::DiskError;
-use crate::error::{OpenError, StoreError};
+use crate::error::{OpenError, StoreError, sentence};
 use crate::manifest::ManifestError;
 
 /// Why a generation was not taken; the one in place stays.
@@ -72,6 +72,17 @@ pub enum Refusal {
     /// All is there and sealed, and yet it cannot be opened.
     #[error("the generation cannot be opened")]
     Unopenable(#[from] OpenError),
+    /// A file in place does not open, and the store has none to put in its place.
+    #[error("{name} is damaged ({}), and cannot be fetched anew", sentence(damage.as_ref()))]
+    NotHealed {
+        /// What people call it.
+        name: String,
+        /// Why it does not open.
+        damage: Box<OpenError>,
+        /// Why the store's is not taken.
+        #[source]
+        fetch: Box<Refusal>,
+    },
     /// Our own disk refused.
     #[error(transparent)]
     Disk(#[from] DiskError),
@@ -95,6 +106,7 @@ impl Refusal {
     pub(super) fn is_altered(&self) -> bool {
         match self {
             Refusal::ObjectDiffers { .. } => true,
+            Refusal::NotHealed { fetch, .. } => fetch.is_altered(),
             Refusal::ObjectUnreadable { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::FileTooLarge | io::ErrorKind::UnexpectedEof
@@ -128,6 +140,7 @@ impl Refusal {
             Refusal::ObjectDiffers { .. } => "altered",
             Refusal::NoRoom(_) => "no-room",
             Refusal::Unopenable(_) => "unopenable",
+            Refusal::NotHealed { fetch, .. } => fetch.kind(),
             Refusal::Disk(_) => "disk",
         }
     }
