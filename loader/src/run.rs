@@ -27,7 +27,7 @@ mod workplace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wire::cert_id::IssuerId;
 use wire::time::UnixSeconds;
@@ -94,6 +94,8 @@ pub struct Line<'d> {
     /// Seconds since then.
     pub(crate) seconds_since: fn(Instant) -> u64,
     tell: Option<Box<Tell<'d>>>,
+    /// The newest generation that a report spoke of.
+    reported: Option<u64>,
 }
 
 /// Hears what was published, and what the newest generation is.
@@ -110,6 +112,8 @@ pub(crate) struct Portion {
     /// The same of files with the lists published beside them, which are held against one another and against the packs,
     /// entry by entry, and compressed. More than so many, and it is done on a thread of its own.
     pub(crate) document_octets: u64,
+    /// Between a look for changes that failed and the next, while files are made ready.
+    pub(crate) after_failure: Duration,
 }
 
 impl Default for Portion {
@@ -118,6 +122,7 @@ impl Default for Portion {
             octets: 16 << 20,
             records: 16_384,
             document_octets: 512 << 10,
+            after_failure: Duration::from_millis(500),
         }
     }
 }
@@ -131,6 +136,7 @@ impl<'d> Line<'d> {
                 memory: DEFAULT_MEMORY,
             },
             home,
+            reported: publisher.current().map(|current| current.number),
             publisher,
             signer,
             terms,
@@ -192,7 +198,9 @@ impl<'d> Line<'d> {
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
         let done = self.try_pass(now, progress, &mut report);
-        self.swept(done).map(|()| report)
+        self.swept(done)?;
+        self.report_newest(&mut report);
+        Ok(report)
     }
 
     fn try_pass(
@@ -218,7 +226,22 @@ impl<'d> Line<'d> {
     ) -> Result<PassReport, RunError> {
         let mut report = PassReport::default();
         let done = self.try_step(now, progress, &mut report);
-        self.swept(done).map(|()| report)
+        self.swept(done)?;
+        self.report_newest(&mut report);
+        Ok(report)
+    }
+
+    /// What went out in a step that failed behind it is in no report yet, and somebody waits for it.
+    fn report_newest(&mut self, report: &mut PassReport) {
+        let newest = self.newest();
+        if newest != self.reported {
+            report.generation = newest;
+            self.reported = newest;
+        }
+    }
+
+    fn newest(&self) -> Option<u64> {
+        self.publisher.current().map(|current| current.number)
     }
 
     fn swept<T>(&mut self, done: Result<T, RunError>) -> Result<T, RunError> {
@@ -300,7 +323,11 @@ impl<'d> Line<'d> {
         let mut taken = Vec::new();
         for (rank, batch) in chosen {
             // Within a kind numbers only rise: what comes behind a batch put off would shut it out for good.
-            if report.puts_off(batch.issuer, rank) {
+            // And a list goes out behind the changes that stand on it: held against the packs without them it would be refused.
+            let is_list = rank == Rank::Document;
+            if report.puts_off(batch.issuer, rank)
+                || is_list && report.puts_off(batch.issuer, Rank::Change)
+            {
                 continue;
             }
             let outcome = self.build(&batch, &draft, now, progress);

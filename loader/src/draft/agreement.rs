@@ -72,8 +72,7 @@ impl Draft {
             // A list waits where nobody can tell what its issuer answers; also where the first pack came just now.
             let has_pack = |draft: Self| draft.entries_of(issuer).any(is_pack);
             let waits = !lost.is_empty() || newest().is_some_and(has_pack);
-            let why = "no pack of its issuer can be opened, so nobody can tell whether its lists agree with them";
-            return waits.then(|| std::io::Error::other(why).into());
+            return waits.then(nothing_opens);
         };
         // Other authorities' lists were held against their batch, record by record.
         if first.crl_blake3().is_some() {
@@ -129,8 +128,10 @@ impl Draft {
             Err(why) => return Some(BatchRefusal::Contradiction { why }),
         };
         let since = || newest()?.contradiction_since(&store, issuer, (&all, &lost), &eve, &seen);
-        let why = eve.contradiction(&seen).or_else(since)?;
-        Some(BatchRefusal::Contradiction { why })
+        match eve.contradiction(&seen) {
+            Some(why) => Some(BatchRefusal::Contradiction { why }),
+            None => since(),
+        }
     }
 
     /// The same of a batch of files that agreed with `packs`, now that some of their deltas have been joined and others came.
@@ -141,7 +142,7 @@ impl Draft {
         (packs, lost): (&[&Pack], &[Lost]),
         eve: &Eve<'_>,
         seen: &Seen<'_>,
-    ) -> Option<String> {
+    ) -> Option<BatchRefusal> {
         let is_delta = |entry: &ObjectEntry| matches!(entry.role, Role::Delta(_));
         let there: Vec<(&ObjectEntry, PathBuf)> = self
             .with_paths(store)
@@ -151,20 +152,36 @@ impl Draft {
         let (stay, gone): (Vec<&Pack>, Vec<&Pack>) = packs
             .iter()
             .partition(|pack| !pack.is_delta() || is_there(pack));
-        let is_new =
-            |(_, path): &&(_, PathBuf)| stay.iter().all(|pack| pack.path() != path.as_path());
-        let came = there.iter().filter(is_new).cloned();
-        let standing = Standing {
-            packs: Vec::new(),
-            lost: lost.to_vec(),
+        let is_new = |(entry, path): &&(&ObjectEntry, PathBuf)| {
+            let was_lost = self::lost(&entry.role).is_some_and(|one| lost.contains(&one));
+            !was_lost && stay.iter().all(|pack| pack.path() != path.as_path())
         };
-        let Standing { packs: came, lost } = standing.and(came);
+        let came = there.iter().filter(is_new).cloned();
+        let Standing {
+            packs: came,
+            lost: hidden,
+        } = Standing::default().and(came);
+        if !hidden.is_empty() {
+            // It opened when it was published, a moment ago. Next time it is lost like others, or opens.
+            let why = "a change that was published meanwhile cannot be opened, so nobody can tell whether its lists agree with it";
+            return Some(std::io::Error::other(why).into());
+        }
         let came: Vec<&Pack> = came.iter().collect();
         let mut packs: Vec<&Pack> = stay.iter().chain(&came).copied().collect();
         newest_first(&mut packs);
         let deltas = packs.iter().copied().filter(|pack| pack.is_delta());
-        let later = eve.with(Answers::of(&packs).beside(&lost), deltas.collect());
-        later.contradiction_since(seen, &came, &gone)
+        let later = eve.with(Answers::of(&packs).beside(lost), deltas.collect());
+        let why = later.contradiction_since(seen, &came, &gone)?;
+        Some(BatchRefusal::Contradiction { why })
+    }
+
+    /// Lists wait where nobody can tell what their issuer answers. Asked before a long batch is even read: while it waits it is
+    /// asked at every look.
+    pub fn check_opens(&self, store: &Store, issuer: IssuerId) -> Result<(), BatchRefusal> {
+        let is_its = |entry: &ObjectEntry| entry.issuer.0 == issuer && is_pack(entry);
+        let there = self.with_paths(store);
+        let its = there.filter(|(entry, _)| is_its(entry));
+        Standing::default().and(its).check_opens()
     }
 
     /// The base packs whose place those that came take. What cannot be opened any more has nothing to say.
@@ -215,6 +232,14 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// Refuses, for the time being, what brings lists and no packs where packs are and none of them can be opened.
+    pub fn check_opens(&self) -> Result<(), BatchRefusal> {
+        match self.packs.is_empty() && !self.lost.is_empty() {
+            true => Err(nothing_opens()),
+            false => Ok(()),
+        }
+    }
+
     fn and<'e>(mut self, others: impl Iterator<Item = (&'e ObjectEntry, PathBuf)>) -> Self {
         for (entry, path) in others {
             match Pack::open(&path) {
@@ -224,6 +249,12 @@ impl Standing {
         }
         self
     }
+}
+
+fn nothing_opens() -> BatchRefusal {
+    let why =
+        "no pack of its issuer can be opened, so nobody can tell whether its lists agree with them";
+    std::io::Error::other(why).into()
 }
 
 fn lost(role: &Role) -> Option<Lost> {

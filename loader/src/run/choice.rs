@@ -3,6 +3,9 @@
 use wire::time::UnixSeconds;
 
 use super::{Line, PassReport, RunError};
+use crate::draft::Draft;
+use crate::error::sentence;
+use crate::import::batch::BatchRefusal;
 use crate::manifest::Role;
 use crate::spool::{Rank, Waiting};
 
@@ -34,14 +37,21 @@ impl Line<'_> {
         let mut octets = 0_u64;
         let mut chosen = Vec::new();
         for batch in batches {
-            octets = octets.saturating_add(self.weight(rank, &batch));
-            if !chosen.is_empty() && octets > most {
+            let together = octets.saturating_add(self.weight(rank, &batch));
+            if !chosen.is_empty() && together > most {
                 break;
             }
+            octets = together;
             chosen.push((rank, batch));
         }
         match (rank, chosen.as_slice()) {
-            (Rank::Document, [(_, batch)]) if octets > most => self.take_beside(batch, now, report),
+            (Rank::Document, [(_, batch)]) if octets > most => match self.check_opens(batch) {
+                Ok(()) => self.take_beside(batch, now, report),
+                Err(refusal) => {
+                    report.put_off(batch, rank, sentence(&refusal));
+                    Ok(())
+                }
+            },
             (Rank::Base, [(_, batch)]) if octets > most => {
                 self.take_long(batch, now, progress, report)
             }
@@ -49,15 +59,27 @@ impl Line<'_> {
         }
     }
 
+    /// Whether there is anything to hold a long batch of files against. A short one is soon read, and may bring no list.
+    fn check_opens(&self, batch: &Waiting) -> Result<(), BatchRefusal> {
+        if length(batch) <= self.portion.document_octets {
+            return Ok(());
+        }
+        let draft = Draft::of(self.publisher.current());
+        draft.check_opens(self.publisher.store(), batch.issuer)
+    }
+
     /// How many octets are looked through for a batch. Files that come are held against the lists that are there: the delta
     /// of a long list takes as long as the list.
     fn weight(&self, rank: Rank, batch: &Waiting) -> u64 {
-        let long = std::fs::metadata(&batch.path).map_or(0, |file| file.len());
         let current = self.publisher.current().filter(|_| rank == Rank::Document);
         let there = current.map_or(&[][..], |current| &current.objects);
         let lists = there
             .iter()
             .filter(|entry| entry.issuer.0 == batch.issuer && matches!(entry.role, Role::Crl(_)));
-        lists.fold(long, |sum, entry| sum.saturating_add(entry.octets))
+        lists.fold(length(batch), |sum, entry| sum.saturating_add(entry.octets))
     }
+}
+
+fn length(batch: &Waiting) -> u64 {
+    std::fs::metadata(&batch.path).map_or(0, |file| file.len())
 }

@@ -98,34 +98,43 @@ impl Line<'_> {
         report: &mut PassReport,
     ) -> Result<(), RunError> {
         let mut failed = None;
+        let mut pause = LOOK;
         loop {
-            let pause = if failed.is_some() {
-                AFTER_FAILURE
-            } else {
-                LOOK
-            };
             match asked.recv_timeout(pause) {
                 Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                     return self.look_if_failed(begun, report, failed);
                 }
-                Err(RecvTimeoutError::Timeout) => self.look(begun, report, &mut failed),
+                Err(RecvTimeoutError::Timeout) => {
+                    let has_gone_on = self.look(begun, report, &mut failed);
+                    pause = match failed {
+                        Some(_) => self.portion.after_failure,
+                        None => next_pause(pause, has_gone_on || !report.puts_changes_off()),
+                    };
+                }
             }
         }
     }
 
     /// Takes changes. If that fails the next look tries again, for it may be long until what is made is ready; it is said
-    /// once.
-    fn look(&mut self, begun: &Begun, report: &mut PassReport, failed: &mut Option<RunError>) {
+    /// once. Says whether anything was done.
+    fn look(
+        &mut self,
+        begun: &Begun,
+        report: &mut PassReport,
+        failed: &mut Option<RunError>,
+    ) -> bool {
         let done = self.take_changes(begun.now(), report);
         if let (Err(error), None) = (&done, &failed) {
             let error = sentence(error);
             tracing::error!(error, "changes wait, and will be tried again");
         }
+        let has_gone_on = matches!(done, Ok(true));
         *failed = done.err();
         if failed.is_some() {
-            // The next try writes them anew. What cannot be removed fails it, and says so.
+            // The next try writes them anew, also over what is left: this only keeps `tmp/` from growing.
             let _ = self.remove_halves(begun);
         }
+        has_gone_on
     }
 
     /// Removes what changes that failed left in `tmp/`, and nothing of what is being made.
@@ -178,12 +187,12 @@ impl Line<'_> {
     }
 
     /// Changes only. One that brings files waits, and its issuer's behind it: files are named by their octets while they are
-    /// built, and may be among those that are being built beside.
+    /// built, and may be among those that are being built beside. Says whether anything was done.
     pub(super) fn take_changes(
         &mut self,
         now: UnixSeconds,
         report: &mut PassReport,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         // If the look before this one failed, it may have published.
         self.publisher.settle()?;
         let mut step = PassReport::default();
@@ -201,19 +210,22 @@ impl Line<'_> {
                 changes.push(batch);
             }
         }
-        if changes.is_empty() && held.is_empty() && step.is_quiet() {
-            return Ok(());
+        let is_reported = self.newest() == self.reported;
+        if changes.is_empty() && held.is_empty() && step.is_quiet() && is_reported {
+            return Ok(false);
         }
         self.take_rank(Rank::Change, changes, now, &mut |_, _| (), &mut step)?;
         for issuer in held {
             step.hold_back(issuer, Rank::Change);
         }
+        self.report_newest(&mut step);
+        let has_gone_on = !step.is_quiet();
         if let Some(tell) = self.tell.as_mut().filter(|_| !step.is_quiet()) {
             tell(&step, self.publisher.current());
             step = step.told();
         }
         report.add(step);
-        Ok(())
+        Ok(has_gone_on)
     }
 }
 
@@ -241,5 +253,30 @@ fn brings_files(batch: &Waiting) -> bool {
 const NICENESS: i32 = 10;
 /// Between two looks at the spool while something is made beside: what a change waits at most before it is seen.
 const LOOK: Duration = Duration::from_millis(5);
-/// The same after one that failed.
-const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// The same at most where changes wait that cannot be taken at present: they are judged at each look, and an empty spool costs
+/// next to nothing.
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
+
+fn next_pause(pause: Duration, starts_anew: bool) -> Duration {
+    match starts_anew {
+        true => LOOK,
+        false => LONGEST_LOOK.min(pause * 2),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_taken_is_judged_at_every_look_or_a_change_waits_long_behind_it() {
+        let mut pause = LOOK;
+        let pauses = [false, false, false, false, false, true].map(|starts_anew| {
+            pause = next_pause(pause, starts_anew);
+            pause.as_millis()
+        });
+        assert_eq!(pauses, [10, 20, 40, 50, 50, 5]);
+        // From a pause after a failure as well.
+        assert_eq!(next_pause(Duration::from_millis(500), false), LONGEST_LOOK);
+    }
+}

@@ -9,7 +9,7 @@ use crate::spool::{Rank, Waiting};
 /// What a pass did.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct PassReport {
-    /// The generation that was published, if one was.
+    /// The newest generation that was published and that no report spoke of, if one was.
     pub generation: Option<u64>,
     /// Published although nothing came: the seal was renewed.
     pub resealed: bool,
@@ -32,6 +32,12 @@ impl PassReport {
     /// Whether this kind of an issuer's batches waits.
     pub(super) fn puts_off(&self, issuer: IssuerId, rank: Rank) -> bool {
         self.waiting_lanes.contains(&(issuer, rank))
+    }
+
+    /// Whether any issuer's changes wait.
+    pub(super) fn puts_changes_off(&self) -> bool {
+        let mut lanes = self.waiting_lanes.iter();
+        lanes.any(|(_, rank)| *rank == Rank::Change)
     }
 
     /// Leaves an issuer's batches of a kind from here on where they lie.

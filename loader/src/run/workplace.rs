@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use wire::batch::Kind;
 use wire::time::UnixSeconds;
 
 use super::report::{Taken, kind_name};
@@ -64,6 +65,10 @@ impl Workplace<'_> {
         draft.check(store, &self.hash_keys, &candidate)?;
         let records = candidate.header.record_count;
         let standing = draft.standing(store, &candidate);
+        if candidate.header.kind == Kind::Documents {
+            // Before anything long is done: it would be done again at every look.
+            standing.check_opens()?;
+        }
         let built = build(disk, store, candidate, &gate, &mut |read| {
             progress(read, records);
         })?;

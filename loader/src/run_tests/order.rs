@@ -182,6 +182,34 @@ fn a_change_waits_until_a_large_batch_is_read() {
 }
 
 #[test]
+fn a_small_batch_is_taken_for_a_large_one_because_one_waits_behind_it() {
+    let place = Place::new();
+    place.whole(1, 1, &[good(1), good(2), good(3)]);
+    place.pass(NOW);
+    place.shard(2, 2, &[good(1)]);
+    let folder = place.authority.certificate.id().to_string();
+    let folder = place.data.path().join("spool").join(folder);
+    let small = folder.join(wire::batch::spool_name(2));
+    let mut line = place.line(&FsDisk);
+    line.portion = Portion {
+        octets: std::fs::metadata(small).unwrap().len(),
+        records: 0,
+        ..Portion::default()
+    };
+    place.shard(3, 3, &[good(1)]);
+    let mut come = false;
+    let step = line.step(NOW, &mut |_, _| {
+        if !come {
+            come = true;
+            place.delta(4, 4, &[3]);
+        }
+    });
+    let step = step.unwrap();
+    let numbers: Vec<_> = step.taken.iter().map(|taken| taken.number).collect();
+    assert_eq!(numbers, [2], "nobody looks for changes in between");
+}
+
+#[test]
 fn a_clock_that_steps_keeps_a_revocation_out_for_good() {
     let place = Place::new();
     place.whole(1, 1, &[good(1), good(2)]);

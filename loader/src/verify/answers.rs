@@ -17,7 +17,7 @@ pub struct Answers<'p> {
 }
 
 /// A pack that cannot be opened. What it says nobody knows, nor what older ones say in its stead.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
     /// Its revision and batch.
     pub age: (u64, u64),
@@ -58,9 +58,13 @@ impl<'p> Answers<'p> {
     }
 
     fn look(&self, serial: &Serial) -> Found<'p> {
-        let first = self.packs.first();
-        let needle = first.and_then(|pack| Needle::new(pack.hash_key(), serial.content()));
-        let Some(needle) = needle else {
+        let Some(first) = self.packs.first() else {
+            return match self.lost {
+                [] => Found::Nowhere,
+                _ => Found::Hidden,
+            };
+        };
+        let Some(needle) = Needle::new(first.hash_key(), serial.content()) else {
             return Found::Nowhere;
         };
         let may_say = |lost: &&Lost| {
@@ -158,6 +162,24 @@ pub fn status_text(status: CertStatus) -> String {
                 rfc3339(at),
                 reason.map_or("no reason", RevocationReason::name)
             )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_every_pack_is_lost_a_serial_is_taken_for_one_that_no_pack_has() {
+        let serial = crate::workshop::serial(7);
+        assert!(!Answers::of(&[]).is_hidden(&serial));
+        let age = (5, 1);
+        for shard in [None, Some((4, 2))] {
+            let lost = [Lost { age, shard }];
+            let answers = Answers::of(&[]).beside(&lost);
+            assert!(answers.is_hidden(&serial));
+            assert!(answers.find(&serial).is_none());
         }
     }
 }

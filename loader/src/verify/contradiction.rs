@@ -120,9 +120,11 @@ impl<'p> Eve<'p> {
     ) -> Option<String> {
         let records = came.iter().chain(gone).flat_map(|pack| pack.records());
         let serials = records.filter_map(|record| Serial::from_padded(record.serial_padded()).ok());
+        let views = seen.views.iter().filter(|(_, came)| *came);
+        let views: Vec<&View<'_>> = views.map(|(view, _)| view).collect();
         let mut wrong = serials.filter_map(|serial| {
-            let unlike_list = |(view, came): &(View<'_>, bool)| {
-                let listed = view.says(&serial).filter(|_| *came)?;
+            let unlike_list = |view: &&View<'_>| {
+                let listed = view.says(&serial)?;
                 let differs = self.differs(view, &serial, listed);
                 differs.then(|| unlike(&serial, listed, view.name))
             };
@@ -130,7 +132,7 @@ impl<'p> Eve<'p> {
                 before.says(&serial)?;
                 self.is_missed(&serial, after(before, &seen.views)?)
             };
-            let on_lists = seen.views.iter().find_map(unlike_list);
+            let on_lists = views.iter().find_map(unlike_list);
             on_lists.or_else(|| seen.before.iter().find_map(is_gone))
         });
         wrong.next().or_else(|| self.packs_to_lists(came, seen))
@@ -202,9 +204,15 @@ impl<'p> Eve<'p> {
         // may yet come there.
         let revoked = self.answers.revoked_in(&packs).into_iter();
         let mut forgotten = revoked.filter(|(serial, pack, status)| {
-            asked.iter().all(|(view, _)| lacks_it(view, serial)) && {
+            let is_on_none = || asked.iter().all(|(view, _)| lacks_it(view, serial));
+            let is_due = || {
                 let first = self.first_to_say(serial, *status, pack);
                 asked.iter().all(|(view, _)| !view.is_before(first))
+            };
+            // There are few deltas, and may be many partitions.
+            match asked {
+                [_] => is_on_none() && is_due(),
+                _ => is_due() && is_on_none(),
             }
         });
         let (serial, _, status) = forgotten.next()?;

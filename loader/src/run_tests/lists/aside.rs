@@ -1,12 +1,14 @@
 //! What waits and what does not while lists are made ready, and what these are held against.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::beside::{Gate, change, put_lists, steps};
 use super::*;
 use crate::durable::FsDisk;
-use crate::manifest::Role;
+use crate::manifest::{Manifest, Role};
 use crate::run::Line;
 use crate::run::Portion;
 
@@ -77,24 +79,30 @@ fn what_comes_to_a_long_list_is_taken_for_short() {
 
 #[test]
 fn a_list_whose_change_is_put_off_is_refused() {
-    let place = Place::new();
-    assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
-    place.put(signed_at(change(&place, 3, 7), NOW + 500), &[row(3)]);
-    let next = List {
-        number: 2,
-        revision: 7,
-        entries: &[(2, KEY), (3, KEY)],
-        ..WHOLE
-    };
-    put_lists(&place, 4, &[next]);
-    let mut line = place.line(&FsDisk);
-    let report = line.step(NOW, &mut |_, _| ()).unwrap();
-    assert_eq!((report.refused.len(), report.put_off.len()), (0, 1));
-    let mut taken = Vec::new();
-    for _ in 0..2 {
-        taken.extend(kinds(&line.step(NOW + 500, &mut |_, _| ()).unwrap()));
+    for at_once in [false, true] {
+        let place = Place::new();
+        assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
+        place.put(signed_at(change(&place, 3, 7), NOW + 500), &[row(3)]);
+        let next = List {
+            number: 2,
+            revision: 7,
+            entries: &[(2, KEY), (3, KEY)],
+            ..WHOLE
+        };
+        put_lists(&place, 4, &[next]);
+        let mut line = place.line(&FsDisk);
+        let report = match at_once {
+            true => line.pass(NOW, &mut |_, _| ()),
+            false => line.step(NOW, &mut |_, _| ()),
+        };
+        let report = report.unwrap();
+        assert_eq!((report.refused.len(), report.put_off.len()), (0, 1));
+        let mut taken = Vec::new();
+        for _ in 0..2 {
+            taken.extend(kinds(&line.step(NOW + 500, &mut |_, _| ()).unwrap()));
+        }
+        assert_eq!(taken, ["delta", "documents"]);
     }
-    assert_eq!(taken, ["delta", "documents"]);
 }
 
 #[test]
@@ -130,23 +138,128 @@ fn a_change_overtakes_one_that_brings_files_and_shuts_it_out() {
 }
 
 #[test]
-fn one_failure_keeps_changes_waiting_until_lists_are_ready() {
-    // Each act up to the acknowledgement.
-    for act in 0..6 {
+fn one_failure_keeps_changes_waiting_until_lists_are_ready_or_untold() {
+    // Each act up to the end of the acknowledgement.
+    for act in 0.. {
         let place = Place::new();
         assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
         put_lists(&place, 3, &[List { number: 2, ..WHOLE }]);
         let gate = Gate::new(&place, change(&place, 4, 7), &[row(3)]);
         gate.until_failure.store(act, Ordering::SeqCst);
-        let report = steps(&mut place.line(&gate)).unwrap();
-        assert!(gate.until_failure.load(Ordering::SeqCst) < 0, "act {act}");
+        let told = Mutex::new(Vec::new());
+        let tell = |report: &PassReport, _: Option<&Manifest>| {
+            told.lock().unwrap().extend(report.generation);
+        };
+        let mut line = place.line(&gate).telling(Box::new(tell));
+        line.portion.after_failure = Duration::from_millis(1);
+        let report = steps(&mut line).unwrap();
+        drop(line);
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.len(), 1, "act {act}: {told:?}");
         assert_eq!(gate.went_out.get(), Some(&true), "act {act}: {report:?}");
         assert!(report.refused.is_empty(), "act {act}: {report:?}");
         assert!(place.ack(3).is_some() && place.ack(4).is_some(), "{act}");
         assert_eq!(place.status(3), Some(revoked(NOW - 50, KEY)));
         let left = std::fs::read_dir(place.data.path().join("store/tmp")).unwrap();
         assert_eq!(left.count(), 0, "act {act}");
+        if gate.until_failure.load(Ordering::SeqCst) >= 0 {
+            assert!(act > 12, "publishing is more acts than {act}");
+            break;
+        }
     }
+}
+
+fn waits_twice(line: &mut Line<'_>) {
+    for _ in 0..2 {
+        let report = line.step(NOW, &mut |_, _| ()).unwrap();
+        assert_eq!((report.put_off.len(), report.refused.len()), (1, 0));
+        let why = &report.put_off[0].reason;
+        assert!(why.contains("no pack of its issuer can be opened"), "{why}");
+    }
+}
+
+#[test]
+fn a_long_list_that_can_be_held_against_nothing_is_read_at_every_step() {
+    let place = Place::new();
+    assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
+    let batch = put_lists(&place, 3, &[List { number: 2, ..WHOLE }]);
+    let mut line = place.line(&FsDisk);
+    line.portion.document_octets = 0;
+    let base = packs(&place, &line).remove(0);
+    let files = [base, batch].map(|path| (std::fs::read(&path).unwrap(), path));
+    let [(_, base), (octets, batch)] = &files;
+    std::fs::remove_file(base).unwrap();
+    // Whoever reads it refuses it.
+    std::fs::write(batch, &octets[..octets.len() / 2]).unwrap();
+    waits_twice(&mut line);
+    for (octets, path) in &files {
+        std::fs::write(path, octets).unwrap();
+    }
+    assert_eq!(kinds(&steps(&mut line).unwrap()), ["documents"]);
+}
+
+#[test]
+fn a_list_that_can_be_held_against_nothing_is_made_ready_at_every_step() {
+    let place = Place::new();
+    assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
+    put_lists(&place, 3, &[List { number: 2, ..WHOLE }]);
+    let gate = Gate::new(&place, change(&place, 4, 7), &[row(3)]);
+    let mut line = place.line(&gate);
+    line.portion.document_octets = u64::MAX;
+    std::fs::remove_file(packs(&place, &line).remove(0)).unwrap();
+    waits_twice(&mut line);
+    assert_eq!(gate.went_out.get(), None, "it was written");
+}
+
+#[test]
+fn a_list_goes_out_unheld_because_the_change_that_came_meanwhile_cannot_be_opened() {
+    let place = Place::new();
+    assert_eq!(published(&place, &BASE(), 5, &[WHOLE]).taken.len(), 1);
+    let next = List {
+        number: 2,
+        revision: 8,
+        ..WHOLE
+    };
+    put_lists(&place, 3, &[next]);
+    let gate = Gate::new(&place, change(&place, 4, 7), &[row(3)]);
+    gate.spoils.store(true, Ordering::SeqCst);
+    let mut line = place.line(&gate);
+    line.portion.document_octets = 0;
+    let report = line.step(NOW, &mut |_, _| ()).unwrap();
+    assert_eq!(kinds(&report), ["delta"], "{report:?}");
+    assert_eq!((report.put_off.len(), report.refused.len()), (1, 0));
+    gate.copy_back();
+    let report = steps(&mut line).unwrap();
+    assert_eq!((report.taken.len(), report.refused.len()), (0, 1));
+}
+
+#[test]
+fn a_partition_that_did_not_come_is_held_against_what_came_meanwhile() {
+    let place = Place::new();
+    let one = List {
+        name: "w.1.crl",
+        point: Some("http://x/crl/w.1.crl"),
+        ..WHOLE
+    };
+    let other = List {
+        name: "w.2.crl",
+        point: Some("http://x/crl/w.2.crl"),
+        entries: &[(3, KEY)],
+        ..WHOLE
+    };
+    let rows = [good(1), row(2), row(3)];
+    let next = List {
+        number: 2,
+        revision: 8,
+        ..one
+    };
+    assert_eq!(published(&place, &rows, 5, &[one, other]).taken.len(), 1);
+    put_lists(&place, 3, &[next]);
+    // It contradicts the other one, which is no fault of the one that comes.
+    let gate = Gate::new(&place, change(&place, 4, 7), &[good(3)]);
+    let report = steps(&mut place.line(&gate)).unwrap();
+    assert_eq!(gate.went_out.get(), Some(&true), "{report:?}");
+    assert_eq!(kinds(&report), ["delta", "documents"], "{report:?}");
 }
 
 /// Where the packs lie that a generation has; the newest batch first.

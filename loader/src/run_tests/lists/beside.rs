@@ -1,7 +1,7 @@
 //! Changes that come while a list is made ready on a thread of its own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
@@ -27,6 +27,11 @@ pub(super) struct Gate {
     builder: OnceLock<ThreadId>,
     passing: Mutex<()>,
     left: AtomicIsize,
+    /// Whether the change was acknowledged to the end.
+    is_over: AtomicBool,
+    /// Whether the change's pack is gone from the store as soon as it is out.
+    pub(super) spoils: AtomicBool,
+    spoiled: OnceLock<(PathBuf, Vec<u8>)>,
 }
 
 impl Gate {
@@ -42,7 +47,16 @@ impl Gate {
             builder: OnceLock::new(),
             passing: Mutex::new(()),
             left: AtomicIsize::new(isize::MAX),
+            is_over: AtomicBool::new(false),
+            spoils: AtomicBool::new(false),
+            spoiled: OnceLock::new(),
         }
+    }
+
+    fn ack(&self) -> PathBuf {
+        let name = self.change.file_stem().unwrap().to_str().unwrap();
+        let name = acknowledgement_name(name.parse().unwrap());
+        self.change.with_file_name(name)
     }
 
     fn pass(&self, path: &Path) {
@@ -56,16 +70,30 @@ impl Gate {
             if let Some(path) = self.goes.get() {
                 std::fs::remove_file(path).unwrap();
             }
+            let objects = path.parent().unwrap().with_file_name("objects");
+            let before = files(&objects);
             self.change_comes();
-            let name = self.change.file_stem().unwrap().to_str().unwrap();
-            let ack = acknowledgement_name(name.parse().unwrap());
-            let ack = self.change.with_file_name(ack);
+            let ack = self.ack();
             let since = Instant::now();
             while !ack.exists() && !self.is_dead() && since.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(2));
             }
+            if self.spoils.load(Ordering::SeqCst) {
+                let mut came = files(&objects);
+                came.retain(|path| !before.contains(path));
+                let [pack] = came.try_into().unwrap();
+                let octets = std::fs::read(&pack).unwrap();
+                std::fs::remove_file(&pack).unwrap();
+                self.spoiled.set((pack, octets)).unwrap();
+            }
             ack.exists()
         });
+    }
+
+    /// Copies back what it spoiled.
+    pub(super) fn copy_back(&self) {
+        let (path, octets) = self.spoiled.get().unwrap();
+        std::fs::write(path, octets).unwrap();
     }
 
     fn change_comes(&self) {
@@ -77,6 +105,7 @@ impl Gate {
     fn act(&self) -> std::io::Result<()> {
         let builder = self.builder.get();
         if builder.is_some_and(|builder| *builder != std::thread::current().id())
+            && !self.is_over.load(Ordering::SeqCst)
             && self.until_failure.fetch_sub(1, Ordering::SeqCst) == 0
         {
             return Err(std::io::Error::other("failed"));
@@ -104,7 +133,11 @@ impl Disk for Gate {
     }
     fn sync_folder(&self, folder: &Path) -> std::io::Result<()> {
         self.act()?;
-        FsDisk.sync_folder(folder)
+        FsDisk.sync_folder(folder)?;
+        if self.change.parent() == Some(folder) && self.ack().exists() {
+            self.is_over.store(true, Ordering::SeqCst);
+        }
+        Ok(())
     }
     fn remove(&self, path: &Path) -> std::io::Result<()> {
         self.act()?;
@@ -114,6 +147,11 @@ impl Disk for Gate {
         self.act()?;
         FsDisk.create_folder(folder)
     }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// Steps until nothing waits. Every batch of files counts as a large one.
