@@ -396,7 +396,7 @@ impl<'d> Line<'d> {
         Ok(self.publisher.publish(&edition)?.number)
     }
 
-    fn workplace(&self) -> Workplace<'d> {
+    pub(crate) fn workplace(&self) -> Workplace<'d> {
         Workplace {
             disk: self.publisher.disk(),
             store: self.publisher.store().clone(),
@@ -415,7 +415,7 @@ impl<'d> Line<'d> {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Prepared, AdmitError> {
         self.workplace()
-            .build(batch, draft, now, progress, &|| None)
+            .build(batch, draft, now, progress, &|_| None)
     }
 
     /// A batch that the current manifest names, by number and hash, went in before a run was killed.

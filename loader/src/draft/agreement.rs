@@ -26,14 +26,15 @@ impl Draft {
     /// Holds what came with a batch against what the draft holds. Its files are removed if it is refused.
     ///
     /// That takes long where lists are long. `newest` is asked once it is done: for the draft that a batch of files will go
-    /// into after all, if changes were published meanwhile and nothing else was; these are held against the lists then.
+    /// into after all, if changes were published meanwhile and nothing else was; these are held against the lists then, while
+    /// further ones are published, until few came meanwhile, and only against these while none is.
     pub fn check_agreement(
         &self,
         disk: &dyn Disk,
         home: &Home,
         built: &Built,
         documents: &[Sealed],
-        (standing, newest): (Standing, &dyn Fn() -> Option<Draft>),
+        (standing, newest): (Standing, &Newest<'_>),
     ) -> Result<Result<(), BatchRefusal>, DiskError> {
         let Some(refusal) = self.contradiction(home, built, documents, standing, newest) else {
             return Ok(Ok(()));
@@ -54,7 +55,7 @@ impl Draft {
         built: &Built,
         documents: &[Sealed],
         standing: Standing,
-        newest: &dyn Fn() -> Option<Draft>,
+        newest: &Newest<'_>,
     ) -> Option<BatchRefusal> {
         let issuer = built.admitted.header.issuer_id;
         let brings_list = |sealed: &Sealed| matches!(sealed.entry().role, Role::Crl(_));
@@ -71,7 +72,7 @@ impl Draft {
         let Some(first) = all.first() else {
             // A list waits where nobody can tell what its issuer answers; also where the first pack came just now.
             let has_pack = |draft: Self| draft.entries_of(issuer).any(is_pack);
-            let waits = !lost.is_empty() || newest().is_some_and(has_pack);
+            let waits = !lost.is_empty() || newest(Ask::Last).is_some_and(has_pack);
             return waits.then(nothing_opens);
         };
         // Other authorities' lists were held against their batch, record by record.
@@ -127,52 +128,18 @@ impl Draft {
             Ok(seen) => seen,
             Err(why) => return Some(BatchRefusal::Contradiction { why }),
         };
-        let since = || newest()?.contradiction_since(&store, issuer, (&all, &lost), &eve, &seen);
-        match eve.contradiction(&seen) {
-            Some(why) => Some(BatchRefusal::Contradiction { why }),
-            None => since(),
+        if let Some(why) = eve.contradiction(&seen) {
+            return Some(BatchRefusal::Contradiction { why });
         }
-    }
-
-    /// The same of a batch of files that agreed with `packs`, now that some of their deltas have been joined and others came.
-    fn contradiction_since(
-        &self,
-        store: &Store,
-        issuer: IssuerId,
-        (packs, lost): (&[&Pack], &[Lost]),
-        eve: &Eve<'_>,
-        seen: &Seen<'_>,
-    ) -> Option<BatchRefusal> {
-        let is_delta = |entry: &ObjectEntry| matches!(entry.role, Role::Delta(_));
-        let there: Vec<(&ObjectEntry, PathBuf)> = self
-            .with_paths(store)
-            .filter(|(entry, _)| entry.issuer.0 == issuer && is_delta(entry))
-            .collect();
-        let is_there = |pack: &&&Pack| there.iter().any(|(_, path)| path == pack.path());
-        let (stay, gone): (Vec<&Pack>, Vec<&Pack>) = packs
-            .iter()
-            .partition(|pack| !pack.is_delta() || is_there(pack));
-        let is_new = |(entry, path): &&(&ObjectEntry, PathBuf)| {
-            let was_lost = self::lost(&entry.role).is_some_and(|one| lost.contains(&one));
-            !was_lost && stay.iter().all(|pack| pack.path() != path.as_path())
+        let since = Since {
+            newest,
+            store: &store,
+            issuer,
+            lost: &lost,
+            eve: &eve,
+            seen: &seen,
         };
-        let came = there.iter().filter(is_new).cloned();
-        let Standing {
-            packs: came,
-            lost: hidden,
-        } = Standing::default().and(came);
-        if !hidden.is_empty() {
-            // It opened when it was published, a moment ago. Next time it is lost like others, or opens.
-            let why = "a change that was published meanwhile cannot be opened, so nobody can tell whether its lists agree with it";
-            return Some(std::io::Error::other(why).into());
-        }
-        let came: Vec<&Pack> = came.iter().collect();
-        let mut packs: Vec<&Pack> = stay.iter().chain(&came).copied().collect();
-        newest_first(&mut packs);
-        let deltas = packs.iter().copied().filter(|pack| pack.is_delta());
-        let later = eve.with(Answers::of(&packs).beside(lost), deltas.collect());
-        let why = later.contradiction_since(seen, &came, &gone)?;
-        Some(BatchRefusal::Contradiction { why })
+        since.contradiction(&all, MOST_ROUNDS)
     }
 
     /// Lists wait where nobody can tell what their issuer answers. Asked before a long batch is even read: while it waits it is
@@ -223,6 +190,85 @@ impl Draft {
         Standing::default().and(there.filter(|(e, _)| e.issuer.0 == issuer && is_asked(e)))
     }
 }
+
+/// What else is held against files while changes are published beside.
+struct Since<'s> {
+    newest: &'s Newest<'s>,
+    store: &'s Store,
+    issuer: IssuerId,
+    /// What could not be opened when it began.
+    lost: &'s [Lost],
+    eve: &'s Eve<'s>,
+    seen: &'s Seen<'s>,
+}
+
+impl Since<'_> {
+    /// Files that agreed with `packs`, now that some of the deltas among them have been joined and others came. After so many
+    /// rounds, or once there is little to hold, no change is taken until it is done.
+    fn contradiction(&self, packs: &[&Pack], rounds: u32) -> Option<BatchRefusal> {
+        let ask = if rounds == 0 { Ask::Last } else { Ask::Now };
+        let draft = (self.newest)(ask)?;
+        let is_delta = |entry: &ObjectEntry| matches!(entry.role, Role::Delta(_));
+        let there: Vec<(&ObjectEntry, PathBuf)> = draft
+            .with_paths(self.store)
+            .filter(|(entry, _)| entry.issuer.0 == self.issuer && is_delta(entry))
+            .collect();
+        let is_there = |pack: &&&Pack| there.iter().any(|(_, path)| path == pack.path());
+        let (stay, gone): (Vec<&Pack>, Vec<&Pack>) = packs
+            .iter()
+            .partition(|pack| !pack.is_delta() || is_there(pack));
+        let is_new = |(entry, path): &&(&ObjectEntry, PathBuf)| {
+            let was_lost = lost(&entry.role).is_some_and(|one| self.lost.contains(&one));
+            !was_lost && stay.iter().all(|pack| pack.path() != path.as_path())
+        };
+        let came = there.iter().filter(is_new).cloned();
+        let Standing {
+            packs: came,
+            lost: hidden,
+        } = Standing::default().and(came);
+        let came: Vec<&Pack> = came.iter().collect();
+        let records = came.iter().chain(&gone).map(|pack| pack.record_count());
+        let is_last = ask == Ask::Last;
+        // What cannot be opened now may have been joined and gone since it was asked for.
+        if !is_last && (!hidden.is_empty() || records.sum::<u64>() < MANY_RECORDS) {
+            return self.contradiction(packs, 0);
+        }
+        if !hidden.is_empty() {
+            // It opened when it was published, a moment ago. Next time it is lost like others, or opens.
+            let why = "a change that was published meanwhile cannot be opened, so nobody can tell whether its lists agree with it";
+            return Some(std::io::Error::other(why).into());
+        }
+        let mut newer: Vec<&Pack> = stay.iter().chain(&came).copied().collect();
+        newest_first(&mut newer);
+        let deltas = newer.iter().copied().filter(|pack| pack.is_delta());
+        let answers = Answers::of(&newer).beside(self.lost);
+        let later = self.eve.with(answers, deltas.collect());
+        match (later.contradiction_since(self.seen, &came, &gone), ask) {
+            (None, Ask::Last) => None,
+            (None, Ask::Now) => self.contradiction(&newer, rounds - 1),
+            // The next change may take back what this one says.
+            (Some(_), Ask::Now) => self.contradiction(packs, 0),
+            (Some(why), Ask::Last) => Some(BatchRefusal::Contradiction { why }),
+        }
+    }
+}
+
+/// Gives what files will go into; none if nothing is published beside.
+pub type Newest<'n> = dyn Fn(Ask) -> Option<Draft> + 'n;
+
+/// What whoever makes files ready asks of whoever publishes beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// What is out now.
+    Now,
+    /// What is out now, and no further change until the files are, or are not.
+    Last,
+}
+
+/// So many times what came meanwhile is held against files while more comes.
+const MOST_ROUNDS: u32 = 4;
+/// From so many records on, some milliseconds' worth, changes do not wait while they are held against files.
+const MANY_RECORDS: u64 = if cfg!(test) { 1 } else { 1_024 };
 
 /// An issuer's packs, as far as they can be opened.
 #[derive(Default)]

@@ -13,6 +13,7 @@ mod tiers;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+pub use agreement::{Ask, Newest};
 pub use tiers::{DamagedDeltas, MOST_DELTAS, TierError};
 use wire::batch::{DocumentKind, Header, Kind, Source};
 use wire::cert_id::IssuerId;

@@ -3,8 +3,8 @@
 //! A base batch is read record by record, and between two handfuls of them somebody looks for changes. Files (lists of
 //! millions) are judged, held against the packs and compressed on a thread of their own, which writes into `tmp/` only; what
 //! is published, set aside and acknowledged is so on the one thread that always does it. The lists that come are held
-//! against every pack they will stand beside: first against those that were there when it began, then, while no further
-//! change is taken, against the deltas that came since, which are few.
+//! against every pack they will stand beside: first against those that were there when it began, then against the deltas that
+//! came since, and so on until few records came; and against these while no further change is taken.
 //!
 //! Killed meanwhile, nothing of the long one has happened: it waits on in the spool, and its halves go from `tmp/`.
 
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use wire::time::UnixSeconds;
 
 use super::{Line, PassReport, RunError};
-use crate::draft::Draft;
+use crate::draft::{Ask, Draft};
 use crate::error::sentence;
 use crate::import::batch::BatchReader;
 use crate::spool::{Rank, Waiting, waiting};
@@ -42,7 +42,7 @@ impl Line<'_> {
                 self.look(&begun, report, &mut failed);
             }
         };
-        let outcome = workplace.build(batch, &draft, now, look, &|| None);
+        let outcome = workplace.build(batch, &draft, now, look, &|_| None);
         self.look_if_failed(&begun, report, failed)?;
         match self.sort_out(batch, Rank::Base, outcome, report)? {
             Some(prepared) => self.finish_alone(batch, prepared, begun.now(), report),
@@ -68,10 +68,10 @@ impl Line<'_> {
                 // Of this thread only: somebody waits for each change, and few for a list. Where it may not be, it competes.
                 let _ = rustix::process::setpriority_process(None, NICENESS);
                 // None is the answer if changes cannot be published: then this is not either.
-                let newest = || ask.send(()).ok().and_then(|()| told.recv().ok());
+                let newest = |what: Ask| ask.send(what).ok().and_then(|()| told.recv().ok());
                 workplace.build(batch, &draft, now, &mut |_, _| (), &newest)
             });
-            let done = self.take_changes_until(&asked, &begun, report);
+            let done = self.take_changes_until(&asked, &tell, &begun, report);
             if done.is_ok() {
                 // From here on no change is taken until this one is out. Nobody listens if there was nothing to ask.
                 let _ = tell.send(Draft::of(self.publisher.current()));
@@ -90,10 +90,11 @@ impl Line<'_> {
         }
     }
 
-    /// Until the other thread asks what was published, or has ended without.
+    /// Until the other thread asks for the last time what was published, or has ended without.
     fn take_changes_until(
         &mut self,
-        asked: &mpsc::Receiver<()>,
+        asked: &mpsc::Receiver<Ask>,
+        tell: &mpsc::Sender<Draft>,
         begun: &Begun,
         report: &mut PassReport,
     ) -> Result<(), RunError> {
@@ -101,7 +102,11 @@ impl Line<'_> {
         let mut pause = LOOK;
         loop {
             match asked.recv_timeout(pause) {
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => {
+                Ok(Ask::Now) => {
+                    // Nobody listens if it has ended meanwhile, which is seen at once.
+                    let _ = tell.send(Draft::of(self.publisher.current()));
+                }
+                Ok(Ask::Last) | Err(RecvTimeoutError::Disconnected) => {
                     return self.look_if_failed(begun, report, failed);
                 }
                 Err(RecvTimeoutError::Timeout) => {

@@ -9,7 +9,7 @@ use wire::time::UnixSeconds;
 use super::report::{Taken, kind_name};
 use crate::build::{Built, build, build_document};
 use crate::digest::Digest;
-use crate::draft::Draft;
+use crate::draft::{Draft, Newest};
 use crate::durable::{Disk, DiskError};
 use crate::expired;
 use crate::home::Home;
@@ -24,7 +24,7 @@ use crate::spool::Waiting;
 use crate::store::Store;
 
 /// What judging and building need: nothing that publishing changes.
-pub(super) struct Workplace<'d> {
+pub(crate) struct Workplace<'d> {
     pub(super) disk: &'d dyn Disk,
     pub(super) store: Store,
     pub(super) data: PathBuf,
@@ -34,7 +34,7 @@ pub(super) struct Workplace<'d> {
 }
 
 /// A batch that was judged, with its packs and documents built.
-pub(super) struct Prepared {
+pub(crate) struct Prepared {
     built: Built,
     documents: Vec<Sealed>,
     note: Taken,
@@ -43,13 +43,13 @@ pub(super) struct Prepared {
 impl Workplace<'_> {
     /// Judges and builds one batch that is to go into `draft`; or, a batch of files, into what `newest` says in the end: the
     /// same after some changes.
-    pub(super) fn build(
+    pub(crate) fn build(
         &self,
         batch: &Waiting,
         draft: &Draft,
         now: UnixSeconds,
         progress: &mut dyn FnMut(u64, u64),
-        newest: &dyn Fn() -> Option<Draft>,
+        newest: &Newest<'_>,
     ) -> Result<Prepared, AdmitError> {
         let (disk, store) = (self.disk, &self.store);
         let gate = Gate {

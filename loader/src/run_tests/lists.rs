@@ -4,6 +4,7 @@ mod aside;
 mod beside;
 mod holders;
 mod partitions;
+mod rounds;
 
 use wire::batch::{Document, DocumentKind, Header, Kind, ListNote};
 use wire::crl::IssuingDistributionPoint;
