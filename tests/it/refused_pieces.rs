@@ -46,6 +46,17 @@ impl Place {
         }
     }
 
+    /// Notes of what is void of the issuer that has this folder.
+    fn notes(&self, folder: &Path) -> u64 {
+        let issuer = folder.file_name().unwrap().to_str().unwrap();
+        let begins = format!("void-{issuer}-");
+        let beside = fs::read_dir(self.office.data.join("signer")).unwrap();
+        let names = beside.map(|file| file.unwrap().file_name());
+        let notes =
+            names.filter(|name| name.to_str().is_some_and(|name| name.starts_with(&begins)));
+        u64::try_from(notes.count()).unwrap()
+    }
+
     /// Batches in each issuer's folder, waiting or set aside, in order.
     fn batches(&self, within: &str) -> Vec<PathBuf> {
         let spools = fs::read_dir(self.office.data.join("spool")).unwrap();
@@ -103,13 +114,14 @@ fn pieces_that_begin_again_are_refused_as_going_back() {
         refused,
         "all of it is said again, and taken"
     );
-    // Cut off behind the second of three pieces: nothing gets a name any more. What was void takes a number for each note.
+    // Cut off behind the second of three pieces: nothing gets a name any more.
     place.revoke(&serials[7..12]);
     let folder = delta.parent().unwrap();
     let before = place.batches("");
     let newest = before.iter().map(|batch| number(batch)).max().unwrap();
-    let blocked =
-        (newest + 5..newest + 60).map(|number| folder.join(format!("{number:020}.batch")));
+    // What was void takes a number for each note.
+    let third = newest + place.notes(folder) + 3;
+    let blocked = (third..third + 60).map(|number| folder.join(format!("{number:020}.batch")));
     let blocked: Vec<_> = blocked.collect();
     blocked
         .iter()

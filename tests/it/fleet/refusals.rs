@@ -173,15 +173,23 @@ fn a_refusal_is_said_at_every_poll_or_counted_nowhere() {
         let name = format!("hufu_follow_refused_total{{reason=\"{kind}\"}}");
         told(metrics, &name)
     };
-    let polls = || told(metrics, "hufu_follow_polls_total{outcome=\"refused\"}").unwrap_or(0.0);
+    let polls = || told(metrics, "hufu_follow_polls_total{outcome=\"refused\"}");
     let mut said = 0;
     let mut is_refused_once = |kind: &str| {
-        let so_far = polls();
+        let mut so_far = None;
+        follower.until("it tells what it does", PATIENCE, || {
+            so_far = polls();
+            so_far.is_some()
+        });
+        let twice = so_far.map(|polls| polls + 2.0);
+        let mut seen = None;
         follower.until("it is refused, and refused again", PATIENCE, || {
-            refused(kind) >= Some(1.0) && polls() >= so_far + 2.0
+            let is_again = polls() >= twice;
+            seen = refused(kind);
+            is_again && seen >= Some(1.0)
         });
         said += 1;
-        assert_eq!(refused(kind), Some(1.0), "{kind}");
+        assert_eq!(seen, Some(1.0), "{kind}");
         let log = follower.said();
         assert_eq!(times(&log, "follow: refused"), said, "{kind}: {log}");
         let named = format!("kind=\"{kind}\"");
