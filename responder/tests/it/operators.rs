@@ -85,14 +85,21 @@ fn last_of_many_changes_is_late_and_only_the_first_is_measured() {
         piece,
         ..Generation::default()
     };
-    let joined = Generation {
+    let joined = |newest: Generation| Generation {
         signed_with: 1,
-        ..piece(1, 1002)
+        ..newest
     };
     let steps = [
         (piece(0, 1001), 1.0, "the first piece"),
         (piece(1, 1002), 2.0, "the next one, of the same revision"),
-        (joined, 2.0, "nothing that was not told before"),
+        (
+            joined(piece(1, 1002)),
+            2.0,
+            "nothing that was not told before",
+        ),
+        (piece(2, 1003), 3.0, "one more piece behind it"),
+        // With this one in place all before it were counted: the one that was joined, had it been, makes four.
+        (joined(piece(2, 1003)), 3.0, "nothing again"),
     ];
     for (generation, times, which) in steps {
         let number = edge.publish(&generation);
