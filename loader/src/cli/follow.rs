@@ -274,7 +274,8 @@ impl Scrub {
         }
     }
 
-    /// Fetches what keeps a responder from opening what is in place: some files a step, all of them each minute.
+    /// Fetches what keeps a responder from opening what is in place: some files a step, a round of them each minute, or as long
+    /// as a cold disk takes.
     fn heal(&mut self, now: Instant, follower: &Follower<'_>, metrics: &FollowMetrics) {
         let healing = follower.heal(&mut self.healing, &mut || now.elapsed() >= HEAL_STEP);
         for name in &healing.fetched {

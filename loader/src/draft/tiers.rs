@@ -337,17 +337,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_damaged_delta_is_written_anew_and_sealed_as_a_sound_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::at(folder.path());
-        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
+    /// One change each, of revisions 1 to 20.
+    fn twenty_changes(store: &Store) -> (Draft, IssuerId) {
+        crate::publish::prepare_folders(&FsDisk, store).unwrap();
         let mut draft = Draft::of(None);
         let issuer = IssuerId([1; 16]);
         draft.touched.push(issuer);
         for revision in 1..=20 {
-            draft.added.push(delta(&store, revision, revision, 1));
+            draft.added.push(delta(store, revision, revision, 1));
         }
+        (draft, issuer)
+    }
+
+    #[test]
+    fn a_damaged_delta_is_written_anew_and_sealed_as_a_sound_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path());
+        let (mut draft, issuer) = twenty_changes(&store);
         // Too small to miss: the pair that is cheapest to join.
         let damaged = draft.deltas(&store, issuer).swap_remove(0);
         let mut octets = std::fs::read(&damaged.path).unwrap();
@@ -385,13 +391,7 @@ mod tests {
     fn a_delta_that_cannot_be_opened_stops_every_revocation() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path());
-        crate::publish::prepare_folders(&FsDisk, &store).unwrap();
-        let mut draft = Draft::of(None);
-        let issuer = IssuerId([1; 16]);
-        draft.touched.push(issuer);
-        for revision in 1..=20 {
-            draft.added.push(delta(&store, revision, revision, 1));
-        }
+        let (mut draft, issuer) = twenty_changes(&store);
         let torn = draft.deltas(&store, issuer).swap_remove(4);
         let sound = std::fs::read(&torn.path).unwrap();
         std::fs::write(&torn.path, b"torn").unwrap();
