@@ -14,7 +14,8 @@
 //!
 //! If what makes up for a refused batch is refused too, the next is tried after a pause, not at once: signing in a circle
 //! helps nobody. The pause is doubled each time: saying all of it may take longer, and whoever begins again before the end
-//! never comes to the last pieces. What is refused meanwhile is owed, whoever empties the folder, and after a start at once.
+//! never comes to the last pieces. What is refused meanwhile is owed, whoever empties the folder; of changes and lists after a
+//! start too, at once.
 //! `refused/aside.rs` reads the folder.
 
 mod aside;
